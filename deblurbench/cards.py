@@ -1,0 +1,209 @@
+"""Cards: what a plugin says about itself, in card.yaml, readable without importing its code.
+
+Models are frozen and refuse unknown keys. All errors of a card are reported at once, each with its path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from deblurbench.errors import CardError, did_you_mean
+from deblurbench.protocol import Protocol
+
+
+class Frozen(BaseModel):
+    """Base of all cards: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Needs(Frozen):
+    """What a method needs of the frames it is given."""
+
+    multiple_of: int = Field(default=1, ge=1, description="both sides are padded to this multiple, and cropped after")
+    window: int = Field(default=0, ge=0, description="frames on either side that one restored frame reads")
+    causal: bool = Field(default=True, description="a restored frame depends on no later frame")
+    min_size: int = Field(default=1, ge=1, description="shortest side the network can take, in pixels")
+
+
+class Variant(Frozen):
+    """One configuration of a method: the parameters its class is called with."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    summary: str = ""
+    of_the_paper: bool = True
+    parameter_count: int | None = Field(default=None, description="trainable parameters at inference; a test checks it")
+
+
+class Weights(Frozen):
+    """One shipped weight file (safetensors), named by its tag."""
+
+    tag: str
+    variant: str
+    file: str = Field(description="relative to the method's folder")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    origin: Literal["ours", "official"] = "ours"
+    trained_on: tuple[str, ...] = Field(default=(), description="datasets (or dataset/clip) whose frames it has seen")
+    recipe: str = ""
+    training: dict[str, Any] = Field(default_factory=dict, description="steps, seed, device, hours, commit, validation")
+    note: str = ""
+
+
+class Published(Frozen):
+    """A number that a paper reports, and the protocol as far as the paper tells it."""
+
+    variant: str = ""
+    protocol: str = Field(description="our protocol's name where it is the same, otherwise a description")
+    metric: str
+    value: float
+    source: str
+    note: str = ""
+
+
+class Status(Frozen):
+    """How a method stands against its paper under one protocol."""
+
+    state: Literal["reproduces", "runs", "differs"]
+    note: str = ""
+
+
+class Default(Frozen):
+    """What the bare method name means."""
+
+    variant: str
+    weights: str | None = None
+
+
+class PluginCard(Frozen):
+    """What every card begins with."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:Class in the plugin's folder")
+    title: str
+    summary: str = ""
+    authors: str = ""
+    venue: str = ""
+    year: int | None = None
+    doi: str = ""
+    url: str = ""
+    licence: str = ""
+
+
+class MethodCard(PluginCard):
+    """methods/<name>/card.yaml."""
+
+    kind: Literal["baseline", "image", "window", "recurrent", "video"] = "image"
+    needs: Needs = Needs()
+    variants: dict[str, Variant] = Field(default_factory=lambda: {"default": Variant()}, min_length=1)
+    default: Default | None = None
+    weights: tuple[Weights, ...] = ()
+    trainable: bool = False
+    recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    paper: tuple[Published, ...] = ()
+    status: dict[str, Status] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> MethodCard:
+        for weight in self.weights:
+            if weight.variant not in self.variants:
+                raise ValueError(f"weights {weight.tag!r} name variant {weight.variant!r}, which is not in variants")
+        if self.default and self.default.variant not in self.variants:
+            raise ValueError(f"default names variant {self.default.variant!r}, which is not in variants")
+        return self
+
+    @property
+    def default_variant(self) -> str:
+        """The variant that the bare name means: the card's default, else its first."""
+        return self.default.variant if self.default else next(iter(self.variants))
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether scoring this method without weights would score random numbers."""
+        return self.trainable
+
+
+class ExpectedClip(Frozen):
+    """A clip as the dataset's authors released it."""
+
+    name: str
+    frames: int = Field(ge=1)
+    first: str | None = Field(default=None, description="stem of its first frame, where it is known")
+
+
+class DatasetCard(PluginCard):
+    """datasets/<name>/card.yaml."""
+
+    splits: dict[str, tuple[ExpectedClip, ...]] = Field(default_factory=dict)
+    protocols: tuple[Protocol, ...] = Field(min_length=1, description="the first is the default")
+    size: tuple[int, int] | None = Field(default=None, description="(width, height) as released")
+    obtain: str = Field(default="", description="where it comes from, and its licence; printed when it is missing")
+    layout: str = Field(default="", description="the folders expected, drawn as text")
+    needs_root: bool = True
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _protocols_belong(self) -> DatasetCard:
+        for protocol in self.protocols:
+            if protocol.name != self.name and not protocol.name.startswith(f"{self.name}:"):
+                raise ValueError(f"protocol {protocol.name!r} must be named {self.name!r} or '{self.name}:...'")
+        return self
+
+    def protocol(self, name: str | None) -> Protocol:
+        """The protocol called `dataset:name`, or the default for None.
+
+        Raises:
+            CardError: no such protocol; the nearest name is given.
+        """
+        if name is None:
+            return self.protocols[0]
+        wanted = f"{self.name}:{name}"
+        for protocol in self.protocols:
+            if protocol.name == wanted:
+                return protocol
+        names = [p.name for p in self.protocols]
+        raise CardError(f"dataset {self.name!r} has no protocol {wanted!r}. {did_you_mean(wanted, names)}")
+
+
+class ReportCard(PluginCard):
+    """reports/<name>/card.yaml."""
+
+    default: bool = Field(default=True, description="whether `run` writes it without being asked")
+    order: int = 0
+
+
+Card = TypeVar("Card", bound=PluginCard)
+
+
+def read_card(path: Path, model: type[Card]) -> Card:
+    """Read and validate one card.yaml.
+
+    Raises:
+        CardError: not YAML, wrong types, unknown keys; every fault at once, each with its path in the file.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise CardError(f"{path}: a card is a mapping of keys, found {type(raw).__name__}")
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise CardError(_explain(path, model, error)) from error
+
+
+def _explain(path: Path, model: type[PluginCard], error: ValidationError) -> str:
+    lines = [f"{path}: {error.error_count()} fault(s) in this card:"]
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]) or "(whole card)"
+        line = f"  {where}: {fault['msg']}"
+        if fault["type"] == "extra_forbidden":
+            line += f". {did_you_mean(str(fault['loc'][-1]), model.model_fields)}" if len(fault["loc"]) == 1 else ""
+        else:
+            line += f" (found {str(fault.get('input'))[:60]!r})"
+        lines.append(line)
+    return "\n".join(lines)

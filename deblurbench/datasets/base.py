@@ -1,0 +1,149 @@
+"""What a dataset gives to the harness: clips of lazily decoded frames, and what it knows about its own completeness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol as Interface
+
+from deblurbench.cards import DatasetCard
+from deblurbench.errors import FrameError, MissingError
+from deblurbench.frames import Frame8
+from deblurbench.imagefiles import read_frame
+from deblurbench.protocol import Protocol
+
+
+class FrameSource(Interface):
+    """A sequence of frames that is decoded as it is walked, never held as a whole."""
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the frames, in order, as they appear in scores.csv."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame8]:
+        """Decode the frames in order: uint8 (H, W, 3) RGB."""
+        ...
+
+    def fingerprint(self) -> list[tuple[str, int, int]]:
+        """(name, size in bytes, modification time in ns) of each file, to notice data that changed between runs."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Frames that lie in one file each."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """File names without their suffix."""
+        return [path.stem for path in self.paths]
+
+    def __iter__(self) -> Iterator[Frame8]:
+        """Decode file by file.
+
+        Raises:
+            FrameError: a file is damaged, or its size differs from the first frame's.
+        """
+        size: tuple[int, ...] | None = None
+        for path in self.paths:
+            frame = read_frame(path)
+            if size is not None and frame.shape != size:
+                raise FrameError(
+                    f"{path}: {frame.shape[1]}x{frame.shape[0]} pixels, but the clip began with {size[1]}x{size[0]}; "
+                    "all frames of a clip must have one size",
+                    "size",
+                )
+            size = frame.shape
+            yield frame
+
+    def fingerprint(self) -> list[tuple[str, int, int]]:
+        """Name, size and modification time of each file; a missing file has size -1."""
+        return [_stamp(path) for path in self.paths]
+
+    def first(self, count: int | None) -> ImageFiles:
+        """The first `count` frames (all for None)."""
+        return ImageFiles(self.paths[:count])
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip: blurry frames, and sharp ones where there is ground truth. Nothing is decoded yet.
+
+    `released` is how many frames the dataset's authors released for it (None where nobody knows), so that partial
+    copies are told in figures. `problems` are reasons why the clip cannot be run as it lies there.
+    """
+
+    name: str
+    blurry: FrameSource
+    sharp: FrameSource | None
+    released: int | None = None
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stems(self) -> Sequence[str]:
+        """Names of the blurry frames, in order."""
+        return self.blurry.stems
+
+    def __len__(self) -> int:
+        return len(self.blurry.stems)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a dataset recognised under its root: the layout's name, and its clips by split."""
+
+    layout: str
+    root: Path
+    splits: dict[str, tuple[Clip, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Dataset:
+    """Base of all datasets. A subclass says how its files lie (`find`); the card says what should be there."""
+
+    def __init__(self, card: DatasetCard, root: Path | None, **parameters: Any) -> None:
+        self.card = card
+        self.root = root
+        self.parameters = parameters
+
+    def find(self, protocol: Protocol) -> Found:
+        """Recognise the layout under the root and list its clips, without decoding a frame.
+
+        Raises:
+            MissingError: nothing recognisable is there.
+        """
+        raise NotImplementedError
+
+    def prepare(self, protocol: Protocol, progress: Any = None) -> None:
+        """Make what the protocol needs and can be made (synthesis); nothing for most datasets."""
+
+    def clips(self, protocol: Protocol, split: str | None = None) -> list[Clip]:
+        """The clips of a split (the protocol's by default), in natural order.
+
+        Raises:
+            MissingError: the split is not there.
+        """
+        found = self.find(protocol)
+        wanted = split or protocol.split
+        clips = found.splits.get(wanted, ())
+        if not clips:
+            there = ", ".join(f"{name} ({len(c)} clips)" for name, c in found.splits.items() if c) or "none"
+            raise MissingError(f"{found.root}: no clips of split {wanted!r} (found: {there}).\n{self.how_to_get()}")
+        return list(clips)
+
+    def how_to_get(self) -> str:
+        """Where the data come from and how they must lie, for messages."""
+        return f"{self.card.obtain.strip()}\nExpected layout:\n{self.card.layout.rstrip()}"
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return path.name, -1, 0
+    return path.name, stat.st_size, stat.st_mtime_ns

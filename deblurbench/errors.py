@@ -1,0 +1,66 @@
+"""The errors that a user sees, each with the exit code the command line gives it.
+
+Every message names the file or key, what was found, what is allowed, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DeblurbenchError(Exception):
+    """Base of every error that is the user's to mend; printed without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(DeblurbenchError):
+    """The request itself is wrong: an unknown name, a contradiction, another run's folder."""
+
+    exit_code = 2
+
+
+class MissingError(DeblurbenchError):
+    """Data or weights are not there; the message says where they come from."""
+
+    exit_code = 3
+
+
+class CardError(UsageError):
+    """A card.yaml does not fit its model; all its errors are listed with their paths."""
+
+
+class FrameError(DeblurbenchError):
+    """A frame's file is missing, unreadable, or of a kind that would be scored wrongly.
+
+    `kind` is one of `missing`, `empty`, `corrupt`, `not-an-image`, `channels`, `depth`, `too-large`, `size`.
+    """
+
+    def __init__(self, message: str, kind: str = "corrupt") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class ContractError(DeblurbenchError):
+    """A method broke the contract: wrong shape, dtype, frame count, or NaN."""
+
+
+class DiskError(DeblurbenchError):
+    """The disk is full or not writable; what was finished before is kept."""
+
+
+class DifferenceError(DeblurbenchError):
+    """`compare --fail-if` or `verify` found a difference."""
+
+    exit_code = 4
+
+
+def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+    """A sentence with the nearest allowed name, or the whole list where nothing is near."""
+    names = sorted(allowed)
+    near = difflib.get_close_matches(found.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    if near:
+        best = next(n for n in names if n.lower() == near[0])
+        return f"Did you mean {best!r}? Known: {', '.join(names)}."
+    return f"Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,76 @@
+"""Frames between the disk's 8 bits and a network's floats.
+
+The only module that rounds, clamps, pads or reorders colours. Two forms of a frame exist:
+
+* **8-bit**: numpy uint8, (H, W, 3), RGB, sRGB-encoded. What files hold, what metrics see.
+* **float**: torch float32, (3, H, W), RGB, sRGB-encoded, [0, 1]. What methods see.
+
+torch is imported inside the functions that need it, so that reading a frame does not cost seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deblurbench.errors import ContractError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Frame8: TypeAlias = NDArray[np.uint8]
+
+
+class Rounded(NamedTuple):
+    """An 8-bit frame and the share of its values that lay outside [0, 1] and were clipped."""
+
+    frame: Frame8
+    clipped: float
+
+
+def swap_red_blue(frame: Frame8) -> Frame8:
+    """RGB to BGR or back, (H, W, 3) uint8, contiguous. OpenCV's files are BGR."""
+    return np.ascontiguousarray(frame[:, :, ::-1])
+
+
+def to_float(frame: Frame8, device: str = "cpu") -> Tensor:
+    """8-bit (H, W, 3) to float32 (3, H, W) in [0, 1] on `device`."""
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
+    return tensor.permute(2, 0, 1).to(torch.float32).div_(255.0).contiguous()
+
+
+def to_8bit(frame: Tensor) -> Rounded:
+    """Float (3, H, W) to 8-bit (H, W, 3): clamp to [0, 1], times 255, round half to even.
+
+    Raises:
+        ContractError: the frame holds NaN or infinite values. They are never written as black.
+    """
+    import torch
+
+    frame = frame.detach().to(torch.float32)
+    if not bool(torch.isfinite(frame).all()):
+        bad = int((~torch.isfinite(frame)).sum())
+        raise ContractError(f"the restored frame holds {bad} NaN or infinite values of {frame.numel()}")
+    clipped = float(((frame < 0) | (frame > 1)).float().mean())
+    rounded = frame.clamp(0, 1).mul(255.0).round().to(torch.uint8)
+    return Rounded(rounded.permute(1, 2, 0).contiguous().cpu().numpy(), clipped)
+
+
+def pad_to_multiple(frame: Tensor, multiple: int) -> Tensor:
+    """Pad a float frame (3, H, W) at the bottom and right by replication until `multiple` divides both sides."""
+    import torch.nn.functional as F
+
+    height, width = frame.shape[-2:]
+    down, right = -height % multiple, -width % multiple
+    if not down and not right:
+        return frame
+    return F.pad(frame[None], (0, right, 0, down), mode="replicate")[0]
+
+
+def crop_to(frame: Tensor, height: int, width: int) -> Tensor:
+    """Undo `pad_to_multiple`: the top left (height, width) of a float frame (3, H, W)."""
+    return frame[..., :height, :width]

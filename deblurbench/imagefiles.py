@@ -1,0 +1,189 @@
+"""Reading and writing frame files with one strict policy.
+
+Frames are 8-bit RGB. Anything else (grey, palette, alpha, 16 bit, an HTML page called .png, half a file) is refused
+with an error that names the file, because converting it silently changes the scores. EXIF orientation is ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from deblurbench.errors import DiskError, FrameError
+from deblurbench.frames import Frame8, swap_red_blue
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+MAX_PIXELS = int(os.environ.get("DEBLURBENCH_MAX_PIXELS", 64_000_000))
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHANNELS = {0: "grey-scale", 3: "palette", 4: "grey-scale with alpha", 6: "RGBA"}
+
+
+class Header(NamedTuple):
+    """What the first bytes of a frame's file say: width and height in pixels, and the format."""
+
+    width: int
+    height: int
+    format: str
+
+
+def natural_key(name: str) -> list[tuple[int, int | str]]:
+    """Sort key under which frame 2 comes before frame 10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def list_frames(folder: Path) -> list[Path]:
+    """Image files directly in `folder`, in natural order. Hidden files are passed over.
+
+    Raises:
+        FrameError: two files share a stem (000001.png and 000001.jpg), so that a frame would not be well defined.
+    """
+    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
+    files.sort(key=lambda f: natural_key(f.name))
+    for one, two in zip(files, files[1:], strict=False):
+        if one.stem == two.stem:
+            raise FrameError(f"{folder}: both {one.name} and {two.name} are there; keep one of them", "corrupt")
+    return files
+
+
+def read_header(path: Path) -> Header:
+    """Width, height and format from a file's first bytes, without decoding it (PNG and JPEG; others are decoded).
+
+    Raises:
+        FrameError: as `read_frame`.
+    """
+    data = _bytes(path)
+    return _check_header(path, data)
+
+
+def read_frame(path: Path) -> Frame8:
+    """Decode a file to 8-bit RGB (H, W, 3) uint8.
+
+    Raises:
+        FrameError: missing, empty, truncated, not an image, not 8 bits a channel, not three channels, or larger than
+            DEBLURBENCH_MAX_PIXELS (64 million by default).
+    """
+    return decode_frame(_bytes(path), path)
+
+
+def decode_frame(data: bytes, path: Path) -> Frame8:
+    """Decode a file's bytes as `read_frame` does; `path` is for messages."""
+    import cv2
+
+    _check_header(path, data)
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None:
+        raise FrameError(f"{path}: cannot be decoded; the file is damaged or cut short ({len(data)} bytes)")
+    if image.dtype != np.uint8:
+        raise FrameError(f"{path}: {image.dtype} samples; frames must have 8 bits a channel", "depth")
+    if image.ndim != 3 or image.shape[2] != 3:
+        found = "1 (grey-scale)" if image.ndim == 2 else str(image.shape[2])
+        raise FrameError(f"{path}: {found} channel(s); frames must be RGB with 3", "channels")
+    return swap_red_blue(image)
+
+
+def write_png(path: Path, frame: Frame8) -> None:
+    """Write 8-bit RGB (H, W, 3) as PNG, atomically: a reader sees the whole file or none.
+
+    Raises:
+        DiskError: no space or no permission.
+    """
+    import cv2
+
+    done, data = cv2.imencode(".png", swap_red_blue(frame))
+    if not done:
+        raise DiskError(f"{path}: the frame could not be encoded as PNG")
+    write_atomically(path, data.tobytes())
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write bytes beside `path`, then rename onto it. Parents are made.
+
+    Raises:
+        DiskError: no space, no permission; nothing half-written is left under `path`.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise DiskError(
+            f"{path}: cannot be written ({error.strerror}). Free space or choose another --output; "
+            "what was finished before is kept, and the same command resumes."
+        ) from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise FrameError(f"{path}: the frame is missing", "missing") from error
+    except OSError as error:
+        raise FrameError(f"{path}: cannot be read ({error.strerror})", "missing") from error
+    if not data:
+        raise FrameError(f"{path}: the file is empty (0 bytes); copy it again", "empty")
+    return data
+
+
+def _check_header(path: Path, data: bytes) -> Header:
+    if data[:8] == _PNG:
+        return _png_header(path, data)
+    start = data[:200].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise FrameError(f"{path}: not an image but a web page; looks like a download error page", "not-an-image")
+    if start.startswith(b"version https://git-lfs"):
+        raise FrameError(f"{path}: a Git LFS pointer, not the image; run 'git lfs pull'", "not-an-image")
+    return _other_header(path, data)
+
+
+def _png_header(path: Path, data: bytes) -> Header:
+    if len(data) < 33:
+        raise FrameError(f"{path}: a PNG cut short after {len(data)} bytes")
+    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
+    _check_pixels(path, width, height)
+    if depth == 16:
+        raise FrameError(f"{path}: 16 bits a channel; frames must have 8 (convert them yourself, and say so)", "depth")
+    if colour in _PNG_CHANNELS:
+        raise FrameError(f"{path}: {_PNG_CHANNELS[colour]}; frames must be RGB with 3 channels", "channels")
+    if b"IEND" not in data[-16:]:
+        raise FrameError(f"{path}: a PNG cut short (no end marker in {len(data)} bytes)")
+    return Header(width, height, "png")
+
+
+def _other_header(path: Path, data: bytes) -> Header:
+    import io
+
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height, kind = *image.size, (image.format or "").lower()
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FrameError(f"{path}: not an image that can be read ({error})", "not-an-image") from error
+    _check_pixels(path, width, height)
+    if kind == "jpeg" and b"\xff\xd9" not in data[-64:]:
+        raise FrameError(f"{path}: a JPEG cut short (no end marker in {len(data)} bytes)")
+    return Header(width, height, kind)
+
+
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    if not width or not height or width * height > MAX_PIXELS:
+        raise FrameError(
+            f"{path}: the header says {width}x{height}; at most {MAX_PIXELS:,} pixels are read "
+            "(DEBLURBENCH_MAX_PIXELS raises it)",
+            "too-large",
+        )

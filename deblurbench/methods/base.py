@@ -1,0 +1,99 @@
+"""The four forms of a method. A user writes one of them, and a card.
+
+Frames are float32 sRGB in [0, 1], (3, H, W), on the run's device; H and W are already multiples of the card's
+`needs.multiple_of`. The harness pads, crops, moves, tiles, times, rounds and writes; a method only restores.
+State never lives in `self`: it starts anew with every clip (`restore` is called once for each).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Method:
+    """Whole control over a clip, e.g. for bidirectional methods.
+
+    A method with learned parameters puts its torch.nn.Module into `self.network`; the harness loads weights into it
+    strictly, moves it to the device, and switches it to evaluation.
+    """
+
+    network: torch.nn.Module | None = None
+
+    def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.
+
+        Values outside [0, 1] are clipped by the harness, which records how many.
+        """
+        raise NotImplementedError
+
+    def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor | dict[str, Tensor]:
+        """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total"."""
+        raise NotImplementedError(f"{type(self).__name__} has no training loss")
+
+    def initialise(self, **settings: Any) -> None:
+        """Set the network's first weights before training, as the recipe's `initialise` mapping says."""
+        if settings:
+            raise NotImplementedError(f"{type(self).__name__} has no initialisation {settings}")
+
+
+class FrameMethod(Method):
+    """A method that restores each frame by itself."""
+
+    def restore_frame(self, frame: Tensor) -> Tensor:
+        """(3, H, W) blurry to (3, H, W) restored."""
+        raise NotImplementedError
+
+    def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Restore frame by frame."""
+        for frame in frames:
+            yield self.restore_frame(frame)
+
+
+class WindowMethod(Method):
+    """A method that reads `radius` frames on either side. At a clip's ends the first and last frame are repeated."""
+
+    radius: int = 2
+
+    def restore_window(self, frames: Tensor) -> Tensor:
+        """(2 * radius + 1, 3, H, W) blurry to the restored centre frame (3, H, W)."""
+        raise NotImplementedError
+
+    def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Slide the window over the clip, holding 2 * radius + 1 frames and no more."""
+        import torch
+
+        size = 2 * self.radius + 1
+        window: deque[Tensor] = deque(maxlen=size)
+        pending = 0
+        for frame in frames:
+            window.extend([frame] * (1 if window else self.radius + 1))
+            pending += 1
+            if len(window) == size:
+                yield self.restore_window(torch.stack(tuple(window)))
+                pending -= 1
+        while pending:
+            window.append(window[-1])
+            if len(window) == size:
+                yield self.restore_window(torch.stack(tuple(window)))
+                pending -= 1
+
+
+class RecurrentMethod(Method):
+    """A method that carries a state from frame to frame through the whole clip."""
+
+    def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """(3, H, W) blurry and the last frame's state (None for the first) to (3, H, W) restored and the new state."""
+        raise NotImplementedError
+
+    def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Run `step` over the clip; the state starts as None."""
+        state = None
+        for frame in frames:
+            restored, state = self.step(frame, state)
+            yield restored
