@@ -47,7 +47,7 @@ class Protocol(BaseModel):
 
 
 def su30_positions(count: int) -> set[int]:
-    """The DVD paper's 30 frames of a clip: floor(linspace(2, 97, 30)), counted from 1 as MATLAB does, as positions from 0.
+    """The DVD paper's 30 frames of a clip, floor(linspace(2, 97, 30)) counted from 1, as positions from 0.
 
     Source: Su et al., CVPR 2017, evaluation code. Clips shorter than 97 frames keep the positions that exist.
     """

@@ -1,4 +1,4 @@
-"""The room `datasets`: base classes here, plugins in the repository's top-level folder `datasets/`, mounted on `__path__`."""
+"""The room `datasets`: its base classes; the plugins of the top-level folder `datasets/` are mounted on `__path__`."""
 
 from deblurbench.rooms import mount
 

@@ -1,4 +1,4 @@
-"""The room `methods`: base classes here, plugins in the repository's top-level folder `methods/`, mounted on `__path__`."""
+"""The room `methods`: its base classes; the plugins of the top-level folder `methods/` are mounted on `__path__`."""
 
 from deblurbench.rooms import mount
 

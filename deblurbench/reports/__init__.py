@@ -1,4 +1,4 @@
-"""The room `reports`: base classes here, plugins in the repository's top-level folder `reports/`, mounted on `__path__`."""
+"""The room `reports`: its base classes; the plugins of the top-level folder `reports/` are mounted on `__path__`."""
 
 from deblurbench.rooms import mount
 

@@ -1,0 +1,147 @@
+"""run.json: what was asked, what it resolved to, what produced it, and how each method x clip ended.
+
+The file carries a schema version. A reader refuses a newer schema than it knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deblurbench.protocol import Protocol
+
+SCHEMA = 1
+
+
+class Record(BaseModel):
+    """Base of all records: unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Request(Record):
+    """What the user asked, after parsing. Two requests that differ never share an output folder."""
+
+    methods: list[str]
+    dataset: str
+    split: str | None = None
+    clips: list[str] | None = None
+    partial: bool = False
+    data_root: str | None = None
+    device: str = "auto"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    tile: int | None = None
+    limit: int | None = None
+    frames_per_clip: int | None = None
+    save_frames: Literal["none", "sample", "all"] = "sample"
+    metrics: list[str] | None = None
+    seed: int = 0
+    random_weights: bool = False
+
+
+class MethodRecord(Record):
+    """A method as it was run. `id` is the name in every table: name:variant, or name where there is one variant."""
+
+    id: str
+    name: str
+    variant: str
+    title: str
+    kind: str = "image"
+    weights: str | None = Field(default=None, description="tag or file name; None where the method needs none")
+    weights_sha256: str | None = None
+    random_weights: bool = False
+    trained_on: list[str] = Field(default_factory=list)
+    of_the_paper: bool = True
+    parameters: int | None = Field(default=None, description="trainable parameters used at inference")
+    code_sha256: str = ""
+    card_sha256: str = ""
+    note: str = ""
+
+
+class MetricRecord(Record):
+    """A metric as it was computed, or the reason why it was not (`absent`)."""
+
+    id: str
+    version: int
+    unit: str
+    higher_is_better: bool
+    level: Literal["frame", "clip"] = "frame"
+    decimals: int = 4
+    title: str = ""
+    absent: str | None = None
+
+
+class ClipRecord(Record):
+    """A clip as it was run: names of its frames in order, and which of them are scored."""
+
+    name: str
+    frames: list[str]
+    scored: list[str]
+    released: int | None = None
+    width: int
+    height: int
+    ground_truth: bool = True
+    notes: list[str] = Field(default_factory=list)
+
+
+class Outcome(Record):
+    """How one method ended on one clip."""
+
+    method: str
+    clip: str
+    status: Literal["ok", "failed", "pending"]
+    kind: str = Field(default="", description="short cause, e.g. 'raised', 'invalid output', 'killed', 'timeout'")
+    reason: str = ""
+    traceback: str = ""
+    clipped: float = Field(default=0.0, description="share of values outside [0, 1] that were clipped")
+    peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
+    frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
+    environment: str = Field(default="", description="digest of the environment that computed it")
+
+
+class Manifest(Record):
+    """The whole of run.json."""
+
+    schema_version: int = SCHEMA
+    deblurbench: str
+    command: str
+    created: str
+    finished: str | None = None
+    request: Request
+    dataset: str = Field(description="name:protocol as in scores.csv; the bare name for the default protocol")
+    dataset_title: str
+    protocol: Protocol
+    protocol_digest: str
+    split: str
+    data_root: str
+    layout: str = ""
+    coverage: str = Field(description="in figures, e.g. '8 of 8 clips, 96 of 96 frames, 56 scored'")
+    partial: bool = False
+    clips: list[ClipRecord]
+    methods: list[MethodRecord]
+    metrics: list[MetricRecord]
+    device: str = Field(description="the device used, in words, e.g. 'CPU: AMD EPYC, 2 threads'")
+    precision: str
+    tile: int | None = None
+    environment: dict[str, Any]
+    outcomes: list[Outcome] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    invalidated: str | None = Field(default=None, description="the reason, where somebody declared the run invalid")
+
+    def outcome(self, method: str, clip: str) -> Outcome:
+        """The outcome of a method on a clip; pending where there is none yet."""
+        for outcome in self.outcomes:
+            if outcome.method == method and outcome.clip == clip:
+                return outcome
+        return Outcome(method=method, clip=clip, status="pending")
+
+    def state(self, method: str) -> tuple[str, str]:
+        """("ok" | "failed" | "pending", reason) of a method over all clips."""
+        outcomes = [self.outcome(method, clip.name) for clip in self.clips]
+        failed = [o for o in outcomes if o.status == "failed"]
+        if failed:
+            return "failed", f"failed on {len(failed)} of {len(outcomes)} clips: {failed[0].clip}: {failed[0].reason}"
+        if any(o.status == "pending" for o in outcomes):
+            return "pending", f"{sum(o.status == 'ok' for o in outcomes)} of {len(outcomes)} clips done"
+        return "ok", ""

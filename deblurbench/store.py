@@ -1,0 +1,245 @@
+"""Runs on disk.
+
+    OUTPUT/run.json                       the manifest (deblurbench.manifest)
+    OUTPUT/scores.csv, timings.csv        long form, sorted; written anew from the parts after every clip
+    OUTPUT/parts/<method>/<clip>.json     one atomic record a method x clip: what resuming trusts
+    OUTPUT/frames/<method>/<clip>/*.png   restored frames, as scored
+    OUTPUT/logs/<method>.log              what the worker printed
+
+A part is written last, by rename: an interrupted clip leaves nothing that counts.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from deblurbench.errors import UsageError
+from deblurbench.imagefiles import natural_key, write_atomically
+from deblurbench.manifest import SCHEMA, Manifest, Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCORES = ("method", "dataset", "clip", "frame", "metric", "value")
+GROUND_TRUTH = "_ground-truth"
+TIMINGS = ("method", "dataset", "clip", "frame", "seconds", "warmup")
+
+
+def folder_name(name: str) -> str:
+    """A name as a folder: `:`, `@` and separators become `-`; a leading dot gets an underscore before it."""
+    plain = re.sub(r"[:@/\\\0]", "-", name)
+    return f"_{plain}" if plain.startswith(".") else plain
+
+
+@dataclass
+class Part:
+    """What one method did on one clip. `key` holds everything that decides the scores; another key means redo."""
+
+    key: dict[str, Any]
+    outcome: Outcome
+    scores: list[tuple[str, str, float]] = field(default_factory=list)  # (frame or "", metric id, value)
+    timings: list[tuple[str, float, bool]] = field(default_factory=list)  # (frame, seconds, warm-up)
+    saved: list[str] = field(default_factory=list)  # stems of the PNGs kept
+
+    def to_json(self) -> str:
+        """JSON with floats as repr strings, so that inf and every bit survive."""
+        body = {
+            "key": self.key,
+            "outcome": self.outcome.model_dump(),
+            "scores": [[frame, metric, repr(value)] for frame, metric, value in self.scores],
+            "timings": [[frame, repr(seconds), warmup] for frame, seconds, warmup in self.timings],
+            "saved": self.saved,
+        }
+        text = json.dumps(body, indent=1)
+        return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "part": text})
+
+    @classmethod
+    def from_json(cls, text: str) -> Part:
+        """Read a part back.
+
+        Raises:
+            ValueError: the record is damaged (its checksum does not fit).
+        """
+        outer = json.loads(text)
+        if hashlib.sha256(outer["part"].encode()).hexdigest() != outer["sha256"]:
+            raise ValueError("checksum does not fit")
+        body = json.loads(outer["part"])
+        return cls(
+            body["key"],
+            Outcome.model_validate(body["outcome"]),
+            [(f, m, float(v)) for f, m, v in body["scores"]],
+            [(f, float(s), bool(w)) for f, s, w in body["timings"]],
+            list(body["saved"]),
+        )
+
+
+class Store:
+    """A run's folder, for writing and for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def part_file(self, method: str, clip: str) -> Path:
+        """Where the part of a method x clip lies."""
+        return self.folder / "parts" / folder_name(method) / f"{folder_name(clip)}.json"
+
+    def frames_folder(self, method: str, clip: str) -> Path:
+        """Where the restored frames of a method x clip lie."""
+        return self.folder / "frames" / folder_name(method) / folder_name(clip)
+
+    def log_file(self, method: str) -> Path:
+        """Where a method's worker's output goes."""
+        return self.folder / "logs" / f"{folder_name(method)}.log"
+
+    def write_part(self, part: Part) -> None:
+        """Commit a part, atomically."""
+        file = self.part_file(part.outcome.method, part.outcome.clip)
+        write_atomically(file, part.to_json().encode())
+
+    def read_part(self, method: str, clip: str) -> Part | None:
+        """The part of a method x clip; None where there is none. A damaged one is kept aside and counts as none."""
+        file = self.part_file(method, clip)
+        if not file.is_file():
+            return None
+        try:
+            return Part.from_json(file.read_text(encoding="utf-8"))
+        except (ValueError, KeyError, TypeError, ValidationError):
+            file.replace(file.with_suffix(".damaged"))
+            return None
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write run.json atomically."""
+        text = manifest.model_dump_json(indent=2)
+        write_atomically(self.folder / "run.json", (text + "\n").encode())
+
+    def read_manifest(self) -> Manifest:
+        """Read run.json.
+
+        Raises:
+            UsageError: no run here, a damaged file, or a newer schema than this version reads.
+        """
+        file = self.folder / "run.json"
+        if not file.is_file():
+            raise UsageError(f"{self.folder}: no run here (run.json is missing). Name the --output folder of a run.")
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+            newer = raw.get("schema_version", 0) > SCHEMA
+            if newer:
+                raise UsageError(
+                    f"{file}: schema version {raw['schema_version']}, this deblurbench reads up to {SCHEMA}. Update it."
+                )
+            return Manifest.model_validate(raw)
+        except (ValueError, AttributeError) as error:
+            raise UsageError(
+                f"{file}: damaged or not a run.json ({str(error).splitlines()[0]}). Run the same command with --fresh."
+            ) from error
+
+    def write_tables(self, manifest: Manifest, parts: Iterable[Part]) -> None:
+        """Write scores.csv and timings.csv from the parts: sorted, byte for byte the same for the same parts."""
+        scores, timings = [], []
+        for part in parts:
+            row = (part.outcome.method, manifest.dataset, part.outcome.clip)
+            scores += [(*row, frame, metric, repr(value)) for frame, metric, value in part.scores]
+            timings += [(*row, frame, f"{seconds:.6f}", str(int(warmup))) for frame, seconds, warmup in part.timings]
+        order = {method.id: position for position, method in enumerate(manifest.methods)}
+        _write_csv(self.folder / "scores.csv", SCORES, scores, order)
+        _write_csv(self.folder / "timings.csv", TIMINGS, timings, order)
+
+
+def _write_csv(file: Path, head: tuple[str, ...], rows: list[tuple[str, ...]], order: dict[str, int]) -> None:
+    rows.sort(key=lambda row: (order.get(row[0], 0), natural_key(row[2]), natural_key(row[3]), row[4:5]))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    write_atomically(file, text.getvalue().encode())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stored run, for reading: what reports, compare and verify work on."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open the run in `folder`.
+
+        Raises:
+            UsageError: as `Store.read_manifest`.
+        """
+        return cls(folder, Store(folder).read_manifest())
+
+    @property
+    def store(self) -> Store:
+        """The folder as a store."""
+        return Store(self.folder)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """scores.csv: method, dataset, clip, frame (str), metric, value (float64; inf possible).
+
+        Raises:
+            UsageError: the file is missing, cut short or not a scores.csv.
+        """
+        return self._table("scores.csv", SCORES, "value")
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """timings.csv: method, dataset, clip, frame (str), seconds (float64), warmup (bool)."""
+        table = self._table("timings.csv", TIMINGS, "seconds")
+        table["warmup"] = table["warmup"].astype(str) == "1"
+        return table
+
+    def restored_frames(self, method: str, clip: str) -> dict[str, Path]:
+        """Saved PNGs of a method x clip by stem; empty where none were kept."""
+        folder = self.store.frames_folder(method, clip)
+        return {file.stem: file for file in sorted(folder.glob("*.png"))} if folder.is_dir() else {}
+
+    def ground_truth_frames(self, clip: str) -> dict[str, Path]:
+        """Saved PNGs of a clip's ground truth, by stem. The blurry input's are those of the method `identity`."""
+        return self.restored_frames(GROUND_TRUTH, clip)
+
+    def _table(self, name: str, columns: tuple[str, ...], number: str) -> pd.DataFrame:
+        import pandas as pd
+
+        file = self.folder / name
+        try:
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+            if tuple(table.columns) != columns:
+                raise ValueError(f"columns are {', '.join(table.columns)}; expected {', '.join(columns)}")
+            table[number] = table[number].map(_number)
+        except (OSError, ValueError, pd.errors.ParserError) as error:
+            raise UsageError(
+                f"{file}: missing, cut short or damaged ({error}). The same run command writes it anew from parts/."
+            ) from error
+        return table
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isnan(value):
+        raise ValueError("a value is NaN")
+    return value
+
+
+def walk_parts(store: Store, manifest: Manifest) -> Iterator[Part]:
+    """All parts of a run that are there, in the order of its methods and clips."""
+    for method in manifest.methods:
+        for clip in manifest.clips:
+            part = store.read_part(method.id, clip.name)
+            if part:
+                yield part
