@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from deblurbench.errors import CardError, did_you_mean
 from deblurbench.protocol import Protocol
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
+
 
 class Frozen(BaseModel):
     """Base of all cards: immutable, unknown keys refused."""
@@ -185,7 +187,7 @@ def read_card(path: Path, model: type[Card]) -> Card:
         CardError: not YAML, wrong types, unknown keys; every fault at once, each with its path in the file.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CardError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(raw, dict):

@@ -6,6 +6,7 @@ with an error that names the file, because converting it silently changes the sc
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import struct
@@ -22,6 +23,9 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 MAX_PIXELS = int(os.environ.get("DEBLURBENCH_MAX_PIXELS", 64_000_000))
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: "grey-scale", 3: "palette", 4: "grey-scale with alpha", 6: "RGBA"}
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_HEAD, _TAIL = 64 * 1024, 4 * 1024
+_ORIENTATION = 0x0112
 
 
 class Header(NamedTuple):
@@ -34,7 +38,7 @@ class Header(NamedTuple):
 
 def natural_key(name: str) -> list[tuple[int, int | str]]:
     """Sort key under which frame 2 comes before frame 10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def list_frames(folder: Path) -> list[Path]:
@@ -45,20 +49,25 @@ def list_frames(folder: Path) -> list[Path]:
     """
     files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
     files.sort(key=lambda f: natural_key(f.name))
-    for one, two in zip(files, files[1:], strict=False):
+    for one, two in itertools.pairwise(files):
         if one.stem == two.stem:
             raise FrameError(f"{folder}: both {one.name} and {two.name} are there; keep one of them", "corrupt")
     return files
 
 
 def read_header(path: Path) -> Header:
-    """Width, height and format from a file's first bytes, without decoding it (PNG and JPEG; others are decoded).
+    """Width, height and format from a file's first 64 KiB and its end, without decoding it.
 
     Raises:
-        FrameError: as `read_frame`.
+        FrameError: as `read_frame`, as far as these bytes tell.
     """
-    data = _bytes(path)
-    return _check_header(path, data)
+    data = _ends(path)
+    try:
+        return _check_header(path, data)
+    except FrameError as error:
+        if error.kind != "not-an-image" or len(data) < _HEAD:
+            raise
+    return _check_header(path, _bytes(path))  # a format that keeps its header elsewhere, or a long preamble
 
 
 def read_frame(path: Path) -> Frame8:
@@ -85,7 +94,7 @@ def decode_frame(data: bytes, path: Path) -> Frame8:
     if image.ndim != 3 or image.shape[2] != 3:
         found = "1 (grey-scale)" if image.ndim == 2 else str(image.shape[2])
         raise FrameError(f"{path}: {found} channel(s); frames must be RGB with 3", "channels")
-    return swap_red_blue(image)
+    return swap_red_blue(np.asarray(image, np.uint8))
 
 
 def write_png(path: Path, frame: Frame8) -> None:
@@ -128,8 +137,21 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def _bytes(path: Path) -> bytes:
+    return _read(path, None)
+
+
+def _ends(path: Path) -> bytes:
+    return _read(path, _HEAD)
+
+
+def _read(path: Path, head: int | None) -> bytes:
+    """The whole file, or its first `head` bytes and its last 4 KiB."""
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(-1 if head is None else head)
+            if head is not None and len(data) == head:
+                file.seek(max(head, path.stat().st_size - _TAIL))
+                data += file.read()
     except FileNotFoundError as error:
         raise FrameError(f"{path}: the frame is missing", "missing") from error
     except OSError as error:
@@ -159,8 +181,8 @@ def _png_header(path: Path, data: bytes) -> Header:
         raise FrameError(f"{path}: 16 bits a channel; frames must have 8 (convert them yourself, and say so)", "depth")
     if colour in _PNG_CHANNELS:
         raise FrameError(f"{path}: {_PNG_CHANNELS[colour]}; frames must be RGB with 3 channels", "channels")
-    if b"IEND" not in data[-16:]:
-        raise FrameError(f"{path}: a PNG cut short (no end marker in {len(data)} bytes)")
+    if _PNG_END not in data[-_TAIL:]:
+        raise FrameError(f"{path}: a PNG cut short (its end marker is missing); copy it again")
     return Header(width, height, "png")
 
 

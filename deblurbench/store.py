@@ -148,7 +148,8 @@ class Store:
 
     def write_tables(self, manifest: Manifest, parts: Iterable[Part]) -> None:
         """Write scores.csv and timings.csv from the parts: sorted, byte for byte the same for the same parts."""
-        scores, timings = [], []
+        scores: list[tuple[str, ...]] = []
+        timings: list[tuple[str, ...]] = []
         for part in parts:
             row = (part.outcome.method, manifest.dataset, part.outcome.clip)
             scores += [(*row, frame, metric, repr(value)) for frame, metric, value in part.scores]

@@ -27,6 +27,10 @@ class FrameSource(Interface):
         """Decode the frames in order: uint8 (H, W, 3) RGB."""
         ...
 
+    def first(self, count: int | None) -> FrameSource:
+        """The same source cut to its first `count` frames (all for None)."""
+        ...
+
     def fingerprint(self) -> list[tuple[str, int, int]]:
         """(name, size in bytes, modification time in ns) of each file, to notice data that changed between runs."""
         ...

@@ -1,0 +1,33 @@
+# Two commands do everything on a fresh machine with Python 3.11 or newer:  make demo   and   make test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test check format browser clean
+
+$(VENV)/.installed: pyproject.toml setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "deblurbench needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/.installed  ## run blurry input, IFI-RNN and SRN on the embedded dataset; leaves a report
+	$(BIN)/deblurbench run --methods ifirnn,srn --dataset mini --output $(DEMO)
+	@echo
+	@echo "Open $(DEMO)/report/index.html"
+
+test: $(VENV)/.installed  ## the whole test suite, on the CPU, offline
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed  ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

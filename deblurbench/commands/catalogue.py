@@ -1,0 +1,166 @@
+"""`list`, `show`, `new`, `check`: what there is, what it says, how to add one, whether it keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.metrics import METRICS
+from deblurbench.rooms import Plugin, Room, plugins
+from deblurbench.terminal import print_json, print_table, say
+
+KINDS = ("methods", "datasets", "protocols", "metrics", "reports")
+ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--json", "as_json", is_flag=True)
+def list_plugins(kind: str | None, as_json: bool) -> int:
+    """List methods, datasets, protocols, metrics or reports (all of them for none named)."""
+    broken = False
+    tables = {name: _table(name) for name in ([kind] if kind else KINDS)}
+    if as_json:
+        whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
+        print_json(whole[kind] if kind else whole)
+    for name, (head, rows) in tables.items():
+        broken |= any(str(row[-1]).startswith("BROKEN") for row in rows)
+        if not as_json:
+            if not kind:
+                click.echo(f"\n{name.upper()}")
+            print_table(head, rows)
+    return 1 if broken else 0
+
+
+def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    if kind == "metrics":
+        head: tuple[str, ...] = ("id", "unit", "better", "level", "default", "what it is")
+        return head, [
+            (m.id, m.unit, "higher" if m.higher_is_better else "lower", m.level, "yes" if m.default else "", m.title)
+            for m in METRICS.values()
+        ]
+    if kind == "protocols":
+        return ("protocol", "split", "blur", "size", "left out", "summary"), _protocols()
+    if kind == "methods":
+        return ("method", "variants", "weights", "venue", "title"), [
+            _method_row(p) for p in plugins("methods").values()
+        ]
+    room: Room = "datasets" if kind == "datasets" else "reports"
+    head = ("dataset", "protocols", "licence", "title") if kind == "datasets" else ("report", "by default", "title")
+    return head, [_dataset_row(p) if kind == "datasets" else _report_row(p) for p in plugins(room).values()]
+
+
+def _broken(found: Plugin, columns: int) -> tuple[object, ...]:
+    reason = (found.error or "").splitlines()
+    return (found.name, *[""] * (columns - 2), f"BROKEN: {' '.join(line.strip() for line in reason)}")
+
+
+def _method_row(found: Plugin) -> tuple[object, ...]:
+    card = found.card
+    if not isinstance(card, MethodCard):
+        return _broken(found, 5)
+    absent = "train it" if card.trainable else "needs none"
+    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or absent
+    variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
+    venue = f"{card.venue} {card.year or ''}".strip()
+    return card.name, variants, weights, venue, card.title
+
+
+def _dataset_row(found: Plugin) -> tuple[object, ...]:
+    card = found.card
+    if not isinstance(card, DatasetCard):
+        return _broken(found, 4)
+    return card.name, ", ".join(p.name for p in card.protocols), card.licence, card.title
+
+
+def _report_row(found: Plugin) -> tuple[object, ...]:
+    if found.card is None:
+        return _broken(found, 3)
+    return found.name, "yes" if getattr(found.card, "default", False) else "", found.card.title
+
+
+def _protocols() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for found in plugins("datasets").values():
+        for protocol in found.card.protocols if isinstance(found.card, DatasetCard) else ():
+            size = f"{protocol.size[0]}x{protocol.size[1]}" if protocol.size else "as found"
+            first, last = protocol.leave_out
+            left = f"first {first}, last {last}" if first or last else "none"
+            rows.append((protocol.name, protocol.split, protocol.blur, size, left, protocol.summary))
+    return rows
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a method, dataset, report, protocol or metric."""
+    known: dict[str, object] = {}
+    for room in ROOMS:
+        for found in plugins(room).values():
+            known[found.name] = found.card or found.error
+            if isinstance(found.card, DatasetCard):
+                known |= {p.name: p for p in found.card.protocols if p.name not in known}
+            if isinstance(found.card, MethodCard):
+                known |= {f"{found.name}:{v}": value for v, value in found.card.variants.items()}
+    known |= dict(METRICS)
+    if name not in known:
+        raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
+    _print_card(name, known[name], as_json)
+
+
+def _print_card(name: str, card: object, as_json: bool) -> None:
+    import dataclasses
+
+    import yaml
+    from pydantic import BaseModel
+
+    if isinstance(card, BaseModel):
+        value = card.model_dump(mode="json", exclude_defaults=True)
+    elif dataclasses.is_dataclass(card) and not isinstance(card, type):
+        value = {f.name: getattr(card, f.name) for f in dataclasses.fields(card) if not f.name.startswith("_")}
+        value = {k: v for k, v in value.items() if isinstance(v, str | int | float | bool)}
+    else:
+        raise UsageError(f"{name!r} is broken: {card}")
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110).rstrip())
+
+
+@click.group()
+def new() -> None:
+    """Write the beginnings of a plugin."""
+
+
+@new.command("method")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["frame", "window", "recurrent"]), default="frame", show_default=True)
+@click.option("--into", type=click.Path(path_type=Path), help="A folder of plugins (its methods/ is used).")
+def new_method(name: str, kind: str, into: Path | None) -> None:
+    """Write methods/NAME with a card, a method that runs, and what to do next."""
+    from deblurbench.scaffold import write_method
+
+    folder = write_method(name, kind, into)
+    say(f"wrote {folder}/card.yaml and method.py. Next:\n  deblurbench check {name}\n"
+        f"  deblurbench run --methods {name} --dataset mini --limit 1")  # fmt: skip
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def check(name: str, as_json: bool) -> int:
+    """Run the contract tests on a method (or on 'all')."""
+    from deblurbench.contract import check_method
+    from deblurbench.planning import split_method
+
+    wanted = sorted(plugins("methods")) if name == "all" else [name]
+    rows: list[tuple[str, str, str, str]] = []
+    for each in wanted:
+        bare, variant, weights = split_method(each)
+        rows += [(each, *finding) for finding in check_method(bare, variant, weights)]
+    print_table(("method", "check", "result", "detail"), rows, as_json)
+    return 1 if any(row[2] == "FAILED" for row in rows) else 0

@@ -1,0 +1,66 @@
+"""What `run --dry-run` prints: each method and clip, its state and why, and an estimate of time and disk."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+from deblurbench.errors import DeblurbenchError
+from deblurbench.planning import Plan
+from deblurbench.runner import Work, check_folder, frames_to_save, survey
+from deblurbench.store import Run, Store
+from deblurbench.terminal import print_json, print_table, say
+
+PNG_BYTES_A_PIXEL = 1.7  # measured: 8-bit RGB PNGs of GOPRO and REDS frames
+
+
+def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
+    """Print the plan; nothing is written or restored."""
+    if folder.exists() and not fresh:
+        check_folder(folder, plan.request, fresh=False)
+    works = survey(plan, Store(folder / "nothing" if fresh else folder))
+    speeds = seconds_a_megapixel(folder.parent, {method.id for method in plan.methods})
+    head = ("method", "clip", "frames", "state", "why", "seconds")
+    rows = [_row(work, speeds) for work in works]
+    if as_json:
+        work = [dict(zip(head, row, strict=True)) for row in rows]
+        print_json({"output": str(folder), "coverage": plan.coverage, "work": work})
+        return
+    print_table(head, rows)
+    todo = [(work, row[-1]) for work, row in zip(works, rows, strict=True) if work.state != "cached"]
+    known = [float(str(seconds)) for _, seconds in todo if seconds != "?"]
+    unknown = sum(seconds == "?" for _, seconds in todo)
+    say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
+    say(f"time: about {sum(known):.0f} s" + (f", and {unknown} clips never timed before" if unknown else ""))
+    say(f"disk: about {disk(plan) / 1e6:.0f} MB of frames")
+
+
+def _row(work: Work, speeds: dict[str, float]) -> tuple[object, ...]:
+    clip = work.clip
+    seconds = "?"
+    if work.state in ("cached", "problem"):
+        seconds = "0"
+    elif work.method.id in speeds and clip.size:
+        seconds = f"{speeds[work.method.id] * clip.size[0] * clip.size[1] / 1e6 * len(clip.clip):.0f}"
+    return work.method.id, clip.clip.name, len(clip.clip), work.state, work.why, seconds
+
+
+def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
+    """Median seconds a megapixel of each method, from the timings of the runs that lie in `runs`."""
+    found: dict[str, list[float]] = {}
+    for file in sorted(runs.glob("*/run.json")) if runs.is_dir() else []:
+        try:
+            earlier = Run.open(file.parent)
+            sizes = {clip.name: clip.width * clip.height / 1e6 for clip in earlier.manifest.clips}
+            for row in earlier.timings.to_dict("records"):
+                if row["method"] in methods and not row["warmup"] and sizes.get(row["clip"]):
+                    found.setdefault(row["method"], []).append(row["seconds"] / sizes[row["clip"]])
+        except DeblurbenchError:
+            continue  # an unreadable neighbour only costs us its timings
+    return {method: statistics.median(values) for method, values in found.items()}
+
+
+def disk(plan: Plan) -> float:
+    """Estimated bytes of the PNGs that the run keeps: every method's and the ground truth's."""
+    pixels = sum(len(frames_to_save(plan, c)) * c.size[0] * c.size[1] for c in plan.clips if c.size)
+    return pixels * PNG_BYTES_A_PIXEL * (len(plan.methods) + 1)

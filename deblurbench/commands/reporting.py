@@ -1,0 +1,53 @@
+"""`deblurbench report` and the end of every run: reports and tables from stored runs, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from deblurbench.cards import ReportCard
+from deblurbench.rooms import plugin, plugins
+from deblurbench.store import Run
+from deblurbench.terminal import say
+
+
+def write_reports(runs: Sequence[Path], folder: Path, kinds: Sequence[str] = ()) -> list[Path]:
+    """Write the named kinds of report (the default ones for none) and return their main files."""
+    opened = [Run.open(run) for run in runs]
+    files: list[Path] = []
+    for card in _cards(kinds):
+        report = plugin("reports", card.name).load()(card)
+        files += report.write(opened, folder)[:1]
+    return files
+
+
+def _cards(kinds: Sequence[str]) -> list[ReportCard]:
+    if kinds:
+        cards = [plugin("reports", kind).card for kind in kinds]
+    else:
+        cards = [p.card for p in plugins("reports").values()]
+    fitting = [card for card in cards if isinstance(card, ReportCard) and (kinds or card.default)]
+    return sorted(fitting, key=lambda card: (card.order, card.name))
+
+
+def print_results(runs: Sequence[Path], as_json: bool = False) -> None:
+    """Print the comparison table of stored runs on standard output."""
+    from deblurbench import tables
+
+    table = tables.build([Run.open(run) for run in runs])
+    print(tables.as_json(table) if as_json else tables.terminal(table))
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="Where to write; by default RUN/report of the first.")
+@click.option("--kind", "kinds", multiple=True, help="Only these kinds of report; see 'deblurbench list reports'.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def report(runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], as_json: bool) -> None:
+    """Build the report of stored runs anew."""
+    files = write_reports(runs, output or runs[0] / "report", kinds)
+    print_results(runs, as_json)
+    for file in files:
+        say(f"  {file}")

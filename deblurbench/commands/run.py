@@ -1,0 +1,111 @@
+"""`deblurbench run`: restore, score, report."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deblurbench.manifest import Request
+from deblurbench.planning import Plan, make_plan
+from deblurbench.store import folder_name
+
+
+def names(text: str | None) -> list[str] | None:
+    """A comma-separated option as a list; None stays None."""
+    return [word.strip() for word in text.split(",") if word.strip()] if text is not None else None
+
+
+def options(function: Any) -> Any:
+    """The options of `run` that make up the request."""
+    given = [
+        click.option("--methods", required=True, help="name[:variant][@weights],... (or 'all'); identity is added."),
+        click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
+        click.option("--split", help="Another split than the protocol's; the run is then partial."),
+        click.option("--clips", help="Only these clips, comma-separated."),
+        click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so."),
+        click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA)."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N."),
+        click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32"),
+        click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended."),
+        click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips."),
+        click.option("--frames-per-clip", type=click.IntRange(min=1), help="Only the first N frames of a clip."),
+        click.option("--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample",
+                     show_default=True, help="Which restored frames to keep as PNG."),
+        click.option("--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'."),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--random-weights", is_flag=True, help="Run methods without weights untrained, marked as such."),
+    ]  # fmt: skip
+    for option in reversed(given):
+        function = option(function)
+    return function
+
+
+@click.command()
+@options
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
+@click.option("--fresh", is_flag=True, help="Start over in --output.")
+@click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
+@click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds without a frame = hung.")
+@click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def run(
+    output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, as_json: bool, **asked: Any
+) -> int:
+    """Restore a dataset's clips with every method, score them, and write tables and a report."""
+    request = make_request(**asked)
+    plan = make_plan(request)
+    folder = output or default_folder(request)
+    if dry_run:
+        from deblurbench.commands.dryrun import print_dry_run
+
+        print_dry_run(plan, folder, fresh, as_json)
+        return 0
+    return execute(plan, folder, fresh, in_process, timeout, as_json)
+
+
+def make_request(**asked: Any) -> Request:
+    """The command line's words as a Request; relative paths are made absolute."""
+    root = asked["data_root"]
+    return Request(
+        **{
+            **asked,
+            "methods": names(asked["methods"]),
+            "clips": names(asked["clips"]),
+            "metrics": names(asked["metrics"]),
+            "data_root": str(Path(root).expanduser().resolve()) if root else None,
+        }
+    )
+
+
+def default_folder(request: Request) -> Path:
+    """`runs/<date>-<dataset>-<methods>`, shortened with a digest where it would be long."""
+    methods = folder_name("+".join(request.methods))
+    if len(methods) > 60:
+        methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
+    return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"
+
+
+def execute(plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool) -> int:
+    """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
+    from deblurbench import runner, terminal
+
+    with terminal.ProgressBars() as bars:
+        result = runner.run(
+            plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
+            timeout=timeout, listener=bars,
+        )  # fmt: skip
+    from deblurbench.commands.reporting import print_results, write_reports
+
+    files = write_reports([result.folder], result.folder / "report")
+    print_results([result.folder], as_json)
+    terminal.say("")
+    for file in files:
+        terminal.say(f"  {file}")
+    terminal.say(f"  {result.folder / 'scores.csv'}")
+    return 1 if result.failed else 0

@@ -1,0 +1,187 @@
+"""The contract tests of a method, for its author: `deblurbench check NAME`.
+
+Every check runs on small synthetic frames on the CPU and is told in one line: ok, FAILED with what was found, or
+skipped with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deblurbench.cards import MethodCard
+from deblurbench.errors import MissingError
+from deblurbench.frames import Frame8
+from deblurbench.methods.base import Method
+from deblurbench.restoring import Settings, restored_frames
+from deblurbench.rooms import plugin
+
+if TYPE_CHECKING:
+    import torch
+
+Finding = tuple[str, str, str]
+
+
+class Skipped(Exception):
+    """A check that does not apply, with the reason."""
+
+
+def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
+    """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
+    card = plugin("methods", name).card
+    assert isinstance(card, MethodCard)
+    subject = _Subject(name, card, variant or card.default_variant, weights)
+    return [_one(label, check) for label, check in subject.checks()]
+
+
+def _one(label: str, check: Callable[[], str]) -> Finding:
+    try:
+        return label, "ok", check()
+    except Skipped as reason:
+        return label, "skipped", str(reason)
+    except AssertionError as fault:
+        return label, "FAILED", str(fault)
+    except Exception as error:  # a plugin may raise anything; the author is told what
+        return label, "FAILED", f"{type(error).__name__}: {error}"
+
+
+def clip8(frames: int, height: int, width: int, seed: int = 0) -> list[Frame8]:
+    """A small moving pattern: `frames` frames of (height, width, 3) uint8."""
+    noise = np.random.default_rng(seed).uniform(40, 215, (height // 4 + 16, width // 4 + 16, 3))
+    big = noise.repeat(4, axis=0).repeat(4, axis=1)
+    return [np.ascontiguousarray(big[t : t + height, 2 * t : 2 * t + width].astype(np.uint8)) for t in range(frames)]
+
+
+class _Subject:
+    """One method under test."""
+
+    def __init__(self, name: str, card: MethodCard, variant: str, weights: str | None) -> None:
+        self.name, self.card, self.variant, self.weights = name, card, variant, weights
+        self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
+        self.made: Method | None = None
+
+    def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        yield "card and import", self.imports
+        yield "weights load strictly", self.loads
+        yield "shape and range", self.shape
+        yield "odd sizes", self.odd_sizes
+        for count in (1, 2, 7):
+            yield f"{count} frame(s)", lambda count=count: self.counts(count)  # type: ignore[misc]
+        yield "deterministic", self.deterministic
+        yield "no state between clips", self.no_state
+        yield "causal, as the card says", self.causal
+        yield "one training step lowers the loss", self.trains
+
+    def fresh(self) -> Method:
+        """A new instance of the method, with its weights where it has any."""
+        from deblurbench.job import seed_everything
+        from deblurbench.weights import find_weights, load_weights
+
+        seed_everything(0)
+        found = plugin("methods", self.name)
+        method: Method = found.load()(**self.card.variants[self.variant].parameters)
+        if method.network is not None:
+            try:
+                file = find_weights(found, self.variant, self.weights)
+            except MissingError:
+                file = None
+            if file:
+                load_weights(method.network, file.file)
+            method.network.eval()
+        return method
+
+    def restore(self, frames: list[Frame8]) -> list[Frame8]:
+        self.made = self.made or self.fresh()
+        settings = Settings(device="cpu", multiple_of=self.card.needs.multiple_of)
+        return [rounded.frame for rounded, _ in restored_frames(self.made, frames, settings)]
+
+    def imports(self) -> str:
+        method = self.fresh()
+        assert isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method"
+        count = sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
+        declared = self.card.variants[self.variant].parameter_count
+        assert declared in (None, count), f"the card says {declared} parameters, the network has {count}"
+        return f"{self.card.name}:{self.variant}, {count:,} parameters"
+
+    def loads(self) -> str:
+        from deblurbench.weights import find_weights
+
+        if not self.card.needs_weights:
+            raise Skipped("needs no weights")
+        try:
+            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+        except MissingError:
+            raise Skipped("no weights yet: train it") from None
+        self.fresh()
+        return file.tag if file else ""
+
+    def shape(self) -> str:
+        frames = clip8(3, self.side, self.side + 16)
+        restored = self.restore(frames)
+        assert [r.shape for r in restored] == [f.shape for f in frames], f"shapes {[r.shape for r in restored]}"
+        return f"{self.side + 16}x{self.side}"
+
+    def odd_sizes(self) -> str:
+        height, width = self.side + 5, self.side + 11
+        restored = self.restore(clip8(2, height, width))
+        assert restored[0].shape == (height, width, 3), f"found {restored[0].shape}, expected {(height, width, 3)}"
+        return f"{width}x{height}"
+
+    def counts(self, count: int) -> str:
+        found = len(self.restore(clip8(count, self.side, self.side)))
+        assert found == count, f"{found} frames came back"
+        return ""
+
+    def deterministic(self) -> str:
+        frames = clip8(3, self.side, self.side)
+        assert all(np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(frames), strict=True)), (
+            "two passes over the same clip differ"
+        )
+        return ""
+
+    def no_state(self) -> str:
+        frames = clip8(3, self.side, self.side)
+        before = self.restore(frames)
+        self.restore(clip8(3, self.side, self.side, seed=1))
+        assert all(np.array_equal(a, b) for a, b in zip(before, self.restore(frames), strict=True)), (
+            "the result depends on the clip before: state must start anew in restore()"
+        )
+        return ""
+
+    def causal(self) -> str:
+        if not self.card.needs.causal:
+            raise Skipped("the card does not claim it")
+        frames = clip8(5, self.side, self.side)
+        changed = [*frames[:3], *clip8(2, self.side, self.side, seed=2)]
+        same = [np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(changed), strict=True)]
+        assert all(same[:3]), "a frame changes when later frames change; set needs.causal: false"
+        return ""
+
+    def trains(self) -> str:
+        import torch
+
+        if not self.card.trainable:
+            raise Skipped("not trainable")
+        method = self.fresh()
+        assert method.network is not None, "a trainable method sets self.network"
+        method.network.train()
+        frames = torch.stack([torch.from_numpy(f).permute(2, 0, 1) / 255 for f in clip8(3, self.side, self.side)])[None]
+        sharp = (frames * 0.9 + 0.02).float()
+        optimiser = torch.optim.Adam(method.network.parameters(), lr=1e-4)
+        losses = [_step(method, frames.float(), sharp, optimiser) for _ in range(4)]
+        assert losses[-1] < losses[0], f"the loss went from {losses[0]:.6f} to {losses[-1]:.6f}"
+        return f"{losses[0]:.5f} -> {losses[-1]:.5f}"
+
+
+def _step(method: Method, blurry: torch.Tensor, sharp: torch.Tensor, optimiser: torch.optim.Optimizer) -> float:
+    import torch
+
+    torch.manual_seed(0)
+    loss = method.loss(blurry, sharp)
+    total = loss["total"] if isinstance(loss, dict) else loss
+    optimiser.zero_grad()
+    total.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return float(total)

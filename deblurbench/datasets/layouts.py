@@ -1,0 +1,273 @@
+"""Recognising how frames lie on disk: trees of folders, pairs of blurry and sharp frames, and what is wrong with a pair.
+
+Nothing here decodes a frame. A dataset reads its tree with `sequence_tree` or `side_tree` and makes clips with `pair`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from deblurbench.cards import ExpectedClip
+from deblurbench.datasets.base import Clip, ImageFiles
+from deblurbench.errors import FrameError
+from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key
+
+Frames: TypeAlias = "Path | tuple[Path, ...]"
+"""A folder of frames, or the files themselves."""
+
+Tree: TypeAlias = "dict[str, dict[str, Frames]]"
+"""Clip name to side ('sharp', 'linear', ...) to where its frames lie."""
+
+Names: TypeAlias = "Mapping[str, Sequence[str]]"
+"""Side to the folder names that mean it, the preferred one first."""
+
+_NUMBER = re.compile(r"(\d+)(?=\D*$)")
+_PREFIXED = re.compile(r"^(?P<clip>.+)[-_](?P<number>\d+)$")
+SHOWN = 4
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Folders directly in `folder`, in natural order; hidden ones, broken links and link loops are passed over."""
+    try:
+        found = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_dir()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda f: (natural_key(f.name), f.name))
+
+
+def child(folder: Path, names: Iterable[str]) -> Path | None:
+    """The first folder in `folder` whose name is one of `names`, upper and lower case being the same."""
+    there = {f.name.lower(): f for f in reversed(subfolders(folder))}
+    exact = {f.name: f for f in there.values()} | {f.name: f for f in subfolders(folder)}
+    for name in names:
+        found = exact.get(name) or there.get(name.lower())
+        if found:
+            return found
+    return None
+
+
+def places(root: Path | None, *below: str) -> list[Path]:
+    """`root` itself, then the folders `below` it that exist (`a/b` for a folder in a folder)."""
+    if root is None:
+        return []
+    found = [root]
+    for path in below:
+        place: Path | None = root
+        for part in path.split("/"):
+            place = child(place, [part]) if place else None
+        if place and place not in found:
+            found.append(place)
+    return found
+
+
+def sides_of(folder: Path, names: Names) -> dict[str, Frames]:
+    """The sides that lie in `folder`, each in a folder of its own."""
+    found = {side: child(folder, known) for side, known in names.items()}
+    return {side: place for side, place in found.items() if place}
+
+
+def sequence_tree(folder: Path, names: Names) -> Tree:
+    """Read `folder/<clip>/<side>/`. A folder without a blurry side is no clip."""
+    tree = {clip.name: sides_of(clip, names) for clip in subfolders(folder)}
+    return {clip: sides for clip, sides in tree.items() if _blurry_sides(sides)}
+
+
+def side_tree(folder: Path, names: Names) -> Tree:
+    """Read `folder/<side>/<clip>/`, or files `folder/<side>/<clip>-000047.png`; sides that lack a clip lack the key."""
+    sides = sides_of(folder, names)
+    if not _blurry_sides(sides):
+        return {}
+    tree: Tree = {}
+    for side, place in sides.items():
+        assert isinstance(place, Path)
+        for clip, frames in clips_in(place).items():
+            tree.setdefault(clip, {})[side] = frames
+    return tree
+
+
+def clips_in(folder: Path) -> dict[str, Frames]:
+    """The clips of one side: a subfolder each, or files whose names begin with the clip's (`GOPR0384_11_00-000001.png`)."""
+    folders: dict[str, Frames] = {f.name: f for f in subfolders(folder) if has_frames(f)}
+    return folders or {clip: tuple(files) for clip, files in _by_prefix(files_of(folder)[0]).items()}
+
+
+def has_frames(folder: Path) -> bool:
+    """Whether an image file lies directly in `folder`."""
+    try:
+        return any(f.suffix.lower() in SUFFIXES and not f.name.startswith(".") for f in folder.iterdir())
+    except OSError:
+        return False
+
+
+def files_of(frames: Frames) -> tuple[tuple[Path, ...], list[str]]:
+    """The files in natural order, and the problems met: an unreadable folder, or two files with one stem."""
+    if not isinstance(frames, Path):
+        return tuple(frames), []
+    try:
+        return tuple(list_frames(frames)), []
+    except FrameError as error:
+        return _unique(frames), [str(error)]
+    except OSError as error:
+        return (), [f"{frames}: cannot be listed ({error.strerror})"]
+
+
+def pair(
+    name: str,
+    blurry: Frames,
+    sharp: Frames | None,
+    expected: ExpectedClip | None = None,
+    notes: Sequence[str] = (),
+) -> Clip:
+    """A clip of the frames that both sides have, with what is wrong with it in `problems`.
+
+    Frames are matched by their stems, never by their position. `expected` gives the released count, and says that
+    the numbering advances by one. `sharp` is None where there is no ground truth.
+    """
+    blurry_files, problems = files_of(blurry)
+    if not blurry_files:
+        problems.append(f"{_where(blurry)}: no frames there ({', '.join(SUFFIXES)} are read)")
+    everywhere = {_stem(f) for f in blurry_files}
+    sharp_source = None
+    if sharp is not None:
+        sharp_files, more = files_of(sharp)
+        everywhere |= {_stem(f) for f in sharp_files}
+        blurry_files, sharp_files, unmatched = _match(blurry_files, sharp_files, _where(blurry), _where(sharp))
+        problems += more + unmatched
+        sharp_source = ImageFiles(sharp_files)
+    problems += numbering_gaps(sorted(everywhere, key=natural_key), step=1 if expected else None)
+    released = expected.frames if expected else None
+    return Clip(name, ImageFiles(blurry_files), sharp_source, released, tuple(problems), tuple(notes))
+
+
+def broken(name: str, problem: str, expected: ExpectedClip | None = None) -> Clip:
+    """A clip that is there but cannot be run at all, and why."""
+    return Clip(name, ImageFiles(()), ImageFiles(()), expected.frames if expected else None, (problem,))
+
+
+def frame_number(stem: str) -> int | None:
+    """The last number in a frame's stem, which counts the frames; None where there is none."""
+    found = _NUMBER.search(stem)
+    return int(found.group(1)) if found else None
+
+
+def numbering_gaps(stems: Sequence[str], step: int | None = None) -> list[str]:
+    """Problems of the numbering: frames missing between the first and the last, or two with one number.
+
+    `step` is what the numbers advance by; None takes the most frequent difference, if most frames agree on it.
+    Names that are not numbered are not judged.
+    """
+    numbers = [frame_number(stem) for stem in stems]
+    known = [n for n in numbers if n is not None]
+    if len(known) < 2 or len(known) < len(stems):
+        return []
+    differences = [b - a for a, b in zip(known, known[1:], strict=False)]
+    step = step or _usual(differences)
+    if step is None:
+        return []
+    if min(differences) < 1:
+        twin = stems[differences.index(min(differences)) + 1]
+        return [f"frame {twin!r} does not count on from the one before it; number the frames in order"]
+    missing = [n for a, b in zip(known, known[1:], strict=False) for n in range(a + step, b, step)]
+    if not missing:
+        return []
+    names = [_renumber(stems[0], number) for number in missing]
+    return [f"gap in the numbering: {some(names)} missing between {stems[0]!r} and {stems[-1]!r}; copy the clip again"]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names and how many there are in all."""
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
+
+
+def by_split(tree: Tree, splits: Mapping[str, Sequence[ExpectedClip]], other: str = "other") -> dict[str, Tree]:
+    """Sort clips into the splits whose card lists them; unknown ones go to `other`."""
+    of = {clip.name: split for split, clips in splits.items() for clip in clips}
+    found: dict[str, Tree] = {}
+    for clip, sides in tree.items():
+        found.setdefault(of.get(clip, other), {})[clip] = sides
+    return found
+
+
+def expected_clips(clips: Iterable[ExpectedClip]) -> dict[str, ExpectedClip]:
+    """A split of a card by name."""
+    return {clip.name: clip for clip in clips}
+
+
+def is_renumbered(stems: Sequence[str], expected: ExpectedClip | None) -> bool:
+    """Whether the frames' numbers lie outside those that were released. Unknown first numbers are not judged."""
+    if expected is None or expected.first is None or not stems:
+        return False
+    first, last, start = frame_number(stems[0]), frame_number(stems[-1]), frame_number(expected.first)
+    if first is None or last is None or start is None:
+        return False
+    return first < start or last >= start + expected.frames
+
+
+def _blurry_sides(sides: Mapping[str, Frames]) -> list[str]:
+    return [side for side in sides if side != "sharp"]
+
+
+def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
+    clips: dict[str, list[Path]] = {}
+    for file in files:
+        found = _PREFIXED.match(file.stem)
+        if found:
+            clips.setdefault(found["clip"], []).append(file)
+    return clips
+
+
+def _unique(folder: Path) -> tuple[Path, ...]:
+    files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
+    files.sort(key=lambda f: (natural_key(f.name), f.name))
+    return tuple({f.stem: f for f in reversed(files)}[stem] for stem in dict.fromkeys(f.stem for f in files))
+
+
+def _match(
+    blurry: tuple[Path, ...], sharp: tuple[Path, ...], blurry_where: str, sharp_where: str
+) -> tuple[tuple[Path, ...], tuple[Path, ...], list[str]]:
+    ours, theirs = ({_stem(f): f for f in files} for files in (blurry, sharp))
+    common = [stem for stem in ours if stem in theirs]
+    if not common:
+        if not ours or not theirs:
+            return blurry, sharp, [] if not ours else [f"{sharp_where}: no frames there, {len(ours)} in {blurry_where}"]
+        return blurry, sharp, [
+            f"no blurry frame has a sharp namesake ({blurry_where}: {some(list(ours))}; {sharp_where}: {some(list(theirs))})"
+        ]  # fmt: skip
+    problems = _unmatched(ours, theirs, blurry_where) + _unmatched(theirs, ours, sharp_where)
+    if problems:
+        problems = [f"{len(ours)} blurry and {len(theirs)} sharp frames: {'; '.join(problems)}"]
+    return tuple(ours[s] for s in common), tuple(theirs[s] for s in common), problems
+
+
+def _unmatched(ours: Mapping[str, Path], theirs: Mapping[str, Path], where: str) -> list[str]:
+    alone = [stem for stem in ours if stem not in theirs]
+    return [f"only in {where}: {some(alone)}"] if alone else []
+
+
+def _stem(file: Path) -> str:
+    return unicodedata.normalize("NFC", file.stem)
+
+
+def _where(frames: Frames) -> str:
+    if isinstance(frames, Path):
+        return str(frames)
+    return str(frames[0].parent) if frames else "(no files)"
+
+
+def _usual(differences: Sequence[int]) -> int | None:
+    ranked = Counter(d for d in differences if d > 0).most_common()
+    if not ranked or ranked[0][1] * 2 < len(differences):
+        return None
+    return min(d for d, count in ranked if count == ranked[0][1])
+
+
+def _renumber(stem: str, number: int) -> str:
+    found = _NUMBER.search(stem)
+    assert found is not None
+    return f"{stem[: found.start()]}{number:0{len(found.group(1))}d}{stem[found.end() :]}"

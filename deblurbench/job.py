@@ -1,0 +1,246 @@
+"""What a worker process is told, and the work itself: one method over the clips it is handed.
+
+Used by the worker process (deblurbench.worker) and, with --in-process, by the runner directly.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from deblurbench import provenance
+from deblurbench.cards import MethodCard
+from deblurbench.datasets.base import Clip
+from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.manifest import Outcome
+from deblurbench.metrics import metric
+from deblurbench.planning import IDENTITY, first_frames, open_dataset
+from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
+from deblurbench.rooms import plugin
+from deblurbench.store import GROUND_TRUTH, Part, Store
+from deblurbench.weights import load_weights
+
+if TYPE_CHECKING:
+    from deblurbench.methods.base import Method
+
+
+class MethodJob(BaseModel):
+    """One method of a run, told to a worker: plain values only, since it crosses a pipe."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    name: str
+    variant: str
+    weights: str | None
+    output: str
+    dataset: str
+    data_root: str | None
+    split: str
+    metrics: list[str]
+    device: str
+    precision: str
+    tile: int | None
+    seed: int
+
+
+class ClipJob(BaseModel):
+    """One clip of a run: how many frames, which are scored, which are saved, and the key of the part to write."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    clip: str
+    frames: int
+    scored: list[str]
+    saved: list[str]
+    key: dict[str, Any]
+
+
+class Bench:
+    """A method made ready on a device, with its metrics: restores, scores and records clip after clip.
+
+    Raises (when made):
+        UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
+    """
+
+    def __init__(self, job: MethodJob) -> None:
+        self.job = job
+        self.device = resolve_device(job.device)
+        set_precision_flags(job.precision)
+        self.store = Store(Path(job.output))
+        self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
+        self.method, self.card = ready_method(job, self.device)
+        self.absent: dict[str, str] = {}
+        self.settings = self._settings()
+        self.warm = False
+
+    @cached_property
+    def clips(self) -> dict[str, Clip]:
+        """The dataset's clips by name."""
+        return {clip.name: clip for clip in self.dataset.clips(self.protocol, self.job.split)}
+
+    def hello(self) -> dict[str, Any]:
+        """What the worker tells once, before its first clip."""
+        network = self.method.network
+        return {
+            "device": describe_device(self.device),
+            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "absent": self.absent,
+        }
+
+    def _settings(self) -> Settings:
+        frame_level, clip_level = {}, {}
+        for name in self.job.metrics:
+            entry = metric(name)
+            try:
+                loaded = entry.load(self.device if name.startswith("lpips") else "cpu")
+            except MissingError as error:
+                self.absent[name] = str(error)
+                continue
+            if entry.level == "frame":
+                frame_level[name] = loaded
+            else:
+                clip_level[name] = loaded
+        return Settings(
+            device=self.device,
+            precision=self.job.precision,
+            tile=self.job.tile,
+            multiple_of=self.card.needs.multiple_of,
+            warmup=3 if self.device.startswith("cuda") else 1,
+            metrics=frame_level,
+            clip_metrics=clip_level,
+        )
+
+    def run(self, job: ClipJob, on_frame: Callable[[str], None] = lambda stem: None) -> Outcome:
+        """Restore and score one clip, and commit its part; a failure is recorded with its cause.
+
+        Raises:
+            DiskError: nothing can be written; the run must stop.
+        """
+        seed_everything(self.job.seed)
+        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed")
+        result = ClipResult()
+        try:
+            result = self._restore(job, on_frame)
+            outcome = outcome.model_copy(update=self._success(result))
+        except DiskError:
+            raise
+        except Exception as error:  # whatever a plugin raises is this clip's failure, told in full
+            outcome = outcome.model_copy(update=describe_failure(error))
+        self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
+        return outcome
+
+    def _restore(self, job: ClipJob, on_frame: Callable[[str], None]) -> ClipResult:
+        clip = first_frames(self.clips[job.clip], job.frames)
+        folder = self.store.frames_folder(self.job.id, job.clip)
+        sharp = self.store.frames_folder(GROUND_TRUTH, job.clip)
+        keeps_sharp = self.job.name == IDENTITY
+        result = restore_clip(
+            self.method,
+            clip,
+            self.settings,
+            scored=set(job.scored),
+            save={stem: folder / f"{stem}.png" for stem in job.saved},
+            save_sharp={stem: sharp / f"{stem}.png" for stem in job.saved} if keeps_sharp else None,
+            warm=self.warm,
+            on_frame=on_frame,
+        )
+        self.warm = True
+        return result
+
+    def _success(self, result: ClipResult) -> dict[str, Any]:
+        return {
+            "status": "ok",
+            "clipped": result.clipped,
+            "peak_memory": peak_memory(self.device),
+            "frames_sha256": result.frames_sha256,
+            "environment": provenance.environment_digest(describe_device(self.device)),
+        }
+
+
+def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+    import torch
+
+    found = plugin("methods", job.name)
+    card = found.card
+    assert isinstance(card, MethodCard)
+    seed_everything(job.seed)
+    method: Method = found.load()(**card.variants[job.variant].parameters)
+    if method.network is not None:
+        if job.weights:
+            load_weights(method.network, Path(job.weights))
+        method.network.eval().requires_grad_(False)
+        method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return method, card
+
+
+def resolve_device(wanted: str) -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that is there.
+
+    Raises:
+        UsageError: no such device.
+    """
+    import torch
+
+    if wanted == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if wanted == "cpu":
+        return "cpu"
+    kind, _, index = wanted.partition(":")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind != "cuda" or (index and not index.isdigit()) or int(index or 0) >= count:
+        raise UsageError(f"--device {wanted!r} is not there: {count} CUDA device(s) found. Use auto, cpu or cuda:N.")
+    return f"cuda:{index or 0}"
+
+
+def describe_device(device: str) -> str:
+    """The device in words, with the number of threads for a CPU."""
+    import torch
+
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)} ({device}), CUDA {torch.version.cuda}"
+    return f"CPU: {provenance.cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, numpy and torch, so that a clip does not depend on the clips before it."""
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # plugins may use the global state
+    torch.manual_seed(seed)
+
+
+def peak_memory(device: str) -> int | None:
+    """Peak bytes of device memory of this process, or of resident memory on a CPU."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe_failure(error: BaseException) -> dict[str, str]:
+    """The cause of a failed clip: a short kind, one sentence, and the traceback."""
+    kind, reason = "raised", f"{type(error).__name__}: {error}"
+    if isinstance(error, FrameError):
+        kind, reason = "corrupt input", str(error)
+    elif isinstance(error, ContractError):
+        kind, reason = "invalid output", str(error)
+    elif isinstance(error, DeblurbenchError):
+        kind, reason = "refused", str(error)
+    elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        kind, reason = "out of memory", f"{str(error).splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
+    return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}

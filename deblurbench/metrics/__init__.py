@@ -1,0 +1,100 @@
+"""Metrics: functions of the 8-bit frames that would be written, and the table that describes them.
+
+Importing this package imports no numerical library but numpy; `Metric.load` does.
+"""
+
+from __future__ import annotations
+
+import math
+
+from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.metrics.base import ClipFunction, FrameFunction, Metric
+
+__all__ = ["METRICS", "ClipFunction", "FrameFunction", "Metric", "metric"]
+
+_WANG = "Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4), 2004, doi:10.1109/TIP.2003.819861"
+_ZHANG = "Zhang, Isola, Efros, Shechtman, Wang: The unreasonable effectiveness of deep features, CVPR 2018"
+_BT601 = "ITU-R BT.601-7, 2011, studio range"
+
+
+def _psnr(id: str, title: str, citation: str, twin: str, entry: str, default: bool = False) -> Metric:
+    return Metric(id, 1, "dB", True, "frame", True, math.inf, title, citation, twin, default, 2, entry)
+
+
+def _ssim(id: str, title: str, citation: str, twin: str, entry: str, default: bool = False) -> Metric:
+    return Metric(id, 1, "", True, "frame", True, 1.0, title, citation, twin, default, 4, entry)
+
+
+def _lpips(name: str, trunk: str, default: bool = False) -> Metric:
+    title, twin = f"LPIPS v0.1 ({trunk})", f"lpips.LPIPS(net='{name}', version='0.1') of the package lpips 0.1.4"
+    return Metric(
+        f"lpips-{name}", 1, "", False, "frame", True, 0.0, title, _ZHANG, twin, default, 4, f"lpips:load_{name}"
+    )
+
+
+_TABLE = (
+    _psnr(
+        "psnr",
+        "PSNR over RGB",
+        "Huynh-Thu, Ghanbari: Scope of validity of PSNR, Electronics Letters 44(13), 2008, doi:10.1049/el:20080522",
+        "skimage.metrics.peak_signal_noise_ratio(data_range=255)",
+        "psnr:load_psnr",
+        default=True,
+    ),
+    _ssim(
+        "ssim",
+        "SSIM, Gaussian 11x11, per channel",
+        _WANG,
+        "skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, "
+        "data_range=255, channel_axis=2); BasicSR and KAIR to 4 decimals",
+        "ssim:load_ssim",
+        default=True,
+    ),
+    _ssim(
+        "ssim-matlab3d",
+        "SSIM of MATLAB on RGB (11x11x11 window)",
+        _WANG,
+        "MATLAB's ssim(A, ref) on (H, W, 3) uint8, by its documented definition; a float64 transcription with a "
+        "three-dimensional kernel",
+        "ssim:load_matlab3d",
+    ),
+    _ssim(
+        "ssim-uniform7",
+        "SSIM, flat 7x7 window (scikit-image's default)",
+        _WANG,
+        "skimage.metrics.structural_similarity(data_range=255, channel_axis=2)",
+        "ssim:load_uniform7",
+    ),
+    _psnr(
+        "psnr-y",
+        "PSNR of luma (BT.601)",
+        _BT601,
+        "BasicSR calculate_psnr(test_y_channel=True)",
+        "luma:load_psnr_y",
+    ),
+    _ssim(
+        "ssim-y",
+        "SSIM of luma (BT.601)",
+        f"{_WANG}; {_BT601}",
+        "BasicSR calculate_ssim(test_y_channel=True)",
+        "luma:load_ssim_y",
+    ),
+    _lpips("alex", "AlexNet", default=True),
+    _lpips("vgg", "VGG-16"),
+    _lpips("squeeze", "SqueezeNet 1.1"),
+)
+
+METRICS: dict[str, Metric] = {entry.id: entry for entry in _TABLE}
+
+
+def metric(id: str) -> Metric:
+    """The metric called `id`.
+
+    Raises:
+        UsageError: no such metric; the nearest name is given.
+    """
+    if id not in METRICS:
+        raise UsageError(
+            f"no metric is called {id!r}. {did_you_mean(id, METRICS)} 'deblurbench list metrics' describes them."
+        )
+    return METRICS[id]

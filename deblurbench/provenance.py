@@ -1,0 +1,106 @@
+"""What produced a run: machine, packages, code. Read without importing any of the heavy packages."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import deblurbench
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
+)  # fmt: skip
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
+DECIDING = ("frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "methods", "metrics", "datasets")
+
+
+def environment() -> dict[str, Any]:
+    """Machine, interpreter, packages, source state, as plain JSON values."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "packages": package_versions(),
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "source": source_state(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that may change a number; missing ones are left out."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def environment_digest(extra: str = "") -> str:
+    """Short digest of what may change numbers between two halves of a run: packages, processor, and `extra`."""
+    body = json.dumps([package_versions(), cpu_name(), platform.python_version(), extra], sort_keys=True)
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@cache
+def source_state() -> dict[str, Any]:
+    """Version, and where it is a git checkout its commit and whether files differ from it."""
+    state: dict[str, Any] = {"version": deblurbench.__version__}
+    top = Path(__file__).resolve().parent.parent
+    if (top / ".git").exists():
+        commit = _git(top, "rev-parse", "HEAD")
+        if commit:
+            state |= {"commit": commit, "dirty": bool(_git(top, "status", "--porcelain", "--untracked-files=no"))}
+    return state
+
+
+def _git(top: Path, *words: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(top), *words], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+@cache
+def harness_digest() -> str:
+    """sha256 over the modules of the harness that decide a number: decoding, rounding, tiling, metrics, bases."""
+    package = Path(__file__).resolve().parent
+    return _digest_files([file for name in DECIDING for file in _python_files(package / name)], package)
+
+
+def folder_digest(folder: Path) -> str:
+    """sha256 over the code of a plugin's folder (every .py file, by relative name)."""
+    return _digest_files(_python_files(folder), folder)
+
+
+def _python_files(place: Path) -> list[Path]:
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+
+
+def _digest_files(files: list[Path], base: Path) -> str:
+    total = hashlib.sha256()
+    for file in files:
+        total.update(f"{file.relative_to(base)}\0".encode())
+        total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()

@@ -1,0 +1,326 @@
+"""One streaming pass of one method over one clip: decode, pad, restore, crop, round, score, write.
+
+Decoding runs ahead in threads, scoring and writing follow behind in threads, all queues are bounded: memory does not
+grow with the clip. Only the restoring itself is timed, synchronised, with decoding and transfers taken out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from deblurbench.datasets.base import Clip
+from deblurbench.errors import ContractError
+from deblurbench.frames import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
+from deblurbench.imagefiles import write_png
+from deblurbench.methods.base import Method
+from deblurbench.tiling import restore_tiled
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+DECODE_AHEAD = 4
+SCORE_BEHIND = 6
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a clip is restored and scored. `metrics` maps ids to functions (frame) or factories' objects (clip)."""
+
+    device: str
+    precision: str = "fp32"
+    tile: int | None = None
+    multiple_of: int = 1
+    warmup: int = 1
+    metrics: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
+    clip_metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ClipResult:
+    """What came out of one pass. Frames are named by their stems."""
+
+    scores: list[tuple[str, str, float]] = field(default_factory=list)
+    timings: list[tuple[str, float, bool]] = field(default_factory=list)
+    clipped: float = 0.0
+    frames_sha256: str = ""
+    saved: list[str] = field(default_factory=list)
+
+
+def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]:
+    """Walk `items` in a background thread, at most `depth` ahead. Errors come out where they happened."""
+    slots: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def offer(entry: tuple[bool, Any]) -> bool:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                slots.put(entry, timeout=0.1)
+                return True
+        return False
+
+    def walk() -> None:
+        try:
+            for item in items:
+                if not offer((True, item)):
+                    return
+            offer((False, None))
+        except BaseException as error:  # handed to the consumer, which raises it
+            offer((False, error))
+
+    thread = threading.Thread(target=walk, daemon=True, name="decode")
+    thread.start()
+    try:
+        while True:
+            more, value = slots.get()
+            if not more:
+                if value is not None:
+                    raise value
+                return
+            yield value
+    finally:
+        stop.set()
+        thread.join(timeout=5)
+
+
+class _Clock:
+    """Hands frames to a method and subtracts the time that handing over takes from the method's own."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.waited = 0.0
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock, after the device has finished what was asked of it."""
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def feed(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        walk = iter(frames)
+        while True:
+            begin = self.now()
+            frame = next(walk, None)
+            self.waited += self.now() - begin
+            if frame is None:
+                return
+            yield frame
+
+
+def _precision(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+    import torch
+
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision in kinds:
+        return torch.autocast(device.split(":")[0], dtype=kinds[precision])
+    return contextlib.nullcontext()
+
+
+def set_precision_flags(precision: str) -> None:
+    """Float32 products exactly, or through tf32 where asked. Convolution algorithms are chosen deterministically."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings) -> Iterator[tuple[Rounded, float]]:
+    """Restore 8-bit frames one by one; yields each rounded frame and the seconds that restoring it took.
+
+    Raises:
+        ContractError: wrong shape, type or frame count, NaN or infinite values; names the position of the frame.
+    """
+    import torch
+
+    clock = _Clock(settings.device)
+    shapes: deque[tuple[int, int, int, int]] = deque()
+
+    def moved() -> Iterator[Tensor]:
+        for frame in frames:
+            padded = pad_to_multiple(to_float(frame, settings.device), settings.multiple_of)
+            shapes.append((frame.shape[0], frame.shape[1], padded.shape[1], padded.shape[2]))
+            yield padded
+
+    feed = clock.feed(moved())
+    if settings.tile:
+        walk = iter(restore_tiled(method.restore, feed, settings.tile, settings.multiple_of))
+    else:
+        walk = iter(method.restore(feed))
+    position = 0
+    with torch.inference_mode(), contextlib.closing(_Closing(walk)):
+        while True:
+            clock.waited = 0.0
+            begin = clock.now()
+            with _precision(settings.precision, settings.device):
+                restored = next(walk, None)
+            seconds = clock.now() - begin - clock.waited
+            if restored is None:
+                break
+            position += 1
+            if not shapes:
+                raise ContractError(f"the method yields a frame {position}, before it was given that many")
+            height, width, *padded = shapes.popleft()
+            _check(restored, (3, *padded), position)
+            yield _round(crop_to(restored, height, width), position), seconds
+    if shapes:
+        raise ContractError(f"the method restored {position} of {position + len(shapes)} frames")
+
+
+class _Closing:
+    """`close()` for a generator or any other iterator."""
+
+    def __init__(self, walk: Iterator[Any]) -> None:
+        self.walk = walk
+
+    def close(self) -> None:
+        close = getattr(self.walk, "close", None)
+        if close:
+            close()
+
+
+def _check(restored: Any, shape: tuple[int, ...], position: int) -> None:
+    import torch
+
+    if not isinstance(restored, torch.Tensor):
+        raise ContractError(f"frame {position}: the method yields {type(restored).__name__}, expected a torch.Tensor")
+    if tuple(restored.shape) != shape or not restored.is_floating_point():
+        raise ContractError(
+            f"frame {position}: the method yields {tuple(restored.shape)} {restored.dtype}, "
+            f"expected {shape} of floating point"
+        )
+
+
+def _round(restored: torch.Tensor, position: int) -> Rounded:
+    try:
+        return to_8bit(restored)
+    except ContractError as error:
+        raise ContractError(f"frame {position}: {error}") from None
+
+
+def restore_clip(
+    method: Method,
+    clip: Clip,
+    settings: Settings,
+    *,
+    scored: set[str],
+    save: dict[str, Path],
+    save_sharp: dict[str, Path] | None = None,
+    warm: bool = False,
+    on_frame: Callable[[str], None] = lambda stem: None,
+) -> ClipResult:
+    """Restore a whole clip, score the frames named in `scored`, and write those named in `save` to their files.
+
+    `warm` says that this process has restored frames before, so that no frame counts as warm-up.
+
+    Raises:
+        FrameError: a file of the clip is damaged.
+        ContractError: the method broke the contract.
+        DiskError: a frame could not be written.
+    """
+    result = ClipResult()
+    digest = hashlib.sha256()
+    shares: list[float] = []
+    blurry = prefetch(clip.blurry)
+    sharp = prefetch(clip.sharp) if clip.sharp is not None else None
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="score") as pool, contextlib.ExitStack() as stack:
+        for stream in filter(None, (blurry, sharp)):
+            stack.callback(_Closing(stream).close)
+        behind = _Behind(pool, settings, result, clip, stack)
+        walk = restored_frames(method, blurry, settings)
+        stack.callback(_Closing(walk).close)
+        for position, (stem, (rounded, seconds)) in enumerate(_named(clip.stems, walk)):
+            result.timings.append((stem, seconds, not warm and position < settings.warmup))
+            digest.update(rounded.frame.data)
+            shares.append(rounded.clipped)
+            truth = _next_sharp(sharp, rounded.frame, stem)
+            behind.take(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
+            on_frame(stem)
+        behind.finish()
+    result.clipped = sum(shares) / max(len(shares), 1)
+    result.frames_sha256 = digest.hexdigest()
+    result.saved = [stem for stem in clip.stems if stem in save]
+    return result
+
+
+def _named(stems: Iterable[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
+    names = list(stems)
+    count = 0
+    for count, item in enumerate(walk, start=1):
+        if count > len(names):
+            raise ContractError(f"the method yields more than the {len(names)} frames of the clip")
+        yield names[count - 1], item
+    if count < len(names):
+        raise ContractError(f"the method restored {count} of {len(names)} frames")
+
+
+def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> Frame8 | None:
+    if sharp is None:
+        return None
+    truth = next(sharp, None)
+    if truth is None:
+        raise ContractError(f"frame {stem}: the ground truth has fewer frames than the clip")
+    if truth.shape != restored.shape:
+        raise ContractError(
+            f"frame {stem}: restored {restored.shape[1]}x{restored.shape[0]}, "
+            f"ground truth {truth.shape[1]}x{truth.shape[0]}; they are never resized to fit"
+        )
+    return truth
+
+
+class _Behind:
+    """Scoring and writing, a bounded number of frames behind the restoring."""
+
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        settings: Settings,
+        result: ClipResult,
+        clip: Clip,
+        stack: contextlib.ExitStack,
+    ) -> None:
+        self.pool, self.settings, self.result, self.clip = pool, settings, result, clip
+        self.waiting: deque[Future[list[tuple[str, str, float]]]] = deque()
+        self.clip_metrics = {name: factory() for name, factory in settings.clip_metrics.items()}
+        stack.callback(lambda: [future.cancel() for future in self.waiting])
+
+    def take(
+        self, stem: str, frame: Frame8, truth: Frame8 | None, scored: bool, file: Path | None, sharp_file: Path | None
+    ) -> None:
+        """Score a frame and write it, in the background; waits when too many are pending."""
+        if scored and truth is not None:
+            for metric in self.clip_metrics.values():
+                metric.add(frame, truth)
+        self.waiting.append(self.pool.submit(self._work, stem, frame, truth if scored else None, file))
+        if sharp_file is not None and truth is not None and not sharp_file.exists():
+            write_png(sharp_file, truth)
+        while len(self.waiting) > SCORE_BEHIND:
+            self.result.scores += self.waiting.popleft().result()
+
+    def finish(self) -> None:
+        """Wait for all frames, then take the clip-level metrics."""
+        while self.waiting:
+            self.result.scores += self.waiting.popleft().result()
+        if any(True for _ in self.result.scores) or self.clip_metrics:
+            self.result.scores += [("", name, metric.result()) for name, metric in self.clip_metrics.items()]
+
+    def _work(self, stem: str, frame: Frame8, truth: Frame8 | None, file: Path | None) -> list[tuple[str, str, float]]:
+        if file is not None:
+            write_png(file, frame)
+        if truth is None:
+            return []
+        return [(stem, name, float(score(frame, truth))) for name, score in self.settings.metrics.items()]

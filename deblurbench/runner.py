@@ -1,0 +1,394 @@
+"""Run methods over a dataset: what is done is kept, what is missing is done, a failure costs its own row only."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shlex
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from deblurbench import __version__, provenance
+from deblurbench.errors import DiskError, UsageError
+from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
+from deblurbench.manifest import Manifest, Outcome, Request
+from deblurbench.planning import Plan, PlannedClip, PlannedMethod
+from deblurbench.store import Part, Store
+from deblurbench.supervisor import Worker, WorkerLost
+
+SAMPLE_AT = (1 / 6, 1 / 2, 5 / 6)
+
+
+class Listener:
+    """Told what happens, for progress bars. This one listens and says nothing."""
+
+    def begin(self, total: int, cached: int) -> None:
+        """The run begins: frames to restore, and frames already there."""
+
+    def clip(self, method: str, clip: str, frames: int) -> None:
+        """A method begins a clip."""
+
+    def frame(self, method: str, clip: str, stem: str) -> None:
+        """A frame was restored."""
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A clip ended."""
+
+    def say(self, text: str) -> None:
+        """Something worth telling happened."""
+
+
+@dataclass
+class Work:
+    """What is to be done, and why: state is `new`, `cached`, `stale`, `retry` or `problem`."""
+
+    method: PlannedMethod
+    clip: PlannedClip
+    state: str
+    key: dict[str, Any]
+    why: str = ""
+    part: Part | None = None
+
+
+@dataclass
+class RunResult:
+    """A finished run."""
+
+    folder: Path
+    manifest: Manifest
+    failed: list[Outcome] = field(default_factory=list)
+
+
+def sampled(stems: list[str]) -> list[str]:
+    """The frames whose pictures are kept under `--save-frames sample`: at 1/6, 1/2 and 5/6 of those given."""
+    if not stems:
+        return []
+    return list(dict.fromkeys(stems[min(int(share * len(stems)), len(stems) - 1)] for share in SAMPLE_AT))
+
+
+def frames_to_save(plan: Plan, clip: PlannedClip) -> list[str]:
+    """Stems of the frames to keep as PNG, as --save-frames says."""
+    stems = list(clip.clip.stems)
+    if plan.request.save_frames == "all":
+        return stems
+    return sampled(list(clip.scored) or stems) if plan.request.save_frames == "sample" else []
+
+
+def survey(plan: Plan, store: Store) -> list[Work]:
+    """Compare what is asked with what is stored, method by method and clip by clip."""
+    return [_survey_one(plan, store, method, clip) for method in plan.methods for clip in plan.clips]
+
+
+def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedClip) -> Work:
+    key = plan.key(method, clip)
+    if clip.problems:
+        return Work(method, clip, "problem", key, "; ".join(clip.problems))
+    part = store.read_part(method.id, clip.clip.name)
+    if part is None:
+        return Work(method, clip, "new", key)
+    changed = sorted(name for name in key.keys() | part.key.keys() if key.get(name) != part.key.get(name))
+    if changed:
+        return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
+    if part.outcome.status != "ok":
+        return Work(method, clip, "retry", key, f"failed before: {part.outcome.reason[:100]}")
+    missing = [s for s in part.saved if not (store.frames_folder(method.id, clip.clip.name) / f"{s}.png").is_file()]
+    if missing:
+        return Work(method, clip, "stale", key, f"{len(missing)} saved frames were deleted")
+    return Work(method, clip, "cached", key, part=part)
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Hold a run's folder against a second process.
+
+    Raises:
+        UsageError: another process is writing there.
+        DiskError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UsageError(f"{folder}: another run is writing here. Wait for it, or name another --output.") from None
+    except OSError as error:
+        raise DiskError(f"{folder}: cannot be written ({error.strerror}). Name another --output.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_folder(folder: Path, request: Request, fresh: bool) -> None:
+    """See that a folder is empty, or holds a run of the same request; with `fresh`, clear that run away.
+
+    Raises:
+        UsageError: another request's run, or files that are no run.
+    """
+    store = Store(folder)
+    others = [f.name for f in folder.iterdir() if f.name != ".lock"] if folder.is_dir() else []
+    if not others:
+        return
+    if not (folder / "run.json").is_file() and not (folder / "parts").is_dir():
+        raise UsageError(f"{folder}: not empty and no run ({', '.join(sorted(others)[:4])}). Name another --output.")
+    if fresh:
+        for name in ("parts", "frames", "logs", "report"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in ("run.json", "scores.csv", "timings.csv"):
+            (folder / name).unlink(missing_ok=True)
+        return
+    if not (folder / "run.json").is_file():
+        return
+    before = store.read_manifest().request
+    lines = [
+        f"  {name}: {getattr(before, name)!r} there, {getattr(request, name)!r} asked"
+        for name in Request.model_fields
+        if getattr(before, name) != getattr(request, name)
+    ]
+    if lines:
+        raise UsageError(
+            f"{folder} holds a run of another request:\n" + "\n".join(lines) + "\nName another --output, "
+            "repeat that request to resume it, or start over with --fresh."
+        )
+
+
+def run(
+    plan: Plan,
+    folder: Path,
+    *,
+    command: str = "",
+    fresh: bool = False,
+    in_process: bool = False,
+    timeout: float = 900.0,
+    listener: Listener | None = None,
+) -> RunResult:
+    """Do what is missing of a plan in `folder`, and write run.json, scores.csv and timings.csv.
+
+    Raises:
+        UsageError: the folder holds another request's run.
+        DiskError: the disk is full; what was finished is kept.
+        KeyboardInterrupt: passed on, after the workers are ended; the same command resumes.
+    """
+    with claim(folder):
+        check_folder(folder, plan.request, fresh)
+        session = _Session(plan, Store(folder), command, listener or Listener(), in_process, timeout)
+        return session.run()
+
+
+class _Session:
+    """One call of `run`: the manifest as it grows, and the parts that count."""
+
+    def __init__(
+        self, plan: Plan, store: Store, command: str, listener: Listener, in_process: bool, timeout: float
+    ) -> None:
+        self.plan, self.store, self.listener = plan, store, listener
+        self.in_process, self.timeout = in_process, timeout
+        self.work = survey(plan, store)
+        self.parts: dict[tuple[str, str], Part] = {}
+        self.manifest = self._manifest(command)
+
+    def _manifest(self, command: str) -> Manifest:
+        plan = self.plan
+        old = self.store.read_manifest() if (self.store.folder / "run.json").is_file() else None
+        return Manifest(
+            deblurbench=__version__,
+            command=command or "deblurbench run (from Python)",
+            created=old.created if old else _now(),
+            request=plan.request,
+            dataset=plan.protocol.name,
+            dataset_title=plan.dataset.card.title,
+            protocol=plan.protocol,
+            protocol_digest=plan.protocol.digest(),
+            split=plan.split,
+            data_root=plan.root,
+            layout=plan.layout,
+            coverage=plan.coverage,
+            partial=plan.partial,
+            clips=[clip.record() for clip in plan.clips],
+            methods=[method.record() for method in plan.methods],
+            metrics=[m.model_copy(update={"absent": _absent(old, m.id)}) for m in plan.metrics],
+            device=old.device if old else plan.request.device,
+            precision=plan.request.precision,
+            tile=plan.request.tile,
+            environment=provenance.environment(),
+            warnings=list(plan.notes),
+        )
+
+    def run(self) -> RunResult:
+        for work in self.work:
+            if work.part:
+                self._keep(work.part)
+            elif work.state == "problem":
+                self._note(Outcome(
+                    method=work.method.id, clip=work.clip.clip.name, status="failed", kind="corrupt input",
+                    reason=work.why,
+                ))  # fmt: skip
+        pending = [work for work in self.work if work.state in ("new", "stale", "retry")]
+        total = sum(len(work.clip.clip) for work in pending)
+        self.listener.begin(total, sum(len(w.clip.clip) for w in self.work if w.state == "cached"))
+        for work in pending:
+            if work.state == "stale":
+                self.listener.say(f"{work.method.id} on {work.clip.clip.name} is done again ({work.why})")
+        try:
+            self._write()
+            for method in self.plan.methods:
+                mine = [work for work in pending if work.method is method]
+                if mine:
+                    (self._in_process if self.in_process else self._by_worker)(method, mine)
+            self.manifest.finished = _now()
+        finally:
+            self._write()
+        failed = [o for o in self.manifest.outcomes if o.status == "failed"]
+        return RunResult(self.store.folder, self.manifest, failed)
+
+    def _by_worker(self, method: PlannedMethod, works: list[Work]) -> None:
+        worker: Worker | None = None
+        try:
+            for work in works:
+                self.listener.clip(method.id, work.clip.clip.name, len(work.clip.clip))
+                try:
+                    if worker is None:
+                        worker = Worker(self._method_job(method), self.store.log_file(method.id), self.timeout)
+                        hello = worker.hello()
+                        if hello["event"] == "broken":
+                            self._broken(works[works.index(work) :], hello)
+                            return
+                        self._hello(method, hello)
+                    worker.start(self._clip_job(work))
+                    self._follow(worker, method, work)
+                except WorkerLost as lost:
+                    self._failed(work, lost.kind, str(lost))
+                    if worker:
+                        worker.kill()
+                    worker = None
+        except BaseException:  # Ctrl-C, a full disk: no worker stays behind
+            if worker:
+                worker.kill()
+            raise
+        if worker:
+            worker.close()
+
+    def _follow(self, worker: Worker, method: PlannedMethod, work: Work) -> None:
+        """Listen to a worker until its clip is done."""
+        clip = work.clip.clip.name
+        while True:
+            event = worker.next_event()
+            if event["event"] == "frame":
+                self.listener.frame(method.id, clip, event["stem"])
+            elif event["event"] == "disk":
+                raise DiskError(event["reason"])
+            elif event["event"] == "done":
+                self._done(work)
+                return
+
+    def _in_process(self, method: PlannedMethod, works: list[Work]) -> None:
+        try:
+            bench = Bench(self._method_job(method))
+        except Exception as error:  # any failure to get a method ready costs its own row only
+            self._broken(works, describe_failure(error))
+            return
+        self._hello(method, bench.hello())
+        for work in works:
+            name = work.clip.clip.name
+            self.listener.clip(method.id, name, len(work.clip.clip))
+            bench.run(self._clip_job(work), lambda stem, name=name: self.listener.frame(method.id, name, stem))  # type: ignore[misc]
+            self._done(work)
+
+    def _done(self, work: Work) -> None:
+        part = self.store.read_part(work.method.id, work.clip.clip.name)
+        if part is None:
+            self._failed(work, "left", "the worker said it was done, but its record is not there")
+            return
+        self._keep(part)
+        self.listener.outcome(part.outcome)
+        self._write()
+
+    def _failed(self, work: Work, kind: str, reason: str, traceback: str = "") -> None:
+        outcome = Outcome(
+            method=work.method.id, clip=work.clip.clip.name, status="failed", kind=kind, reason=reason,
+            traceback=traceback,
+        )  # fmt: skip
+        self.store.write_part(Part(work.key, outcome))
+        self._note(outcome)
+        self.listener.outcome(outcome)
+        self._write()
+
+    def _broken(self, works: list[Work], event: dict[str, Any]) -> None:
+        for work in works:
+            self._failed(work, event["kind"], event["reason"], event.get("traceback", ""))
+
+    def _hello(self, method: PlannedMethod, hello: dict[str, Any]) -> None:
+        self.manifest.device = hello["device"]
+        for record in self.manifest.methods:
+            if record.id == method.id:
+                record.parameters = hello["parameters"]
+        for metric in self.manifest.metrics:
+            metric.absent = hello["absent"].get(metric.id)
+
+    def _keep(self, part: Part) -> None:
+        self.parts[part.outcome.method, part.outcome.clip] = part
+        self._note(part.outcome)
+
+    def _note(self, outcome: Outcome) -> None:
+        same = (outcome.method, outcome.clip)
+        self.manifest.outcomes = [o for o in self.manifest.outcomes if (o.method, o.clip) != same] + [outcome]
+
+    def _write(self) -> None:
+        order = {m.id: i for i, m in enumerate(self.manifest.methods)}
+        clips = {c.name: i for i, c in enumerate(self.manifest.clips)}
+        self.manifest.outcomes.sort(key=lambda o: (order[o.method], clips[o.clip]))
+        mixed = {o.environment for o in self.manifest.outcomes if o.environment}
+        warning = "mixed environments: the parts of this run were computed under different packages or processors"
+        self.manifest.warnings = [w for w in self.manifest.warnings if w != warning]
+        if len(mixed) > 1:
+            self.manifest.warnings.append(warning)
+        self.store.write_manifest(self.manifest)
+        self.store.write_tables(self.manifest, self.parts.values())
+
+    def _method_job(self, method: PlannedMethod) -> MethodJob:
+        request = self.plan.request
+        return MethodJob(
+            id=method.id,
+            name=method.card.name,
+            variant=method.variant,
+            weights=str(method.weights.file.resolve()) if method.weights else None,
+            output=str(self.store.folder.resolve()),
+            dataset=request.dataset,
+            data_root=request.data_root,
+            split=self.plan.split,
+            metrics=[m.id for m in self.plan.metrics],
+            device=request.device,
+            precision=request.precision,
+            tile=request.tile,
+            seed=request.seed,
+        )
+
+    def _clip_job(self, work: Work) -> ClipJob:
+        return ClipJob(
+            clip=work.clip.clip.name,
+            frames=len(work.clip.clip),
+            scored=list(work.clip.scored),
+            saved=frames_to_save(self.plan, work.clip),
+            key=work.key,
+        )
+
+
+def _absent(old: Manifest | None, metric: str) -> str | None:
+    for record in old.metrics if old else []:
+        if record.id == metric:
+            return record.absent
+    return None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def resume_command(argv: list[str]) -> str:
+    """The command that resumes a run, as one can paste it."""
+    return shlex.join(["deblurbench", *(word for word in argv if word != "--fresh")])

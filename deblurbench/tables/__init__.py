@@ -1,0 +1,7 @@
+"""The comparison table of one or several runs, and its renderings. Used by the reports and by the terminal."""
+
+from deblurbench.tables.build import build
+from deblurbench.tables.model import Cell, Column, ResultTable, Row
+from deblurbench.tables.render import as_json, csv_text, latex, markdown, terminal
+
+__all__ = ["Cell", "Column", "ResultTable", "Row", "as_json", "build", "csv_text", "latex", "markdown", "terminal"]

@@ -1,0 +1,273 @@
+"""From stored runs to a comparison table: which rows, which marks, and every caveat a reader needs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from deblurbench.cards import MethodCard, Published
+from deblurbench.errors import CardError, UsageError
+from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
+from deblurbench.rooms import plugin
+from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
+from deblurbench.store import Run
+from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, Cell, Column, Mark, ResultTable, Row
+
+LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
+TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
+
+
+def build(runs: Sequence[Run], *, reference: str = REFERENCE, allow_mixed: bool = False) -> ResultTable:
+    """Build the table of one or several runs.
+
+    Runs under different protocols, scored frames or metric versions stand in one table only with `allow_mixed`; their
+    rows are then marked. The same method's row of a later run is left out where it repeats the earlier one's numbers.
+
+    Raises:
+        UsageError: no run, unlike runs without `allow_mixed`, or a damaged scores.csv.
+    """
+    if not runs:
+        raise UsageError("no run to report on: name at least one output folder of `deblurbench run`")
+    mixed = [_unlike(runs[0].manifest, run.manifest) for run in runs]
+    if any(mixed) and not allow_mixed:
+        position = next(i for i, reason in enumerate(mixed) if reason)
+        raise UsageError(
+            f"{runs[0].folder} and {runs[position].folder} cannot share a table: {mixed[position]}. "
+            "Report them apart, or pass --allow-mixed to have the rows marked."
+        )
+    columns = _columns(runs)
+    rows = _mark(columns, _rows(runs, columns, reference, mixed))
+    columns = tuple(c for c in columns if any(c.key in row.cells for row in rows))
+    return ResultTable(
+        runs=tuple(runs),
+        reference=reference,
+        title=" + ".join(dict.fromkeys(run.manifest.dataset for run in runs)),
+        columns=columns,
+        rows=tuple(rows),
+        caption=tuple(_caption(runs, columns, rows)),
+        notes=_notes(rows, mixed),
+        warnings=tuple(_warnings(runs, rows)),
+        paper_notes=tuple(_paper_notes(runs, rows)),
+    )
+
+
+def _unlike(first: Manifest, other: Manifest) -> str:
+    """Why two runs cannot share a table; empty where they can."""
+    if first.protocol_digest != other.protocol_digest:
+        return (
+            f"protocol {first.protocol.name} v{first.protocol.version} ({first.protocol_digest[:12]}) is not "
+            f"{other.protocol.name} v{other.protocol.version} ({other.protocol_digest[:12]})"
+        )
+    versions = {m.id: m.version for m in first.metrics}
+    for metric in other.metrics:
+        if versions.get(metric.id, metric.version) != metric.version:
+            return f"metric {metric.id} has version {versions[metric.id]} in one and {metric.version} in the other"
+    if {c.name: c.scored for c in first.clips} != {c.name: c.scored for c in other.clips}:
+        return f"they score different frames ({first.coverage}; {other.coverage})"
+    return ""
+
+
+def _columns(runs: Sequence[Run]) -> tuple[Column, ...]:
+    found: dict[str, Column] = {}
+    for metric in [m for run in runs for m in run.manifest.metrics if not m.absent]:
+        found.setdefault(metric.id, _column(metric))
+    return (*found.values(), TIME)
+
+
+def _column(metric: MetricRecord) -> Column:
+    label = LABELS.get(metric.id, metric.id.upper() if len(metric.id) < 5 else metric.id)
+    unit = "" if metric.unit in ("", "1", "none") else metric.unit
+    return Column(metric.id, label, metric.title or label, unit, metric.higher_is_better, metric.decimals)
+
+
+def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed: Sequence[str]) -> list[Row]:
+    rows: list[Row] = []
+    for number, run in enumerate(runs):
+        for summary in summarise(run, reference):
+            row = _row(number, run.manifest, summary, columns, bool(mixed[number]))
+            if not any(_repeats(row, earlier) for earlier in rows):
+                rows.append(row)
+    counts = Counter(row.label for row in rows)
+    labelled = [_with_run_name(row, runs) if counts[row.label] > 1 else row for row in rows]
+    return sorted(labelled, key=lambda row: row.method.name != reference)
+
+
+def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Sequence[Column], mixed: bool) -> Row:
+    method = summary.method
+    marks = [MIXED] if mixed else []
+    marks += [RANDOM] if method.random_weights else []
+    marks += [SEEN] if trained_on_dataset(manifest, method) else []
+    marks += [LEAK] if any(s.infinite for s in summary.metrics.values()) else []
+    paper = {} if manifest.partial else comparable_papers(manifest, method)
+    cells = {}
+    for column in columns:
+        found = summary.metrics.get(column.key)
+        if found:
+            cells[column.key] = _cell(found, summary, column.key, paper.get(column.key))
+    if summary.seconds:
+        cells[SECONDS] = Cell(summary.seconds.median, frames=summary.seconds.frames, p95=summary.seconds.p95)
+    return Row(number, method, method.id, tuple(marks), summary, cells)
+
+
+def _cell(found: Summary, summary: MethodSummary, key: str, paper: Published | None) -> Cell:
+    return Cell(
+        value=found.mean,
+        interval=found.interval,
+        clip_mean=found.clip_mean,
+        infinite=found.infinite,
+        frames=found.frames,
+        paired=summary.paired.get(key),
+        paper=paper,
+    )
+
+
+def _repeats(row: Row, earlier: Row) -> bool:
+    """Whether a later run's row says again what an earlier one said (identity stands in every run)."""
+    same = row.run != earlier.run and row.label == earlier.label and row.summary.state == earlier.summary.state
+    return same and row.marks == earlier.marks and row.ok and row.summary.metrics == earlier.summary.metrics
+
+
+def _with_run_name(row: Row, runs: Sequence[Run]) -> Row:
+    return replace(row, label=f"{row.label} [{runs[row.run].folder.resolve().name}]")
+
+
+def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
+    """Mark best and second of every column, as printed; equal printed values share a mark.
+
+    Only finite means count; the reference's time does not, since it restores nothing.
+    """
+    for column in columns:
+        shown = {}
+        for position, row in enumerate(rows):
+            value = row.cells[column.key].value if column.key in row.cells else None
+            if value is None or math.isinf(value) or (column.key == SECONDS and row.method.name == REFERENCE):
+                continue
+            shown[position] = float(column.show(value))
+        ranked = sorted(set(shown.values()), reverse=column.higher_is_better)
+        if len(shown) < 2:
+            continue
+        marks: dict[float, Mark] = {ranked[0]: "best"}
+        if len(ranked) > 1:
+            marks[ranked[1]] = "second"
+        for position, value in shown.items():
+            cells = rows[position].cells
+            cells[column.key] = replace(cells[column.key], mark=marks.get(value, ""))
+    return rows
+
+
+def trained_on_dataset(manifest: Manifest, method: MethodRecord) -> list[str]:
+    """The entries of the method's training data that name this run's dataset or one of its clips."""
+    base = manifest.protocol.name.partition(":")[0]
+    return [e for e in method.trained_on if e == base or e.startswith((f"{base}/", f"{base}:"))]
+
+
+def comparable_papers(manifest: Manifest, method: MethodRecord) -> dict[str, Published]:
+    """Published numbers of this variant under this run's protocol, by metric."""
+    published = _published(method)
+    return {p.metric: p for p in reversed(published) if p.protocol == manifest.protocol.name}
+
+
+def _published(method: MethodRecord) -> list[Published]:
+    try:
+        card = plugin("methods", method.name).card
+    except (UsageError, CardError):  # the plugin may be gone or broken since; the stored numbers stay readable
+        return []
+    papers = card.paper if isinstance(card, MethodCard) else ()
+    return [p for p in papers if p.variant in ("", method.variant)]
+
+
+def _paper_notes(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
+    notes = []
+    for row in rows:
+        manifest = runs[row.run].manifest
+        if any(cell.paper for cell in row.cells.values()):
+            continue
+        for paper in [p for p in _published(row.method) if p.metric == "psnr"][:1]:
+            same = paper.protocol == manifest.protocol.name
+            why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
+            notes.append(f"{row.label}: paper reports {paper.value:.2f} dB under {paper.protocol}; {why}")
+    return notes
+
+
+def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for run in runs:
+        m = run.manifest
+        lines.append(
+            f"{m.dataset_title}, protocol {m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]}), "
+            f"{m.split} split: {'PARTIAL RUN, ' if m.partial else ''}{m.coverage}."
+        )
+        tile = f", tiles of {m.tile} px" if m.tile else ""
+        versions = ", ".join(f"{name} {version}" for name, version in _versions(m).items())
+        lines.append(f"Device {m.device}, precision {m.precision}{tile}. {versions}.")
+    lines = list(dict.fromkeys(lines))
+    if any(column.key != SECONDS for column in columns):
+        lines.append("Values are means over frames. " + _interval_line(runs[0].manifest, rows))
+    lines += list(dict.fromkeys(_absent_line(m) for run in runs for m in run.manifest.metrics if m.absent))
+    return lines
+
+
+def _versions(manifest: Manifest) -> dict[str, str]:
+    packages = manifest.environment.get("packages", {})
+    torch = {"torch": str(packages["torch"])} if "torch" in packages else {}
+    python = {"Python": str(manifest.environment["python"])} if "python" in manifest.environment else {}
+    return {"deblurbench": manifest.deblurbench, **torch, **python}
+
+
+def _interval_line(manifest: Manifest, rows: Sequence[Row]) -> str:
+    count = len(manifest.clips)
+    if any(cell.interval for row in rows for cell in row.cells.values()):
+        return f"Intervals: 95 %, Student's t over the means of {count} clips (the clip is the unit, not the frame)."
+    return (
+        f"No interval: {count} clip{'s' if count != 1 else ''}, and an interval needs at least {MIN_CLIPS} "
+        "(frames of one clip resemble each other too much to count as independent)."
+    )
+
+
+def _absent_line(metric: MetricRecord) -> str:
+    return f"{metric.id} is absent: {metric.absent}"
+
+
+def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
+    used = {mark for row in rows for mark in row.marks}
+    texts = {
+        MIXED: "not comparable with the first run: " + "; ".join(dict.fromkeys(filter(None, mixed))),
+        RANDOM: "random weights, scored because it was asked for: these numbers say nothing about the method",
+        SEEN: "trained on frames of this dataset",
+        LEAK: "frames identical to the ground truth are left out of the means: suspected leak",
+    }
+    return {mark: text for mark, text in texts.items() if mark in used}
+
+
+def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
+    lines = []
+    for run in runs:
+        m = run.manifest
+        where = f"{run.folder.resolve().name}: " if len(runs) > 1 else ""
+        if m.invalidated:
+            lines.append(f"{where}this run was declared INVALID: {m.invalidated}")
+        if m.partial:
+            lines.append(f"{where}partial run: {m.coverage}")
+        if len({o.environment for o in m.outcomes if o.environment}) > 1:
+            lines.append(f"{where}mixed environments: its parts were computed with different packages or machines")
+        lines += [f"{where}{warning}" for warning in m.warnings]
+    if len({(run.manifest.device, run.manifest.precision) for run in runs}) > 1:
+        lines.append("the runs used different devices or precisions: compare qualities, not times")
+    for row in rows:
+        lines += _row_warnings(row, runs[row.run].manifest)
+    return list(dict.fromkeys(lines))
+
+
+def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
+    lines = [] if row.ok else [f"{row.label}: {row.summary.reason or row.summary.state}"]
+    most = max((s.infinite for s in row.summary.metrics.values()), default=0)
+    if most:
+        frames = f"{most} frame{'s' if most > 1 else ''}"
+        lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: suspected leak")
+    seen = trained_on_dataset(manifest, row.method)
+    clips = {f"{manifest.protocol.name.partition(':')[0]}/{clip.name}" for clip in manifest.clips}
+    if seen and (manifest.split == "train" or clips & set(seen)):
+        lines.append(f"{row.label}: its training data ({', '.join(seen)}) may include the frames scored here")
+    return lines

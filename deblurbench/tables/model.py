@@ -1,0 +1,140 @@
+"""What a comparison table is, before anything renders it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from deblurbench.cards import Published
+from deblurbench.manifest import ClipRecord, MethodRecord
+from deblurbench.statistics import Interval, MethodSummary, Paired
+from deblurbench.store import Run
+
+Mark = Literal["", "best", "second"]
+SECONDS = "seconds"
+MIXED, RANDOM, SEEN, LEAK = "†", "‡", "§", "¶"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric (or `seconds`) of the table: `key` is the metric's id, `label` its short printed name."""
+
+    key: str
+    label: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    decimals: int
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def heading(self) -> str:
+        """Label, unit and arrow, e.g. 'PSNR (dB) ↑'."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.label}{unit} {self.arrow}"
+
+    def show(self, value: float) -> str:
+        """A value as printed: the metric's decimals; seconds with three significant digits; infinity as ∞."""
+        if math.isinf(value):
+            return "∞"
+        return significant(value) if self.key == SECONDS else f"{value:.{self.decimals}f}"
+
+    def show_difference(self, value: float) -> str:
+        """A difference with its sign (a true minus sign)."""
+        text = f"{value:+.{self.decimals}f}"
+        return text.replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value with all that may stand beside it. `value` is None where there is none."""
+
+    value: float | None = None
+    mark: Mark = ""
+    interval: Interval | None = None
+    clip_mean: float | None = None
+    infinite: int = 0
+    frames: int = 0
+    paired: Paired | None = None
+    p95: float | None = None
+    paper: Published | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method of a run. `marks` are footnote signs; `reason` is set where `state` is not "ok"."""
+
+    run: int
+    method: MethodRecord
+    label: str
+    marks: tuple[str, ...]
+    summary: MethodSummary
+    cells: dict[str, Cell]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the method finished every clip."""
+        return self.summary.state == "ok"
+
+    @property
+    def name(self) -> str:
+        """The label with its footnote signs."""
+        return f"{self.label} {''.join(self.marks)}".rstrip()
+
+    @property
+    def weights(self) -> str:
+        """The weights in words: tag, 'random' or a dash."""
+        if self.method.random_weights:
+            return "random"
+        return self.method.weights or "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Rows in the order of the runs, columns with at least one value, and what must be said about them.
+
+    `caption` describes the runs, `notes` explains footnote signs, `warnings` are what a reader must not miss,
+    `paper_notes` say why a published number does not stand in the table.
+    """
+
+    runs: tuple[Run, ...]
+    reference: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: tuple[str, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    paper_notes: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[Column, ...]:
+        """The columns that are metrics."""
+        return tuple(column for column in self.columns if column.key != SECONDS)
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """Rows without means."""
+        return tuple(row for row in self.rows if not row.ok)
+
+    def papers(self, column: Column) -> bool:
+        """Whether any method has a comparable published value of this metric."""
+        return any(row.cells[column.key].paper for row in self.rows if column.key in row.cells)
+
+    @property
+    def clips(self) -> tuple[ClipRecord, ...]:
+        """The clips of the first run (all runs of an unmixed table have the same)."""
+        return tuple(self.runs[0].manifest.clips)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A positive number with `digits` significant digits and no exponent: 0.00123, 1.24, 312."""
+    if not math.isfinite(value) or value == 0:
+        return f"{value:g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(decimals, 9)}f}"

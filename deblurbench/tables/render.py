@@ -1,0 +1,174 @@
+"""A comparison table as Markdown, LaTeX, CSV, JSON values, and on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from deblurbench.statistics import Interval
+from deblurbench.tables.model import MIXED, RANDOM, SEEN, Cell, Column, ResultTable, Row
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+DASH = "\N{EN DASH}"
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$",
+    MIXED: r"\textsuperscript{\dag}", RANDOM: r"\textsuperscript{\ddag}", SEEN: r"\textsuperscript{\S}",
+    "¶": r"\textsuperscript{\P}",
+}  # fmt: skip
+
+
+def markdown(table: ResultTable) -> str:
+    """GitHub Markdown: best bold, second underlined (`<u>`), caption and notes below."""
+    papers = [c for c in table.metrics if table.papers(c)]
+    heads = ["Method", "Weights", *[c.heading for c in table.columns], *[f"{c.label} (paper)" for c in papers]]
+    lines = [_md_row(heads), _md_row(["---", "---", *["---:"] * (len(heads) - 2)])]
+    for row in table.rows:
+        cells = [_md_cell(row, c) for c in table.columns] + [_paper_text(row.cells.get(c.key), c) for c in papers]
+        lines.append(_md_row([_md_escape(row.name), _md_escape(row.weights), *cells]))
+    notes = [f"- {_md_escape(line)}" for line in _below(table)]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def latex(table: ResultTable) -> str:
+    r"""A booktabs `table`: needs \usepackage{booktabs}. Best \textbf, second \underline."""
+    heads = ["Method", *[c.heading for c in table.columns]]
+    body = [" & ".join([_tex(row.name), *[_tex_cell(row, c) for c in table.columns]]) + r" \\" for row in table.rows]
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption{{{_tex(' '.join(_sentence(line) for line in _below(table)))}}}",
+        rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        r"    \toprule",
+        "    " + " & ".join(map(_tex, heads)) + r" \\",
+        r"    \midrule",
+        *[f"    {line}" for line in body],
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(table: ResultTable) -> str:
+    """One row a method, one column a metric id, plus `seconds`; full precision, empty where there is no mean."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    keys = [*[c.key for c in table.metrics], "seconds"]
+    writer.writerow(["method", *keys])
+    for row in table.rows:
+        values = [row.cells[k].value if k in row.cells else None for k in keys]
+        writer.writerow([row.label, *["" if v is None else repr(v) for v in values]])
+    return text.getvalue()
+
+
+def as_json(table: ResultTable) -> dict[str, Any]:
+    """Plain values for `--json`: title, caption, warnings, and one mapping a method."""
+    return {
+        "title": table.title,
+        "reference": table.reference,
+        "caption": list(table.caption),
+        "warnings": list(table.warnings),
+        "notes": table.notes,
+        "methods": [_json_row(row) for row in table.rows],
+    }
+
+
+def terminal(table: ResultTable) -> Group:
+    """A rich renderable: the table, then its caption, notes and warnings."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    grid.add_column("Method", overflow="fold")
+    for column in table.columns:
+        grid.add_column(column.heading, justify="right", no_wrap=True)
+    styles = {"best": "bold green", "second": "underline", "": ""}
+    for row in table.rows:
+        if row.ok:
+            cells = [
+                Text(_plain(row, c), styles[row.cells[c.key].mark if c.key in row.cells else ""]) for c in table.columns
+            ]
+        else:
+            cells = [Text(row.summary.state, "red" if row.summary.state == "failed" else "yellow")]
+        grid.add_row(Text(row.name), *cells)
+    lines = [Text(line, "dim") for line in (*table.caption, *_note_lines(table))]
+    return Group(grid, *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "method": row.label, "weights": row.method.weights, "state": row.summary.state, "reason": row.summary.reason,
+        "marks": list(row.marks),
+    }  # fmt: skip
+    for key, cell in row.cells.items():
+        values[key] = {"value": _finite(cell.value), "mark": cell.mark or None, "interval": _pair(cell.interval)}
+        if cell.paired:
+            paired = vars(cell.paired) | {"interval": _pair(cell.paired.interval)}
+            values[key]["paired"] = paired
+    return values
+
+
+def _finite(value: float | None) -> float | str | None:
+    return "inf" if value == float("inf") else value
+
+
+def _pair(interval: Interval | None) -> list[float] | None:
+    return [interval.low, interval.high] if interval else None
+
+
+def _plain(row: Row, column: Column) -> str:
+    cell = row.cells.get(column.key)
+    return DASH if cell is None or cell.value is None else column.show(cell.value)
+
+
+def _md_cell(row: Row, column: Column) -> str:
+    if not row.ok:
+        return row.summary.state
+    mark = row.cells[column.key].mark if column.key in row.cells else ""
+    text = _plain(row, column)
+    return {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[mark]
+
+
+def _tex_cell(row: Row, column: Column) -> str:
+    if not row.ok:
+        return rf"\textit{{{_tex(row.summary.state)}}}"
+    mark = row.cells[column.key].mark if column.key in row.cells else ""
+    text = _tex(_plain(row, column))
+    return {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[mark]
+
+
+def _paper_text(cell: Cell | None, column: Column) -> str:
+    return column.show(cell.paper.value) if cell and cell.paper else DASH
+
+
+def _md_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _md_escape(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", text).replace("\n", " ")
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text.replace("\n", " "))
+
+
+def _note_lines(table: ResultTable) -> list[str]:
+    return [f"{mark} {text}" for mark, text in table.notes.items()]
+
+
+def _below(table: ResultTable) -> list[str]:
+    return [*table.caption, *_note_lines(table), *table.warnings, *table.paper_notes]
+
+
+def _sentence(line: str) -> str:
+    return line if line.endswith((".", "!", "?")) else f"{line}."

@@ -1,0 +1,159 @@
+"""Weight files: found by tag or path, checked by sha256, loaded strictly. Random weights are never scored silently."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deblurbench.cards import MethodCard
+from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.rooms import Plugin
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A weight file that was found and whose digest was checked."""
+
+    tag: str
+    file: Path
+    sha256: str
+    trained_on: tuple[str, ...] = ()
+    note: str = ""
+
+
+def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFile | None:
+    """The weight file for a variant: by tag, by path (.safetensors or a training folder), or the card's default.
+
+    Returns None for a method that needs none.
+
+    Raises:
+        UsageError: unknown tag, or a file that is not safetensors or not the one the card means.
+        MissingError: the variant has no weights yet, or the named file is not there.
+    """
+    card = plugin.card
+    assert isinstance(card, MethodCard)
+    if wanted and (wanted.endswith(".safetensors") or "/" in wanted or Path(wanted).exists()):
+        return _from_path(Path(wanted).expanduser(), card, variant)
+    if not card.needs_weights:
+        if wanted:
+            raise UsageError(f"method {card.name!r} has no weights, but {wanted!r} was asked for. Leave it out.")
+        return None
+    fitting = {w.tag: w for w in card.weights if w.variant == variant}
+    if wanted is None:
+        wanted = card.default.weights if card.default and card.default.variant == variant else None
+        wanted = wanted or next(iter(fitting), None)
+        if wanted is None:
+            raise MissingError(_train_me(card, variant))
+    if wanted not in fitting:
+        names = [f"{w.variant}@{w.tag}" for w in card.weights]
+        raise UsageError(
+            f"method {card.name!r}, variant {variant!r}, has no weights {wanted!r}. "
+            f"{did_you_mean(f'{variant}@{wanted}', names)} A path to a .safetensors file works, too."
+        )
+    entry = fitting[wanted]
+    file = plugin.folder / entry.file
+    digest = file_sha256(file)
+    if digest != entry.sha256:
+        raise UsageError(
+            f"{file}: sha256 is {digest}, but the card says {entry.sha256}. The file is damaged or was replaced; "
+            f"restore it, or name it by its path to use it as it is."
+        )
+    return WeightsFile(entry.tag, file, digest, entry.trained_on, entry.note)
+
+
+def _train_me(card: MethodCard, variant: str) -> str:
+    have = ", ".join(sorted({f"{card.name}:{w.variant}" for w in card.weights})) or "none"
+    return (
+        f"method '{card.name}:{variant}' has no weights, and random weights are not scored. Train them: "
+        f"'deblurbench train {card.name}:{variant} --dataset mini --recipe quick', then run "
+        f"'{card.name}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
+        "(--random-weights runs it all the same, and marks the row.)"
+    )
+
+
+def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
+    file = path / "weights.safetensors" if path.is_dir() else path
+    if not file.is_file():
+        raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
+    trained_on: tuple[str, ...] = ()
+    story = file.with_name("training.json")
+    if story.is_file():
+        told = json.loads(story.read_text(encoding="utf-8"))
+        trained_on = tuple(told.get("trained_on", ()))
+        meant = told.get("method", ""), told.get("variant", variant)
+        if meant != (card.name, variant):
+            raise UsageError(
+                f"{file}: trained as '{meant[0]}:{meant[1]}', asked for as '{card.name}:{variant}'. "
+                f"Run '{meant[0]}:{meant[1]}@{path}'."
+            )
+    return WeightsFile(path.stem if path.is_file() else path.name, file, file_sha256(file), trained_on)
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        MissingError: the file is not there.
+    """
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MissingError(f"{file}: the weight file cannot be read ({error.strerror}). Fetch or train it.") from error
+
+
+def load_weights(network: torch.nn.Module, file: Path) -> None:
+    """Load a safetensors file into a network, strictly: the same keys, the same shapes. Half precision is widened.
+
+    Raises:
+        UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short), or another architecture.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _look_at_first_bytes(file)
+    try:
+        state = load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
+    own = network.state_dict()
+    faults = [f"missing {key}" for key in own if key not in state]
+    faults += [f"unexpected {key}" for key in state if key not in own]
+    faults += [
+        f"{key} is {tuple(state[key].shape)}, the network has {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if faults:
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise UsageError(
+            f"{file}: these weights are of another architecture or variant: {'; '.join(faults[:5])}{more}. "
+            "Name the variant that they were trained as."
+        )
+    network.load_state_dict(state, strict=True)
+
+
+def _look_at_first_bytes(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(200)
+    lower = start.lstrip().lower()
+    found = None
+    if not start:
+        found = "the file is empty"
+    elif lower.startswith((b"<!doctype", b"<html")):
+        found = "a web page, not weights; looks like a download error page"
+    elif start.startswith(b"version https://git-lfs"):
+        found = "a Git LFS pointer, not the weights; run 'git lfs pull'"
+    elif start.startswith((b"PK\x03\x04", b"\x80")):
+        found = (
+            "a pickle (.pth, .pt), which can run code when it is opened; it was not opened. "
+            "Convert it to safetensors in a place you trust"
+        )
+    if found:
+        raise UsageError(f"{file}: {found}.")

@@ -1,0 +1,1 @@
+"""The blurry input, unchanged: the row every table begins with."""

@@ -1,0 +1,62 @@
+"""IFI-RNN as a method of the harness: a state runs from the clip's first frame to its last."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from deblurbench.methods.base import RecurrentMethod
+
+from .gate import WEIGHT, Gate, gated_step, regularisation
+from .initialise import copy_input
+from .network import IFIRNNNetwork
+
+SHIFT = 0.5
+
+
+class IFIRNN(RecurrentMethod):
+    """IFI-RNN with `cells` cells (C1, C2) and `iterations` iterations (H1..H4); `regularised` trains with a gate.
+
+    The state is carried through the whole clip, never reset within it.
+    """
+
+    def __init__(self, cells: int = 1, iterations: int = 1, regularised: bool = False) -> None:
+        self.network: IFIRNNNetwork = IFIRNNNetwork(cells, iterations)
+        self.training_only: nn.Module | None = Gate() if regularised else None
+
+    def step(self, frame: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(3, H, W) in [0, 1] and h_{t-1} (None at the clip's start) to the restored frame and h_t."""
+        blurry = frame[None] - SHIFT
+        hidden = self.network.first_state(blurry) if state is None else state
+        restored, hidden = self.network(blurry, hidden)
+        return restored[0].float() + SHIFT, hidden
+
+    def loss(self, blurry: Tensor, sharp: Tensor) -> dict[str, Tensor]:
+        """Mean squared error over (B, T, 3, H, W); for `-reg` variants plus 10 * L_reg (section 3.3).
+
+        Returns "total", "content", and for `-reg` "regularisation" and "gate", the mean gate activation.
+        """
+        hidden = self.network.first_state(blurry[:, 0])
+        errors, gates = [], []
+        for t in range(blurry.shape[1]):
+            if isinstance(self.training_only, Gate):
+                restored, hidden, gate = gated_step(self.network, self.training_only, blurry[:, t] - SHIFT, hidden)
+                gates.append(gate)
+            else:
+                restored, hidden = self.network(blurry[:, t] - SHIFT, hidden)
+            errors.append((restored.float() + SHIFT - sharp[:, t]).square().mean())
+        content = torch.stack(errors).mean()
+        if not gates:
+            return {"total": content, "content": content}
+        penalty = regularisation(torch.stack(gates))
+        return {
+            "total": content + WEIGHT * penalty,
+            "content": content,
+            "regularisation": penalty,
+            "gate": torch.stack(gates).mean(),
+        }
+
+    def initialise(self, identity: bool = False, residual: float = 0.0) -> None:
+        """`identity: true` starts the network as a copy of its input (see `initialise.py`); default: PyTorch's own."""
+        if identity:
+            copy_input(self.network, residual)

@@ -1,0 +1,130 @@
+"""The network of SRN: one encoder-decoder with ResBlocks, run at three scales with shared weights.
+
+After the official source (jiangsutx/SRN-Deblur): summed skips, no image residual, ConvLSTM 3x3 in the bottleneck with
+forget bias 1 and gates in the order i, j, f, o, whose h the decoder reads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .resize import Conventions, Down, Up, resize
+
+SCALES = (4, 2, 1)
+State = tuple[Tensor, Tensor]
+
+
+class ResBlock(nn.Module):
+    """x + conv5x5(ReLU(conv5x5(x)))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 5, padding=2)
+        self.second = nn.Conv2d(channels, channels, 5, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same shape."""
+        return x + self.second(torch.relu(self.first(x)))
+
+
+def blocks(channels: int) -> nn.Sequential:
+    """Three ResBlocks."""
+    return nn.Sequential(*(ResBlock(channels) for _ in range(3)))
+
+
+class Encoder(nn.Module):
+    """A blurry frame and the prediction from below, to features at 1, 1/2 and 1/4 of the scale's size."""
+
+    def __init__(self, colours: int, conventions: Conventions) -> None:
+        super().__init__()
+        self.enter32 = nn.Conv2d(2 * colours, 32, 5, padding=2)
+        self.blocks32 = blocks(32)
+        self.down64 = Down(32, 64, conventions)
+        self.blocks64 = blocks(64)
+        self.down128 = Down(64, 128, conventions)
+        self.blocks128 = blocks(128)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 2 * colours, h, w) to (B, 32, h, w), (B, 64, h/2, w/2), (B, 128, h/4, w/4)."""
+        e32 = self.blocks32(torch.relu(self.enter32(x)))
+        e64 = self.blocks64(torch.relu(self.down64(e32)))
+        return e32, e64, self.blocks128(torch.relu(self.down128(e64)))
+
+
+class Decoder(nn.Module):
+    """Bottleneck features to the frame, with the encoder's features added on the way."""
+
+    def __init__(self, colours: int) -> None:
+        super().__init__()
+        self.blocks128 = blocks(128)
+        self.up64 = Up(128, 64)
+        self.blocks64 = blocks(64)
+        self.up32 = Up(64, 32)
+        self.blocks32 = blocks(32)
+        self.leave = nn.Conv2d(32, colours, 5, padding=2)
+
+    def forward(self, x: Tensor, e32: Tensor, e64: Tensor) -> Tensor:
+        """(B, 128, h/4, w/4) and the encoder's features to the predicted frame (B, colours, h, w), linear."""
+        d64 = self.blocks64(torch.relu(self.up64(self.blocks128(x))) + e64)
+        d32 = self.blocks32(torch.relu(self.up32(d64)) + e32)
+        return self.leave(d32)
+
+
+class ConvLSTM(nn.Module):
+    """Convolutional LSTM, 3x3, forget bias 1.0, gates in the order i, j, f, o (TensorFlow's)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(2 * channels, 4 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Features (B, C, h, w) and (c, h) of the scale below to h, which the decoder reads, and the new (c, h)."""
+        cell, hidden = state
+        i, j, f, o = self.gates(torch.cat([x, hidden], dim=1)).chunk(4, dim=1)
+        cell = cell * torch.sigmoid(f + 1.0) + torch.sigmoid(i) * torch.tanh(j)
+        hidden = torch.tanh(cell) * torch.sigmoid(o)
+        return hidden, (cell, hidden)
+
+
+class SRNNetwork(nn.Module):
+    """SRN for `colours` channels, with or without the ConvLSTM.
+
+    Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1).
+    """
+
+    def __init__(self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch") -> None:
+        super().__init__()
+        self.conventions: Conventions = conventions
+        self.encoder = Encoder(colours, conventions)
+        self.lstm = ConvLSTM(128) if lstm else None
+        self.decoder = Decoder(colours)
+
+    def forward(self, blurry: Tensor) -> list[Tensor]:
+        """(B, colours, H, W) in [0, 1] to predictions at 1/4, 1/2 and full size, coarse to fine. 16 divides H, W."""
+        height, width = blurry.shape[-2:]
+        predictions: list[Tensor] = []
+        state: State | None = None
+        for scale in SCALES:
+            here = resize(blurry, height // scale, width // scale, self.conventions)
+            below = predictions[-1].detach() if predictions else here
+            below = resize(below, here.shape[-2], here.shape[-1], self.conventions)
+            prediction, state = self.at_scale(here, below, state)
+            predictions.append(prediction)
+        return predictions
+
+    def at_scale(self, blurry: Tensor, below: Tensor, state: State | None) -> tuple[Tensor, State | None]:
+        """One scale: the blurry frame and the prediction from below (both (B, colours, h, w)) to a prediction."""
+        e32, e64, e128 = self.encoder(torch.cat([blurry, below.to(blurry.dtype)], dim=1))
+        if self.lstm is None:
+            return self.decoder(e128, e32, e64), None
+        state = self._resized(state, e128)
+        hidden, state = self.lstm(e128, state)
+        return self.decoder(hidden, e32, e64), state
+
+    def _resized(self, state: State | None, like: Tensor) -> State:
+        if state is None:
+            return torch.zeros_like(like), torch.zeros_like(like)
+        height, width = like.shape[-2:]
+        cell, hidden = (resize(s, height, width, self.conventions) for s in state)
+        return cell, hidden

@@ -1,0 +1,107 @@
+"""The report page: index.html with its style, scripts, plots and pictures in one folder that opens from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from deblurbench import tables
+from deblurbench.imagefiles import write_atomically
+from deblurbench.reports.base import Report
+from deblurbench.store import Run
+
+from . import palette, pictures, runtime, svg, view
+
+HERE = Path(__file__).resolve().parent
+STATIC = ("style.css", "page.js", "viewer.js")
+PLOTTED = 3
+
+
+class Gallery(Report):
+    """Writes index.html, its static files, runtime plots and images/. Needs neither torch nor a server."""
+
+    def write(self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False) -> list[Path]:
+        """Write the page of one or several runs into `folder`; the first path returned is the one to open.
+
+        Raises:
+            UsageError: the runs cannot share a table (see `deblurbench.tables.build`).
+            DiskError: the folder cannot be written.
+        """
+        table = tables.build(runs, allow_mixed=allow_mixed)
+        looks = palette.styles(table)
+        gallery = pictures.collect(table, folder)
+        files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
+        files["palette.css"] = palette.stylesheet().encode()
+        plotted = bool(table.metrics and runtime.plottable(table, table.metrics[0]))
+        for theme in runtime.THEMES if plotted else ():
+            files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
+        page = _template().render(_context(table, looks, gallery, plotted))
+        files["index.html"] = page.encode()
+        for name, data in files.items():
+            write_atomically(folder / name, data)
+        shown = [shot for moments in gallery.moments.values() for m in moments for shot in m.shots]
+        images = [name for shot in shown for name in (shot.file, shot.crop_file) if name]
+        pictures.clear(folder, images)
+        return [folder / "index.html", *[folder / name for name in sorted(files) if name != "index.html"]]
+
+
+def _template():  # noqa: ANN202 - jinja2's Template, imported above only as Environment
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html")
+
+
+def _context(
+    table: tables.ResultTable, looks: dict[str, palette.Style], gallery: pictures.Gallery, plotted: bool
+) -> dict[str, object]:
+    plots = [_plots(table, looks, column) for column in table.metrics[:PLOTTED]]
+    first = view.frame_values(table, table.metrics[0]) if table.metrics else {}
+    return {
+        "table": table,
+        "rows": view.rows(table, looks),
+        "sentence": _sentence(table),
+        "verdict": view.verdict(table),
+        "heading": view.heading,
+        "plotted": plotted,
+        "plots": plots,
+        "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
+        "clips": {clip.name: clip for clip in table.clips},
+        "moments": view.moments(table, gallery, looks, first),
+        "gallery": gallery,
+        "saved": table.runs[0].manifest.request.save_frames,
+        "crop": pictures.CROP,
+        "manifests": [run.manifest for run in table.runs],
+        "facts": view.facts,
+    }
+
+
+def _plots(table: tables.ResultTable, looks: dict[str, palette.Style], column: tables.Column) -> dict[str, object]:
+    """One metric's per-clip dots and per-frame curves."""
+    by_clip = svg.by_label(view.clip_values(table, column), looks)
+    by_frame = view.frame_values(table, column)
+    curves = []
+    for clip in table.clips:
+        frames = [f for f in clip.scored if any(f in values for values in by_frame[clip.name].values())]
+        values = {label: [found.get(f) for f in frames] for label, found in by_frame[clip.name].items()}
+        if frames:
+            curves.append((clip.name, svg.curves(clip.name, frames, svg.by_label(values, looks), column)))
+    dots = svg.dots([clip.name for clip in table.clips], by_clip, column) if by_clip else ""
+    return {"column": column, "dots": dots, "curves": curves}
+
+
+def _sentence(table: tables.ResultTable) -> str:
+    manifest = table.runs[0].manifest
+    others = [row.label for row in table.rows if not palette.is_reference(table, row)]
+    compared = view.names(others) if len(others) <= 4 else f"{len(others)} methods"
+    if not others:
+        return f"The blurry input of {manifest.dataset_title}: {manifest.coverage}."
+    has_input = any(palette.is_reference(table, row) for row in table.rows)
+    against = f" against {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
+    return f"{compared}{against}, on {manifest.dataset_title}: {manifest.coverage}."

@@ -1,0 +1,292 @@
+"""What the page shows, as plain values for the template: every number is formatted here, every name escaped there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from deblurbench.manifest import Manifest
+from deblurbench.statistics import Paired, clip_means, summarise
+from deblurbench.tables import Cell, Column, ResultTable, Row
+from deblurbench.tables.model import SECONDS, significant
+
+from . import svg
+from .palette import Style, is_reference
+from .pictures import GROUND_TRUTH, Gallery, Moment, Shot
+
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A table cell: texts, CSS classes and the key it sorts by."""
+
+    text: str
+    sort: str
+    mark: str = ""
+    interval: str = ""
+    difference: str = ""
+    verdict: str = ""
+    paper: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A table row; `cells` is empty and `reason` set where the method did not finish."""
+
+    label: str
+    title: str
+    marks: str
+    weights: str
+    swatch: Markup
+    reference: bool
+    state: str
+    reason: str
+    tracebacks: tuple[tuple[str, str], ...]
+    cells: tuple[CellView, ...]
+
+
+@dataclass(frozen=True)
+class ShotView:
+    """A picture with its caption."""
+
+    shot: Shot
+    title: str
+    value: str
+    difference: str
+    swatch: Markup | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class MomentView:
+    """One frame of a clip with its pictures; `crop` in words."""
+
+    moment: Moment
+    shots: tuple[ShotView, ...]
+    crop: str
+    shown: bool
+
+
+def heading(column: Column) -> str:
+    """Unit of a column for the second line of its head."""
+    return "per frame" if column.key == SECONDS else column.unit
+
+
+def rows(table: ResultTable, looks: Mapping[str, Style]) -> list[RowView]:
+    """The result table's rows."""
+    return [_row(table, row, looks) for row in table.rows]
+
+
+def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
+    manifest = table.runs[row.run].manifest
+    outcomes = [manifest.outcome(row.method.id, clip.name) for clip in manifest.clips]
+    failures = [o for o in outcomes if o.status == "failed"]
+    return RowView(
+        label=row.label,
+        title=row.method.title if row.method.title != row.label else "",
+        marks="".join(row.marks),
+        weights="" if row.weights == "–" else row.weights,
+        swatch=svg.swatch(looks[row.label]),
+        reference=is_reference(table, row),
+        state=row.summary.state,
+        reason=row.summary.reason,
+        tracebacks=tuple((f"{o.clip}: {o.reason}", o.traceback) for o in failures),
+        cells=tuple(_cell(row.cells.get(c.key), c) for c in table.columns) if row.ok else (),
+    )
+
+
+def _cell(cell: Cell | None, column: Column) -> CellView:
+    if cell is None or cell.value is None:
+        return CellView("–", "")
+    if column.key == SECONDS:
+        rate = f"{significant(1 / cell.value)} fps" if cell.value else ""
+        hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
+        return CellView(duration(cell.value), repr(cell.value), cell.mark, f"p95 {duration(cell.p95 or 0)}", rate, "", "", hint)
+    interval = f"{column.show(cell.interval.low)} to {column.show(cell.interval.high)}" if cell.interval else ""
+    if cell.infinite:
+        interval = f"{interval} · {cell.infinite} × ∞".lstrip(" ·")
+    paper = ""
+    if cell.paper:
+        paper = f"paper {column.show(cell.paper.value)} ({column.show_difference(cell.value - cell.paper.value)})"
+    difference = column.show_difference(cell.paired.difference) if cell.paired else ""
+    verdict = cell.paired.verdict if cell.paired else ""
+    return CellView(
+        column.show(cell.value), repr(cell.value), cell.mark, interval, difference, verdict, paper, _hint(cell, column)
+    )
+
+
+def _hint(cell: Cell, column: Column) -> str:
+    clip_mean = column.show(cell.clip_mean) if cell.clip_mean is not None else ""
+    lines = [f"mean of {cell.frames} frames; mean of clip means {clip_mean}"]
+    if cell.paired:
+        lines.append(compared(cell.paired, column))
+    if cell.paper:
+        lines.append(f"paper: {cell.paper.source}")
+    return "\n".join(lines)
+
+
+def compared(paired: Paired, column: Column) -> str:
+    """A paired comparison in words, with everything needed to judge it."""
+    text = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
+    if paired.interval:
+        text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
+    text += f" against {paired.reference}; better on {paired.wins} of {paired.clips} clips"
+    if paired.p_holm is not None:
+        text += f"; sign-flip p = {paired.p_holm:.2g} after Holm: {paired.verdict}"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Seconds as '66.4 ms' or '1.24 s'."""
+    return f"{significant(seconds * 1000)} ms" if seconds < 1 else f"{significant(seconds)} s"
+
+
+def verdict(table: ResultTable) -> list[str]:
+    """What the table says, in one to three sentences, with its uncertainty; about the first metric."""
+    if not table.metrics:
+        return ["There is no ground truth, so there are no scores: judge by the pictures and the times."]
+    column = table.metrics[0]
+    ranked = [r for r in table.rows if column.key in r.cells and math.isfinite(r.cells[column.key].value or math.inf)]
+    ranked.sort(key=lambda r: r.cells[column.key].value or 0, reverse=column.higher_is_better)
+    if not ranked:
+        return ["No method finished all clips, so there is nothing to rank."]
+    best = ranked[0]
+    cell = best.cells[column.key]
+    value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
+    if is_reference(table, best) and len(ranked) > 1:
+        return [f"No method is better than the blurry input ({value} {column.label}).", *_rivals(table, best, column)]
+    lines = [f"{best.label} has the highest mean {column.label}: {value}."]
+    if not column.higher_is_better:
+        lines = [f"{best.label} has the lowest mean {column.label}: {value}."]
+    if cell.paired:
+        lines.append(_against_reference(cell.paired, column))
+    return lines + _rivals(table, best, column)
+
+
+def _against_reference(paired: Paired, column: Column) -> str:
+    name = "the blurry input" if paired.reference == "identity" else paired.reference
+    difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
+    if paired.verdict == "too few clips":
+        many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
+        return f"Against {name} that is {difference}; with {many} no test can tell whether this would hold on others."
+    interval = ""
+    if paired.interval:
+        low, high = column.show_difference(paired.interval.low), column.show_difference(paired.interval.high)
+        interval = f" (95 % interval {low} to {high})"
+    if paired.verdict == "tied":
+        return f"Against {name} that is {difference}{interval}: a tie, not distinguishable on these clips."
+    return f"Against {name} that is {difference}{interval}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
+
+
+def _rivals(table: ResultTable, best: Row, column: Column) -> list[str]:
+    """Which other methods cannot be told from the best, on the best one's run."""
+    manifest = table.runs[best.run].manifest
+    others = summarise(table.runs[best.run], best.method.id)
+    tied = [o.method.id for o in others if column.key in o.paired and o.paired[column.key].verdict == "tied"]
+    unsure = [o for o in others if column.key in o.paired and o.paired[column.key].verdict == "too few clips"]
+    if unsure and len(manifest.clips) > 1:
+        return [f"{len(manifest.clips)} clips are too few to tell {len(unsure) + 1} methods apart with confidence."]
+    return [f"Not distinguishable from it on these clips: {', '.join(tied)}."] if tied else []
+
+
+def clip_values(table: ResultTable, column: Column) -> dict[str, list[float | None]]:
+    """Label -> mean of each clip, None where a method has none; failed methods keep their finished clips."""
+    names = [clip.name for clip in table.clips]
+    found = {}
+    for row in table.rows:
+        means = clip_means(table.runs[row.run], row.method.id, column.key)
+        if means:
+            found[row.label] = [means.get(name) for name in names]
+    return found
+
+
+def frame_values(table: ResultTable, column: Column) -> dict[str, dict[str, dict[str, float]]]:
+    """Clip -> label -> frame -> value, of frame-level scores."""
+    found: dict[str, dict[str, dict[str, float]]] = {clip.name: {} for clip in table.clips}
+    for row in table.rows:
+        scores = table.runs[row.run].scores
+        mine = scores[(scores["method"] == row.method.id) & (scores["metric"] == column.key) & (scores["frame"] != "")]
+        for clip, part in mine.groupby("clip", sort=False):
+            if str(clip) in found:
+                found[str(clip)][row.label] = dict(zip(part["frame"], part["value"], strict=True))
+    return found
+
+
+def moments(
+    table: ResultTable, gallery: Gallery, looks: Mapping[str, Style], values: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> dict[str, list[MomentView]]:
+    """Clip -> its frames with pictures and captions; the middle frame is the one shown first."""
+    found = {}
+    for clip, chosen in gallery.moments.items():
+        scores = values.get(clip, {})
+        found[clip] = [
+            _moment(table, m, looks, {k: v.get(m.frame) for k, v in scores.items()}, n == len(chosen) // 2)
+            for n, m in enumerate(chosen)
+        ]
+    return found
+
+
+def _moment(
+    table: ResultTable, moment: Moment, looks: Mapping[str, Style], scores: Mapping[str, float | None], shown: bool
+) -> MomentView:
+    shots = tuple(_shot(table, shot, looks, scores) for shot in moment.shots)
+    crop = ""
+    if moment.crop:
+        x, y, width, height = moment.crop
+        crop = f"{width} × {height} pixels at ({x}, {y})"
+    return MomentView(moment, shots, crop, shown)
+
+
+def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Mapping[str, float | None]) -> ShotView:
+    if shot.label == GROUND_TRUTH:
+        return ShotView(shot, "Ground truth", "", "", None, "truth")
+    row = next(r for r in table.rows if r.label == shot.label)
+    reference = is_reference(table, row)
+    value = scores.get(shot.label)
+    text = difference = ""
+    if value is not None and table.metrics:
+        column = table.metrics[0]
+        text = f"{column.show(value)} {column.unit}".rstrip()
+        base = next((v for r in table.rows if is_reference(table, r) and (v := scores.get(r.label)) is not None), None)
+        if base is not None and not reference and math.isfinite(value) and math.isfinite(base):
+            difference = column.show_difference(value - base)
+    title = "Blurry input" if row.method.name == "identity" else shot.label
+    return ShotView(shot, title, text, difference, svg.swatch(looks[shot.label]), "input" if reference else "method")
+
+
+def facts(manifest: Manifest) -> list[tuple[str, str]]:
+    """Name and value of what a reader wants to know about a run at a glance."""
+    protocol = manifest.protocol
+    left = "all frames scored"
+    if any(protocol.leave_out):
+        left = f"the first {protocol.leave_out[0]} and last {protocol.leave_out[1]} frames of a clip are restored, not scored"
+    packages = manifest.environment.get("packages", {})
+    versions = ", ".join(f"{k} {v}" for k, v in {"deblurbench": manifest.deblurbench, **packages}.items())
+    machine = ", ".join(str(manifest.environment[k]) for k in ("cpu", "platform") if k in manifest.environment)
+    source = manifest.environment.get("source", {})
+    commit = f"{source.get('commit', '')}{' with uncommitted changes' if source.get('dirty') else ''}"
+    found = [
+        ("Dataset", f"{manifest.dataset_title} ({manifest.dataset}), {manifest.split} split"),
+        ("Coverage", f"{'PARTIAL: ' if manifest.partial else ''}{manifest.coverage}"),
+        ("Protocol", f"{protocol.name}, version {protocol.version}: {protocol.blur} blur; {left}"),
+        ("Protocol digest", manifest.protocol_digest),
+        ("Device", manifest.device),
+        ("Precision", manifest.precision + (f", tiles of {manifest.tile} px with overlap" if manifest.tile else "")),
+        ("Machine", machine),
+        ("Versions", versions),
+        ("Commit", commit),
+        ("Metrics", ", ".join(f"{m.id} v{m.version}" for m in manifest.metrics if not m.absent)),
+        ("Started", manifest.created),
+        ("Finished", manifest.finished or "not finished"),
+    ]
+    return [(name, value) for name, value in found if value]
+
+
+def names(words: Sequence[str]) -> str:
+    """A list in words: 'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -1,0 +1,32 @@
+"""The comparison table as files: table.md, table.tex (booktabs) and table.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deblurbench import tables
+from deblurbench.imagefiles import write_atomically
+from deblurbench.reports.base import Report
+from deblurbench.store import Run
+
+
+class Tables(Report):
+    """Writes the table in three notations, UTF-8."""
+
+    def write(self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False) -> list[Path]:
+        """Write table.md, table.tex and table.csv into `folder`.
+
+        Raises:
+            UsageError: the runs cannot share a table (see `deblurbench.tables.build`).
+            DiskError: the folder cannot be written.
+        """
+        table = tables.build(runs, allow_mixed=allow_mixed)
+        texts = {
+            "table.md": tables.markdown(table),
+            "table.tex": tables.latex(table),
+            "table.csv": tables.csv_text(table),
+        }
+        for name, text in texts.items():
+            write_atomically(folder / name, text.encode())
+        return [folder / name for name in texts]

@@ -1,0 +1,81 @@
+"""The registry: where plugins are found, duplicates, broken ones, third-party packages."""
+
+import sys
+
+import pytest
+
+from deblurbench import rooms
+from deblurbench.cards import MethodCard
+from deblurbench.errors import CardError, UsageError
+from tests.conftest import write_plugin
+
+CODE = """
+from deblurbench.methods.base import FrameMethod
+class Plugin(FrameMethod):
+    def restore_frame(self, frame):
+        return frame
+"""
+
+
+def test_the_shipped_plugins_are_found_and_whole():
+    for room in ("methods", "datasets", "reports"):
+        found = rooms.plugins(room)
+        assert found and not [p.error for p in found.values() if p.error]
+    assert {"identity", "ifirnn", "srn"} <= set(rooms.plugins("methods"))
+    assert {"gopro", "dvd", "reds", "bsd", "folder", "mini", "synth"} <= set(rooms.plugins("datasets"))
+    assert {"tables", "gallery"} <= set(rooms.plugins("reports"))
+
+
+def test_a_private_folder_joins(plugin_folder):
+    write_plugin(plugin_folder, "private_one", CODE)
+    found = rooms.plugin("methods", "private_one")
+    assert isinstance(found.card, MethodCard)
+    assert found.load().__name__ == "Plugin"
+    assert "deblurbench.methods.private_one.method" in sys.modules
+
+
+def test_two_of_a_name_are_an_error(plugin_folder):
+    write_plugin(plugin_folder, "identity", CODE)
+    with pytest.raises(CardError, match=r"two methods are called 'identity'.*identity.*identity"):
+        rooms.plugins("methods")
+
+
+def test_a_broken_card_is_listed_and_refused(plugin_folder):
+    write_plugin(plugin_folder, "broken_card", CODE, "year: soon\n")
+    found = rooms.plugins("methods")["broken_card"]
+    assert found.card is None and "year" in (found.error or "")
+    with pytest.raises(CardError, match=r"(?s)broken_card.*year"):
+        rooms.plugin("methods", "broken_card")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import a_package_that_is_not_there", "a_package_that_is_not_there"),
+        ("raise RuntimeError('at import')", "RuntimeError: at import"),
+        ("class Other: pass", "Plugin"),
+        ("def broken(:", "SyntaxError"),
+    ],
+)
+def test_import_errors_are_never_swallowed(plugin_folder, code, said, request):
+    name = f"bad_import_{abs(hash(request.node.name)) % 10**6}"
+    write_plugin(plugin_folder, name, code)
+    with pytest.raises(CardError, match=said):
+        rooms.plugin("methods", name).load()
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(UsageError, match="Did you mean 'ifirnn'"):
+        rooms.plugin("methods", "ifi-rnn")
+
+
+def test_entry_points_bring_third_party_packages(tmp_path, monkeypatch):
+    package = tmp_path / "site" / "some_package"
+    write_plugin(package, "third_party", CODE)
+    (package / "__init__.py").write_text("")
+    info = tmp_path / "site" / "some_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[deblurbench.plugins]\nsome = some_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert rooms.plugin("methods", "third_party").load().__name__ == "Plugin"

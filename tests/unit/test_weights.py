@@ -1,0 +1,112 @@
+"""Weight files: found, checked, loaded strictly, or refused with the reason."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from deblurbench.cards import MethodCard
+from deblurbench.errors import MissingError, UsageError
+from deblurbench.rooms import Plugin
+from deblurbench.weights import file_sha256, find_weights, load_weights
+
+
+class Canary:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, file):
+        self.file = str(file)
+
+    def __reduce__(self):
+        return (open, (self.file, "w"))
+
+
+@pytest.fixture
+def network():
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 3, 3))
+
+
+def test_half_precision_is_widened_and_loaded(tmp_path, network):
+    file = tmp_path / "w.safetensors"
+    save_file({k: v.half() for k, v in network.state_dict().items()}, file)
+    other = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 3, 3))
+    load_weights(other, file)
+    assert other[0].weight.dtype == torch.float32
+    assert torch.allclose(other[0].weight, network[0].weight, atol=1e-3)
+
+
+def test_another_architecture_is_refused_with_its_keys(tmp_path, network):
+    file = tmp_path / "w.safetensors"
+    save_file({"0.weight": torch.zeros(4, 3, 5, 5), "module.0.bias": torch.zeros(4)}, file)
+    with pytest.raises(UsageError) as error:
+        load_weights(network, file)
+    for said in ("missing 0.bias", "unexpected module.0.bias", "(4, 3, 5, 5)"):
+        assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"<!DOCTYPE html><html>", "web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", "damaged or cut short"),
+        (b"random bytes that are no weights", "damaged or cut short"),
+    ],
+)
+def test_what_is_no_weight_file_is_told(tmp_path, network, content, said):
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        load_weights(network, file)
+
+
+def test_a_pickle_with_code_is_not_opened(tmp_path, network):
+    mark = tmp_path / "ran"
+    for name, data in (("a", pickle.dumps(Canary(mark))), ("b", None)):
+        file = tmp_path / f"{name}.safetensors"
+        if data is None:
+            torch.save({"w": Canary(mark)}, file)
+        else:
+            file.write_bytes(data)
+        with pytest.raises(UsageError, match="can run code"):
+            load_weights(network, file)
+    assert not mark.exists()
+
+
+def card(tmp_path, sha="0" * 64, **more):
+    weights = [{"tag": "t", "variant": "x", "file": "w.safetensors", "sha256": sha}]
+    body = {"name": "m", "entry": "method:M", "title": "M", "trainable": True, "variants": {"x": {}, "y": {}}}
+    return Plugin("methods", "m", tmp_path, MethodCard.model_validate(body | {"weights": weights} | more))
+
+
+def test_a_wrong_digest_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(UsageError, match="sha256"):
+        find_weights(card(tmp_path), "x", None)
+
+
+def test_the_default_the_tag_and_the_path(tmp_path):
+    file = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(1)}, file)
+    plugin = card(tmp_path, file_sha256(file))
+    assert find_weights(plugin, "x", None).tag == "t" == find_weights(plugin, "x", "t").tag
+    assert find_weights(plugin, "y", str(file)).file == file
+    with pytest.raises(UsageError, match="no weights 'u'"):
+        find_weights(plugin, "x", "u")
+    with pytest.raises(MissingError, match="deblurbench train m:y"):
+        find_weights(plugin, "y", None)
+    with pytest.raises(MissingError, match="no weight file"):
+        find_weights(plugin, "x", str(tmp_path / "gone.safetensors"))
+
+
+def test_a_training_folder_of_another_variant_is_refused(tmp_path):
+    folder = tmp_path / "train"
+    folder.mkdir()
+    save_file({"a": torch.zeros(1)}, folder / "weights.safetensors")
+    (folder / "training.json").write_text(json.dumps({"method": "m", "variant": "y", "trained_on": ["synth"]}))
+    assert find_weights(card(tmp_path), "y", str(folder)).trained_on == ("synth",)
+    with pytest.raises(UsageError, match="trained as 'm:y'"):
+        find_weights(card(tmp_path), "x", str(folder))
