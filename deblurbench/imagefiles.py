@@ -6,7 +6,6 @@ with an error that names the file, because converting it silently changes the sc
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import struct
@@ -48,10 +47,12 @@ def list_frames(folder: Path) -> list[Path]:
         FrameError: two files share a stem (000001.png and 000001.jpg), so that a frame would not be well defined.
     """
     files = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
-    files.sort(key=lambda f: natural_key(f.name))
-    for one, two in itertools.pairwise(files):
-        if one.stem == two.stem:
-            raise FrameError(f"{folder}: both {one.name} and {two.name} are there; keep one of them", "corrupt")
+    files.sort(key=lambda f: (natural_key(f.name), f.name))
+    seen: dict[str, Path] = {}
+    for file in files:
+        twin = seen.setdefault(file.stem, file)
+        if twin is not file:
+            raise FrameError(f"{folder}: both {twin.name} and {file.name} are there; keep one of them", "corrupt")
     return files
 
 

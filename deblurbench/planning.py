@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -231,24 +232,20 @@ def open_dataset(text: str, root: str | None) -> tuple[Dataset, Protocol]:
 
 
 def _root(card: DatasetCard, root: str | None) -> Path | None:
-    import os
-
     text = root or (os.environ.get("DEBLURBENCH_DATA") if card.needs_root else None)
-    if text is None:
-        if not card.needs_root:
-            return None
-        raise MissingError(
-            f"dataset {card.name!r}: no data root. Give --data-root DIR or set DEBLURBENCH_DATA.\n"
-            f"{card.obtain.strip()}\nExpected layout:\n{card.layout.rstrip()}\nWithout the data: --dataset mini needs nothing."
-        )
-    place = Path(text).expanduser()
-    if not place.exists():
-        raise MissingError(
-            f"dataset {card.name!r}: {place} does not exist (from {'--data-root' if root else 'DEBLURBENCH_DATA'}).\n"
-            f"{card.obtain.strip()}\nExpected layout:\n{card.layout.rstrip()}\n"
-            "Without the data: --dataset mini needs nothing."
-        )
-    return place.resolve()
+    if text is None and not card.needs_root:
+        return None
+    place = Path(text).expanduser() if text else None
+    if place and place.exists():
+        return place.resolve()
+    if place is None:
+        fault = "no data root. Give --data-root DIR or set DEBLURBENCH_DATA."
+    else:
+        fault = f"{place} does not exist (from {'--data-root' if root else 'DEBLURBENCH_DATA'})."
+    raise MissingError(
+        f"dataset {card.name!r}: {fault}\n{card.obtain.strip()}\nExpected layout:\n{card.layout.rstrip()}\n"
+        "Without the data: --dataset mini needs nothing."
+    )
 
 
 def plan_metrics(names: Sequence[str] | None) -> tuple[MetricRecord, ...]:

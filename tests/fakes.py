@@ -184,7 +184,9 @@ def _moving(random: np.random.Generator, count: int, size: tuple[int, int]) -> l
         phase = 2 * np.pi * position * speed / 150
         x, y = 32 + 28 * np.sin(phase + angle), 32 + 28 * np.cos(phase + angle)
         matrix = np.float32([[1, 0, -x], [0, 1, -y]])
-        shifted = cv2.warpAffine(texture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        shifted = cv2.warpAffine(
+            texture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        )
         frames.append(_rounded(255 * shifted))
     return frames
 

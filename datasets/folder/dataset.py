@@ -38,20 +38,21 @@ class Folder(Dataset):
             ("pairs: <clip>/<blurry> and <clip>/<sharp>", _by_clip(root)),
             ("blurry alone", _alone(root)),
         ):
+            if clips and any(clip.sharp for clip in clips):
+                return Found(layout, root, {SPLIT: tuple(clips)})
             if clips:
-                notes = () if any(c.sharp for c in clips) else ("no ground truth: frames are restored, not scored",)
-                return Found(layout, root, {SPLIT: tuple(clips)}, notes)
+                return Found(
+                    "blurry alone", root, {SPLIT: tuple(clips)}, ("no ground truth: frames are restored, not scored",)
+                )
         raise MissingError(f"dataset 'folder': no frame and no video found in {root}.\n{self.how_to_get()}")
 
 
 def _by_side(root: Path) -> list[Clip]:
-    sides = sides_of(root, NAMES)
-    blurry = sides.get("blurry")
-    if not isinstance(blurry, Path):
+    blurry, sharp = _side(root, "blurry"), _side(root, "sharp")
+    if blurry is None:
         return []
-    sharp = sides.get("sharp")
     ours = _places(blurry, root.name)
-    if not isinstance(sharp, Path):
+    if sharp is None:
         return [_clip(name, place, None) for name, place in ours.items()]
     theirs = _places(sharp, root.name)
     clips = [
@@ -59,6 +60,14 @@ def _by_side(root: Path) -> list[Clip]:
         for name, place in ours.items()
     ]
     return clips + [broken(name, f"no clip {name!r} in {blurry}") for name in theirs if name not in ours]
+
+
+def _side(root: Path, side: str) -> Place | None:
+    """The folder of a side, or the one video file that is called like it."""
+    folder = sides_of(root, {side: NAMES[side]}).get(side)
+    if isinstance(folder, Path) or not root.is_dir():
+        return folder if isinstance(folder, Path) else None
+    return next((f for f in sorted(root.iterdir()) if is_video(f) and f.stem.lower() in NAMES[side]), None)
 
 
 def _by_clip(root: Path) -> list[Clip]:
@@ -79,14 +88,18 @@ def _places(side: Path, name: str) -> dict[str, Place]:
         return {name: side} if is_video(side) else {}
     if has_frames(side):
         return {name: side}
-    videos = sorted((f for f in side.iterdir() if is_video(f) and f.is_file()), key=lambda f: (natural_key(f.name), f.name))
+    videos = sorted(
+        (f for f in side.iterdir() if is_video(f) and f.is_file()), key=lambda f: (natural_key(f.name), f.name)
+    )
     return {f.name: f for f in subfolders(side) if has_frames(f)} | {f.stem: f for f in videos}
 
 
 def _clip(name: str, blurry: Place, sharp: Place | None) -> Clip:
     if not is_video(blurry) or blurry.is_dir():
         if sharp is not None and sharp.is_file():
-            return broken(name, f"blurry frames are image files and the sharp ones a video ({sharp.name}); use one kind")
+            return broken(
+                name, f"blurry frames are image files and the sharp ones a video ({sharp.name}); use one kind"
+            )
         return pair(name, blurry, sharp)
     if sharp is not None and sharp.is_dir():
         return broken(name, f"blurry frames are a video ({blurry.name}) and the sharp ones image files; use one kind")
@@ -99,5 +112,7 @@ def _video_clip(name: str, blurry: VideoSource, sharp: VideoSource | None) -> Cl
     except FrameError as error:
         return broken(name, str(error))
     if theirs is not None and ours != theirs:
-        return broken(name, f"{blurry.path.name} has {ours} frames and its sharp twin {theirs}; videos are paired by position")
+        return broken(
+            name, f"{blurry.path.name} has {ours} frames and its sharp twin {theirs}; videos are paired by position"
+        )
     return Clip(name, blurry, sharp)

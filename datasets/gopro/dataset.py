@@ -15,6 +15,7 @@ from deblurbench.datasets.layouts import (
     broken,
     by_split,
     expected_clips,
+    files_of,
     frame_number,
     is_renumbered,
     pair,
@@ -28,9 +29,14 @@ from deblurbench.protocol import Protocol
 SPLITS = ("train", "test")
 PLACES = ("GOPRO_Large", "GOPRO", "GOPRO_Large/GOPRO_Large")
 SYNTHESISED = "GOPRO_nah2019"
+RECIPE_FILE = "recipe.json"
 FOLDER = {"linear": "blur", "gamma": "blur_gamma"}
 ORIGINAL = {"linear": ["blur"], "gamma": ["blur_gamma"], "sharp": ["sharp"]}
-BY_SIDE = {"unknown": ["input", "blurry", "lq", "blur"], "gamma": ["blur_gamma"], "sharp": ["target", "gt", "sharp", "hq"]}
+BY_SIDE = {
+    "unknown": ["input", "blurry", "lq", "blur"],
+    "gamma": ["blur_gamma"],
+    "sharp": ["target", "gt", "sharp", "hq"],
+}
 
 
 class Layout(NamedTuple):
@@ -55,7 +61,9 @@ class GoPro(Dataset):
                 trees = layout.read(place, self.card.splits)
                 if any(trees.values()):
                     return self._found(layout, place, trees, protocol)
-        what = f"no {SYNTHESISED} folder (made by: deblurbench data prepare {protocol.name})" if synthesised else "no clip"
+        what = (
+            f"no {SYNTHESISED} folder (made by: deblurbench data prepare {protocol.name})" if synthesised else "no clip"
+        )
         raise MissingError(f"dataset 'gopro': {what} found in {self.root}.\n{self.how_to_get()}")
 
     def prepare(self, protocol: Protocol, progress: Any = None, output: Path | None = None) -> None:
@@ -66,16 +74,29 @@ class GoPro(Dataset):
 
         synthesise(self, protocol, output, progress)
 
+    def sharp_files(self, split: str) -> dict[str, tuple[Path, ...]]:
+        """The released sharp frames of each clip of a split, where GOPRO_Large itself is there too."""
+        near = places(self.root, *PLACES) + (places(self.root.parent, *PLACES)[1:] if self.root else [])
+        for place in near:
+            tree = sequence_tree(place / split, {**ORIGINAL, "any": ["sharp"]})
+            if tree:
+                return {name: files_of(sides["sharp"])[0] for name, sides in tree.items() if "sharp" in sides}
+        return {}
+
     def _places(self, synthesised: bool) -> list[Path]:
         if self.root is None or not synthesised:
             return places(self.root, *PLACES)
         near = [*places(self.root, SYNTHESISED)[1:], *places(self.root.parent, SYNTHESISED)[1:]]
-        return [self.root, *near] if self.root.name == SYNTHESISED else near
+        return [self.root, *near] if (self.root / RECIPE_FILE).is_file() else near
 
     def _found(self, layout: Layout, place: Path, trees: dict[str, Tree], protocol: Protocol) -> Found:
         self._refuse_other_kind(place, trees, protocol)
         splits = {split: self._clips(split, tree, protocol) for split, tree in trees.items() if tree}
         notes = [note for clips in splits.values() for clip in clips for note in clip.notes]
+        if protocol.subset is not None:
+            from .prepare import notes_of
+
+            notes += notes_of(place)
         return Found(layout.name, place, splits, tuple(dict.fromkeys(notes)))
 
     def _clips(self, split: str, tree: Tree, protocol: Protocol) -> tuple[Clip, ...]:
@@ -102,7 +123,9 @@ def _clip(name: str, sides: dict[str, Frames], protocol: Protocol, expected: Exp
     kind, note = _kind(sides, protocol)
     if kind is None:
         there = ", ".join(repr(FOLDER.get(side, side)) for side in sides)
-        return broken(name, f"no folder {FOLDER[protocol.blur]!r} for protocol {protocol.name!r}, only {there}", expected)
+        return broken(
+            name, f"no folder {FOLDER[protocol.blur]!r} for protocol {protocol.name!r}, only {there}", expected
+        )
     if "sharp" not in sides:
         return broken(name, "no folder of sharp frames beside the blurry ones", expected)
     clip = pair(name, sides[kind], sides["sharp"], expected, [note] if note else [])

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deblurbench.datasets.base import Dataset
+import torch
+
+from deblurbench.datasets.base import Dataset, Found
 from deblurbench.errors import MissingError
 from deblurbench.protocol import Protocol
-from deblurbench.synthesis.photos import Share, find_photos, load_photos, shares
+from deblurbench.synthesis.dice import Dice
+from deblurbench.synthesis.photos import Photo, Share, find_photos, load_photos, shares
 from deblurbench.synthesis.recipe import Recipe
+from deblurbench.synthesis.rendered import PlannedClip, cache_root, find_rendered, make_once
+from deblurbench.synthesis.scene import Scene, draw_scene
 from deblurbench.synthesis.source import TrainingSource
+
+VERSION = 1
+VALID_CLIPS = 2
 
 
 class Synth(Dataset):
-    """A virtual camera moving over the photographs under the root (several folders: separated as in PATH)."""
+    """A virtual camera moving over the photographs under the root (several folders: joined as in PATH)."""
 
     def training_source(
         self, protocol: Protocol, *, batch: int, frames: int, crop: int, seed: int, device: str = "cpu", **settings: Any
@@ -23,14 +36,30 @@ class Synth(Dataset):
         """Endless batches from the training share of the photographs; `settings` replace ranges of the Recipe.
 
         Raises:
-            MissingError: no photographs. UsageError: a setting that the recipe does not have.
+            MissingError: no photographs.
+            UsageError: a setting that the recipe does not have.
         """
         recipe = Recipe().changed(settings)
         photos = load_photos(self.photographs("train"), device)
         return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
 
+    def find(self, protocol: Protocol) -> Found:
+        """The clips of the test and validation shares, rendered into the cache when they are not there."""
+        self.prepare(protocol)
+        return find_rendered(self._folder(), protocol, "synthesised from photographs")
+
+    def prepare(
+        self, protocol: Protocol, progress: Callable[[int, int], None] | None = None, output: Path | None = None
+    ) -> None:
+        """Render the test and validation clips into the cache (or below `output`)."""
+        make_once(self._folder(output), [*self._plan("test"), *self._plan("valid")], progress=progress)
+
     def photographs(self, share: Share) -> dict[str, Path]:
-        """Files of one share by name."""
+        """Files of one share by name.
+
+        Raises:
+            MissingError: there are none at all.
+        """
         files = find_photos(self.folders())
         if not files:
             raise MissingError(f"{self.root}: no .jpg or .png photographs here.\n{self.how_to_get()}")
@@ -48,3 +77,34 @@ class Synth(Dataset):
             if not folder.is_dir():
                 raise MissingError(f"{folder}: no such folder.\n{self.how_to_get()}")
         return folders
+
+    def _folder(self, output: Path | None = None) -> Path:
+        """Where the clips are kept: named by a digest of the recipe and the photographs' names and sizes in bytes."""
+        files = find_photos(self.folders())
+        told = {
+            "version": VERSION,
+            "recipe": asdict(Recipe()),
+            "parameters": self.parameters,
+            "photographs": {name: path.stat().st_size for name, path in files.items()},
+        }
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return (output or cache_root()) / f"synth-{digest[:16]}"
+
+    def _plan(self, share: Share) -> list[PlannedClip]:
+        """The clips of a share. The photographs are read when the first clip is drawn."""
+        count = self.parameters.get("clips", 8) if share == "test" else VALID_CLIPS
+        frames = self.parameters.get("frames", 12)
+        photos: list[Photo] = []
+        return [
+            PlannedClip(share, f"{share}-{number:03d}", frames, partial(self._draw, share, number, photos))
+            for number in range(1, count + 1)
+        ]
+
+    def _draw(self, share: Share, number: int, photos: list[Photo]) -> Scene:
+        if not photos:
+            photos += load_photos(self.photographs(share))
+        given = self.parameters
+        size = given.get("height", 180), given.get("width", 320)
+        dice = Dice(VERSION, {"test": 1, "valid": 2}[share], number)
+        behind = photos[number % len(photos)]
+        return draw_scene(dice, photos, Recipe(), given.get("frames", 12), *size, torch.float64, behind)

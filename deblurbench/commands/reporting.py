@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,12 @@ def print_results(runs: Sequence[Path], as_json: bool = False) -> None:
     from deblurbench import tables
 
     table = tables.build([Run.open(run) for run in runs])
-    print(tables.as_json(table) if as_json else tables.terminal(table))
+    if as_json:
+        print(tables.as_json(table))
+        return
+    from rich.console import Console
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(tables.terminal(table))
 
 
 @click.command()

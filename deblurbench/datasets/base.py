@@ -124,8 +124,11 @@ class Dataset:
         """
         raise NotImplementedError
 
-    def prepare(self, protocol: Protocol, progress: Any = None) -> None:
-        """Make what the protocol needs and can be made (synthesis); nothing for most datasets."""
+    def prepare(self, protocol: Protocol, progress: Any = None, output: Path | None = None) -> None:
+        """Make what the protocol needs and can be made (synthesis); nothing for most datasets.
+
+        `progress(done, total)` is called as it goes on. `output` is the folder to make, beside the data by default.
+        """
 
     def clips(self, protocol: Protocol, split: str | None = None) -> list[Clip]:
         """The clips of a split (the protocol's by default), in natural order.

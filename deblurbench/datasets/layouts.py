@@ -72,8 +72,9 @@ def sides_of(folder: Path, names: Names) -> dict[str, Frames]:
 
 
 def sequence_tree(folder: Path, names: Names) -> Tree:
-    """Read `folder/<clip>/<side>/`. A folder without a blurry side is no clip."""
+    """Read `folder/<clip>/<side>/`. A folder without a blurry side, or whose sides hold folders, is no clip."""
     tree = {clip.name: sides_of(clip, names) for clip in subfolders(folder)}
+    tree = {clip: {s: f for s, f in sides.items() if _is_flat(f)} for clip, sides in tree.items()}
     return {clip: sides for clip, sides in tree.items() if _blurry_sides(sides)}
 
 
@@ -207,6 +208,10 @@ def is_renumbered(stems: Sequence[str], expected: ExpectedClip | None) -> bool:
     if first is None or last is None or start is None:
         return False
     return first < start or last >= start + expected.frames
+
+
+def _is_flat(frames: Frames) -> bool:
+    return not isinstance(frames, Path) or has_frames(frames) or not subfolders(frames)
 
 
 def _blurry_sides(sides: Mapping[str, Frames]) -> list[str]:

@@ -54,7 +54,9 @@ class VideoSource:
         size: tuple[int, ...] | None = None
         for frame in self._decoded(len(self.stems)):
             if size is not None and frame.shape != size:
-                raise FrameError(f"{self.path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, unlike those before", "size")
+                raise FrameError(
+                    f"{self.path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, unlike those before", "size"
+                )
             size = frame.shape
             done += 1
             yield frame
@@ -125,17 +127,23 @@ def write_video(path: Path, frames: Iterable[Frame8], fps: Fraction | float, qua
         UsageError: another suffix.  FrameError: a frame of another size.  DiskError: no space, no permission.
     """
     if path.suffix.lower() not in (*LOSSLESS, ".mp4", ".mov"):
-        raise UsageError(f"{path}: videos are written as .mkv or .avi (lossless) or .mp4 or .mov (H.264), not {path.suffix!r}")
+        raise UsageError(
+            f"{path}: videos are written as .mkv or .avi (lossless) or .mp4 or .mov (H.264), not {path.suffix!r}"
+        )
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix, delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix, delete=False
+        ) as file:
             temporary = Path(file.name)
         done = _encode(temporary, path, frames, Fraction(fps).limit_denominator(100_000), quality)
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise DiskError(f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place.") from error
+        raise DiskError(
+            f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
+        ) from error
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
@@ -152,7 +160,10 @@ def _encode(temporary: Path, path: Path, frames: Iterable[Frame8], fps: Fraction
                 shape = frame.shape
                 stream = _new_stream(container, path, shape, fps, quality)
             elif frame.shape != shape:
-                raise FrameError(f"{path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, the first {shape[1]}x{shape[0]}", "size")
+                raise FrameError(
+                    f"{path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, the first {shape[1]}x{shape[0]}",
+                    "size",
+                )
             container.mux(stream.encode(_encodable(frame, stream)))
             done += 1
         if stream is None:

@@ -6,6 +6,7 @@ beside the source or, in a read-only installation, under the user's cache folder
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,8 @@ def compiled(loop: Callable[..., float], *example: Any) -> Callable[..., float]:
     try:
         fast = numba.njit(loop, nogil=True, fastmath=FAST, cache=True)
         fast(*example)
-    except (RuntimeError, OSError):  # numba: "no locator available" (RuntimeError); disk full, quota (OSError)
+    except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):
+        # numba's "no locator available" is a RuntimeError; a full disk an OSError; a damaged cache file one of the rest
         fast = numba.njit(loop, nogil=True, fastmath=FAST)
         fast(*example)
     return fast

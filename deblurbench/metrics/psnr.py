@@ -19,7 +19,7 @@ def load_psnr(device: str) -> FrameFunction:
 
     def psnr(restored: Frame8, sharp: Frame8) -> float:
         one, two = check_pair(restored, sharp)
-        squared = cv2.norm(one, two, cv2.NORM_L2SQR)
+        squared = round(cv2.norm(one, two, cv2.NORM_L2SQR))  # an integer up to the double's last digit
         return math.inf if squared == 0 else 10 * math.log10(255**2 * one.size / squared)
 
     return psnr

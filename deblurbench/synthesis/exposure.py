@@ -6,15 +6,16 @@ approximates a mean of light (`blur_gamma`). Source: Nah et al., CVPR 2017, sect
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deblurbench.errors import UsageError
 from deblurbench.frames import Frame8
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind: TypeAlias = Literal["gamma", "linear"]
 GAMMA = 2.2
@@ -63,4 +64,4 @@ def average(frames: Tensor, kind: Kind, dim: int = 1) -> Tensor:
 
 def quantise(frames: Tensor) -> Tensor:
     """Float frames as an 8-bit file would give them back: clamped to [0, 1] and rounded to multiples of 1/255."""
-    return torch.round(frames.clamp(0, 1) * 255.0) / 255.0
+    return frames.clamp(0, 1).mul(255.0).round().div(255.0)

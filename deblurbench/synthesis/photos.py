@@ -21,30 +21,46 @@ from deblurbench.imagefiles import natural_key
 Share = Literal["train", "valid", "test"]
 SUFFIXES = (".jpg", ".jpeg", ".png")
 SHARPNESS = 0.34
-FLATTEST = 1.5
-_SIZES_OF_ONE = re.compile(r"^\d+x\d+$")
+FLATTEST = 4.0
+BLOCK = 16
+_SIZE = re.compile(r"[_-]?\d+x\d+$")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One photograph: its name relative to the folder it was found in, and its pixels, uint8 (3, H, W) RGB."""
+    """One photograph: its name relative to the folder it was found in, and its pixels, uint8 (3, H, W) RGB.
+
+    `detail` is the mean absolute gradient of each block of BLOCK x BLOCK pixels: it tells busy parts from flat ones.
+    """
 
     name: str
     pixels: Tensor
+    detail: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, name: str, frame: Frame8, device: str = "cpu") -> Photo:
+        """From 8-bit RGB (H, W, 3), put on `device`."""
+        pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).contiguous().to(device)
+        return cls(name, pixels, _detail(frame))
+
+    def busy(self, y: int, x: int, height: int, width: int) -> float:
+        """Mean detail of a box of the photograph."""
+        box = self.detail[y // BLOCK : (y + height) // BLOCK + 1, x // BLOCK : (x + width) // BLOCK + 1]
+        return float(box.mean())
 
 
 def find_photos(folders: Iterable[Path]) -> dict[str, Path]:
     """All .jpg and .png files below the folders, by name (the path relative to its folder), in natural order.
 
-    Files called 1920x1080.png and the like are sizes of one picture (a convention of wallpapers): only the largest
-    of a folder is taken, under the folder's name, so that no picture gets into two shares.
+    Files called 1920x1080.png or name_1920x1080.png are sizes of one picture (a convention of wallpapers): only the
+    largest of them is taken, so that no picture gets into two shares.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         files = [f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
         for file in sorted(files, key=lambda f: (f.stat().st_size, f.name)):
-            name = file.parent if _SIZES_OF_ONE.match(file.stem) else file.with_suffix("")
-            found[name.relative_to(folder).as_posix() if name != folder else file.stem] = file
+            name = _SIZE.sub("", file.relative_to(folder).with_suffix("").as_posix()).strip("/")
+            found[name or file.stem] = file
     return dict(sorted(found.items(), key=lambda item: natural_key(item[0])))
 
 
@@ -66,7 +82,7 @@ def shares(names: Sequence[str]) -> dict[Share, list[str]]:
     return out
 
 
-def load_photos(files: dict[str, Path], device: str = "cpu", shortest: int = 160, longest: int = 1600) -> list[Photo]:
+def load_photos(files: dict[str, Path], device: str = "cpu", shortest: int = 280, longest: int = 1600) -> list[Photo]:
     """Read, scale and keep the photographs that are fit for use, as uint8 tensors on `device`.
 
     Damaged, too small and nearly flat pictures are passed over.
@@ -78,18 +94,13 @@ def load_photos(files: dict[str, Path], device: str = "cpu", shortest: int = 160
     for name, path in files.items():
         frame = prepare_photo(path, shortest, longest)
         if frame is not None:
-            photos.append(Photo(name, as_pixels(frame, device)))
+            photos.append(Photo.of(name, frame, device))
     if not photos:
         raise MissingError(
             f"none of the {len(files)} photographs found can be used: .jpg or .png files with sides of at least "
             f"{shortest} pixels are needed, not damaged and not nearly flat. Name a folder of photographs."
         )
     return photos
-
-
-def as_pixels(frame: Frame8, device: str) -> Tensor:
-    """uint8 (H, W, 3) to a contiguous uint8 tensor (3, H, W) on `device`."""
-    return torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).contiguous().to(device)
 
 
 def prepare_photo(path: Path, shortest: int, longest: int) -> Frame8 | None:
@@ -99,11 +110,11 @@ def prepare_photo(path: Path, shortest: int, longest: int) -> Frame8 | None:
     except FrameError:
         return None
     frame = _reduce(frame, min(1.0, longest / max(frame.shape)))
-    while sharpness(frame) < SHARPNESS and min(frame.shape[:2]) * 0.75 >= shortest * 1.5:
-        frame = _reduce(frame, 0.75)
-    if min(frame.shape[:2]) < shortest or _contrast(frame) < FLATTEST:
+    if min(frame.shape[:2]) < shortest:
         return None
-    return frame
+    while sharpness(frame) < SHARPNESS and min(frame.shape[:2]) * 0.75 >= shortest:
+        frame = _reduce(frame, 0.75)
+    return frame if _contrast(frame) >= FLATTEST else None
 
 
 def read_photo(path: Path) -> Frame8:
@@ -134,6 +145,14 @@ def sharpness(frame: Frame8) -> float:
 def _contrast(frame: Frame8) -> float:
     grey = _grey(frame)
     return float(np.abs(grey[:, 1:] - grey[:, :-1]).mean() + np.abs(grey[1:] - grey[:-1]).mean())
+
+
+def _detail(frame: Frame8) -> NDArray[np.float32]:
+    grey = _grey(frame)
+    slope = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
+    rows, columns = (-side % BLOCK for side in slope.shape)
+    slope = np.pad(slope, ((0, rows), (0, columns)), mode="edge")
+    return slope.reshape(slope.shape[0] // BLOCK, BLOCK, -1, BLOCK).mean((1, 3), dtype=np.float32)
 
 
 def _grey(frame: Frame8) -> NDArray[np.float32]:

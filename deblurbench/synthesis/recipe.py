@@ -15,10 +15,12 @@ Range = tuple[float, float]
 class Recipe:
     """Ranges that one clip's parameters are drawn from. Lengths are pixels of the rendered frame."""
 
-    speed: Range = (2.0, 40.0)  # camera path per exposure, log-uniform
+    speed: Range = (2.0, 30.0)  # camera path per exposure, log-uniform
     windows: tuple[int, ...] = (7, 9, 11, 13)  # sub-frames averaged
     twist: Range = (0.0, 0.4)  # displacement by turning and zooming at the crop's corner, as a share of speed
     shrink: Range = (1.0, 2.5)  # photograph pixels per rendered pixel, log-uniform, as far as the photograph is large
+    looks: int = 2  # places of a photograph that are looked at; the one with the most detail is taken
+    oversample: float = 1.5  # pixels held per rendered pixel and side, so that bilinear sampling stays sharp
     objects: tuple[int, int] = (0, 2)  # how many move in front
     object_size: Range = (0.12, 0.4)  # radius as a share of the frame's shorter side
     object_speed: Range = (0.2, 1.5)  # own path per exposure as a share of the camera's

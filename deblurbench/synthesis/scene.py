@@ -1,6 +1,7 @@
 """A scene: a photograph behind, soft-edged pieces of photographs in front, and a camera that moves over them.
 
-Coordinates are pixels of the rendered frame with the frame's centre as origin; a layer's own origin is its centre.
+A frame's coordinates are its pixels with its centre as origin. The camera maps them to the scene's plane, whose unit
+is a pixel, too; every layer maps the plane to its own picture.
 """
 
 from __future__ import annotations
@@ -16,17 +17,64 @@ from torch import Tensor
 from deblurbench.synthesis.dice import Dice
 from deblurbench.synthesis.photos import Photo
 from deblurbench.synthesis.recipe import Recipe
-from deblurbench.synthesis.trajectory import Trajectory, shake
+from deblurbench.synthesis.trajectory import Curve, Trajectory, shake
 
-MARGIN = 4  # pixels around what the camera sees, for the bicubic kernel
+MARGIN = 2  # pixels around what the camera sees
+
+
+class Box:
+    """Rows and columns of a frame: y0 <= y < y1, x0 <= x < x1."""
+
+    def __init__(self, y0: int, y1: int, x0: int, x1: int) -> None:
+        self.y0, self.y1, self.x0, self.x1 = y0, y1, x0, x1
+
+    @property
+    def empty(self) -> bool:
+        """Whether no pixel is in it."""
+        return self.y0 >= self.y1 or self.x0 >= self.x1
+
+    def of(self, frames: Tensor) -> Tensor:
+        """That part of (..., H, W), as a view."""
+        return frames[..., self.y0 : self.y1, self.x0 : self.x1]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A picture, (3, h, w) or (4, h, w) with premultiplied colours and alpha, and where it lies at each sub-frame."""
+    """A picture and how the camera sees it.
+
+    picture: (3, h, w), or (4, h, w) with premultiplied colours and alpha. maps: (N, 2, 3), at each sub-frame the
+    affine map from a frame's coordinates to those of the layer. oversample: the picture's pixels per unit of these.
+    """
 
     picture: Tensor
-    motion: Trajectory
+    maps: Curve
+    oversample: float
+
+    def sample(self, span: slice, box: Box, height: int, width: int, border: str) -> Tensor:
+        """The layer at the sub-frames of `span` within `box` of a frame: (n, C, rows, columns), bilinear."""
+        grid = self._grid(span, box, height, width)
+        many = self.picture[None].expand(len(grid), -1, -1, -1)
+        return F.grid_sample(many, grid, mode="bilinear", padding_mode=border, align_corners=False)
+
+    def seen(self, span: slice, height: int, width: int) -> Box:
+        """The part of a frame that the picture can touch during `span`."""
+        maps = self.maps[span]
+        centres = np.linalg.solve(maps[:, :, :2], -maps[:, :, 2:])[:, :, 0] + np.array([width / 2, height / 2])
+        scale = np.sqrt(np.linalg.det(maps[:, :, :2])).min()
+        reach = math.hypot(*self.picture.shape[-2:]) / 2 / self.oversample / scale + 1
+        (x0, y0), (x1, y1) = np.floor(centres.min(0) - reach), np.ceil(centres.max(0) + reach)
+        return Box(max(0, int(y0)), min(height, int(y1)), max(0, int(x0)), min(width, int(x1)))
+
+    def _grid(self, span: slice, box: Box, height: int, width: int) -> Tensor:
+        """Where each pixel of the box lies in the picture, in grid_sample's units: (n, rows, columns, 2)."""
+        like = self.picture
+        half = np.array([like.shape[-1], like.shape[-2]])[None, :, None] / (2 * self.oversample)
+        theta = torch.from_numpy(self.maps[span] / half).to(like)
+        y = torch.arange(box.y0, box.y1, device=like.device, dtype=like.dtype) - (height - 1) / 2
+        x = torch.arange(box.x0, box.x1, device=like.device, dtype=like.dtype) - (width - 1) / 2
+        points = torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x)), torch.ones_like(y[:, None] * x)])
+        grid = theta.view(-1, 3) @ points.view(3, -1)
+        return grid.view(-1, 2, len(y), len(x)).permute(0, 2, 3, 1)
 
 
 @dataclass(frozen=True)
@@ -42,17 +90,18 @@ class Scene:
 
     def __len__(self) -> int:
         """Sub-frames in all."""
-        return len(self.background.motion)
+        return len(self.background.maps)
 
     def render(self, first: int, count: int) -> Tensor:
         """Sub-frames `first` to `first + count - 1`: (count, 3, height, width) in [0, 1], in the layers' dtype."""
-        span = slice(first, first + count)
-        frames = _sample(self.background, span, self.height, self.width, "reflection").clamp_(0, 1)
+        span, whole = slice(first, first + count), Box(0, self.height, 0, self.width)
+        frames = self.background.sample(span, whole, self.height, self.width, "reflection")
         for layer in self.objects:
-            piece = _sample(layer, span, self.height, self.width, "zeros")
-            alpha = piece[:, 3:].clamp_(0, 1)
-            frames = torch.addcmul(piece[:, :3], frames, 1 - alpha).clamp_(0, 1)
-        return frames
+            box = layer.seen(span, self.height, self.width)
+            if not box.empty:
+                piece = layer.sample(span, box, self.height, self.width, "zeros")
+                box.of(frames).mul_(1 - piece[:, 3:]).add_(piece[:, :3])
+        return frames.clamp_(0, 1)
 
 
 def draw_scene(
@@ -63,116 +112,100 @@ def draw_scene(
     height: int,
     width: int,
     dtype: torch.dtype = torch.float32,
+    behind: Photo | None = None,
 ) -> Scene:
-    """Draw one clip of `frames` exposures from the photographs; everything follows from the dice."""
+    """Draw one clip of `frames` exposures from the photographs; everything follows from the dice.
+
+    `behind` is the photograph in the background, where it is not to be drawn.
+    """
     window, speed = dice.pick(recipe.windows), dice.log_uniform(*recipe.speed)
-    radius = math.hypot(height, width) / 2
-    camera = shake(dice, window * frames, window, speed, radius, dice.uniform(*recipe.twist))
-    photo = dice.pick(photos)
-    gain = dice.log_uniform(*recipe.gain) if dice.chance(recipe.gained) else 1.0
-    background = Layer(_background(dice, photo, recipe, camera, height, width, gain, dtype), camera)
-    objects = tuple(
-        _object(dice, dice.pick(photos), recipe, camera, window, speed, height, width, gain, dtype)
-        for _ in range(dice.integer(*recipe.objects))
-    )
-    origin = f"{photo.name} seed {'/'.join(map(str, dice.key))} window {window} speed {speed:.1f}"
-    return Scene(background, objects, window, height, width, origin)
-
-
-def _background(
-    dice: Dice, photo: Photo, recipe: Recipe, camera: Trajectory, height: int, width: int, gain: float, dtype: torch.dtype
-) -> Tensor:
-    """The part of a photograph that the camera will see, scaled; mirrored at its borders where it is too small."""
+    camera = shake(dice, window * frames, window, speed, math.hypot(height, width) / 2, dice.uniform(*recipe.twist))
+    photo = behind or dice.pick(photos)
+    scissors = Scissors(dice, recipe, dtype)
     wide, high = camera.reach(width / 2, height / 2)
-    box = (2 * math.ceil(high) + 2 * MARGIN, 2 * math.ceil(wide) + 2 * MARGIN)
-    return _cut(dice, photo, recipe, box, gain, dtype)
+    picture = scissors.cut(photo, 2 * math.ceil(high + MARGIN), 2 * math.ceil(wide + MARGIN))
+    objects = []
+    for _ in range(dice.integer(*recipe.objects)):
+        size = dice.uniform(*recipe.object_size) * min(height, width)
+        own = shake(dice, window * frames, window, speed * dice.uniform(*recipe.object_speed), size)
+        place = dice.uniform(-0.5, 0.5) * width, dice.uniform(-0.5, 0.5) * height
+        maps = chain(camera.maps(dice.uniform(0.8, 1.4)), away(own, place))
+        objects.append(Layer(scissors.blob(dice.pick(photos), size), maps, recipe.oversample))
+    origin = f"{photo.name} seed {'/'.join(map(str, dice.key))} window {window} speed {speed:.1f}"
+    background = Layer(picture, camera.maps(), recipe.oversample)
+    return Scene(background, tuple(objects), window, height, width, origin)
 
 
-def _object(
-    dice: Dice,
-    photo: Photo,
-    recipe: Recipe,
-    camera: Trajectory,
-    window: int,
-    speed: float,
-    height: int,
-    width: int,
-    gain: float,
-    dtype: torch.dtype,
-) -> Layer:
-    """A blob of a photograph that moves on its own in front of the camera, and with the camera's shake."""
-    size = dice.uniform(*recipe.object_size) * min(height, width)
-    own = shake(dice, len(camera), window, speed * dice.uniform(*recipe.object_speed), size)
-    x, y = dice.uniform(-0.5, 0.5) * width, dice.uniform(-0.5, 0.5) * height
-    still = np.zeros(len(camera))
-    place = Trajectory(still + x, still + y, still, still)
-    side = 2 * math.ceil(size * 1.8)
-    picture = _cut(dice, photo, recipe, (side, side), gain, dtype)
-    mask = _blob(dice, size, dice.uniform(*recipe.edge), picture)
-    return Layer(torch.cat([picture * mask, mask]), place.plus(own).plus(camera, dice.uniform(0.8, 1.4)))
+def chain(first: Curve, second: Curve) -> Curve:
+    """Affine maps (N, 2, 3): `second` after `first`."""
+    linear = second[:, :, :2] @ first[:, :, :2]
+    shift = second[:, :, :2] @ first[:, :, 2:] + second[:, :, 2:]
+    return np.concatenate([linear, shift], axis=2)
 
 
-def _cut(dice: Dice, photo: Photo, recipe: Recipe, box: tuple[int, int], gain: float, dtype: torch.dtype) -> Tensor:
-    """A random box (height, width) of a photograph as floats, scaled down by a random factor, perhaps mirrored."""
-    H, W = photo.pixels.shape[-2:]
-    room = max(1.0, min(H / box[0], W / box[1]))
-    low = min(recipe.shrink[0], room)
-    shrink = dice.log_uniform(low, max(low, min(recipe.shrink[1], room)))
-    h, w = min(H, round(box[0] * shrink)), min(W, round(box[1] * shrink))
-    y, x = dice.integer(0, H - h), dice.integer(0, W - w)
-    piece = photo.pixels[:, y : y + h, x : x + w].to(dtype).mul_(gain / 255.0).clamp_(0, 1)
-    piece = shrink_to(piece, min(box[0], round(h / shrink)), min(box[1], round(w / shrink)))
-    return piece.flip(-1) if dice.chance(0.5) else piece
+def away(own: Trajectory, place: tuple[float, float]) -> Curve:
+    """Maps (N, 2, 3) from the plane to the coordinates of an object that moves on its own about `place`."""
+    turned = own.maps(0.0)
+    centre = np.stack([own.x + place[0], own.y + place[1]], -1)[:, :, None]
+    return np.concatenate([turned[:, :, :2], -turned[:, :, :2] @ centre], axis=2)
 
 
-def shrink_to(picture: Tensor, height: int, width: int) -> Tensor:
-    """Scale (C, h, w) down to (C, height, width) with a triangle filter as wide as the scale needs."""
-    down, across = _filter(picture.shape[-2], height, picture), _filter(picture.shape[-1], width, picture)
-    return down @ picture @ across.T
+class Scissors:
+    """Cuts pictures out of photographs, at scales and brightnesses that suit one clip."""
+
+    def __init__(self, dice: Dice, recipe: Recipe, dtype: torch.dtype) -> None:
+        self.dice, self.recipe, self.dtype = dice, recipe, dtype
+        self.gain = dice.log_uniform(*recipe.gain) if dice.chance(recipe.gained) else 1.0
+
+    def cut(self, photo: Photo, height: int, width: int) -> Tensor:
+        """A random box of a photograph that fills (height, width), scaled down at random, perhaps mirrored.
+
+        Smaller where the photograph is too small for it. Float (3, h, w), oversampled.
+        """
+        dice, (H, W) = self.dice, photo.pixels.shape[-2:]
+        room = max(1.0, min(H / height, W / width))
+        low = min(self.recipe.shrink[0], room)
+        shrink = dice.log_uniform(low, max(low, min(self.recipe.shrink[1], room)))
+        h, w = min(H, round(height * shrink)), min(W, round(width * shrink))
+        corners = [(dice.integer(0, H - h), dice.integer(0, W - w)) for _ in range(self.recipe.looks)]
+        y, x = max(corners, key=lambda corner: photo.busy(*corner, h, w))
+        piece = photo.pixels[:, y : y + h, x : x + w].to(self.dtype).mul_(self.gain / 255.0).clamp_(0, 1)
+        piece = rescale(piece, shrink, self.recipe.oversample)
+        return piece.flip(-1) if dice.chance(0.5) else piece
+
+    def blob(self, photo: Photo, radius: float) -> Tensor:
+        """A soft-edged blob of a photograph: float (4, h, w), colours premultiplied by alpha, oversampled."""
+        side = 2 * math.ceil(radius * 1.7 + MARGIN)
+        picture = self.cut(photo, side, side)
+        alpha = self._alpha(radius * self.recipe.oversample, picture)
+        return torch.cat([picture * alpha, alpha])
+
+    def _alpha(self, radius: float, like: Tensor) -> Tensor:
+        """Alpha (1, h, w) of a random blob about the picture's centre; zero at the picture's rim."""
+        dice, (h, w) = self.dice, like.shape[-2:]
+        y = torch.arange(h, device=like.device, dtype=like.dtype)[:, None] - (h - 1) / 2
+        x = torch.arange(w, device=like.device, dtype=like.dtype)[None] - (w - 1) / 2
+        angle = torch.atan2(y, x)
+        border = torch.ones_like(angle)
+        for wave in range(1, 6):
+            border += dice.uniform(-0.3, 0.3) / wave * torch.cos(wave * angle + dice.uniform(0, 2 * math.pi))
+        edge = dice.uniform(*self.recipe.edge) * self.recipe.oversample
+        inside = ((border * radius - torch.hypot(x, y)) / edge + 0.5).clamp_(0, 1)
+        rim = (torch.minimum(w / 2 - 1 - x.abs(), h / 2 - 1 - y.abs()) / edge).clamp_(0, 1)
+        return (inside * inside * (3 - 2 * inside) * rim)[None]
 
 
-def _filter(size: int, wanted: int, like: Tensor) -> Tensor:
-    """(wanted, size) weights; each row sums to 1."""
-    scale = size / wanted
-    centres = (torch.arange(wanted, device=like.device, dtype=like.dtype) + 0.5) * scale - 0.5
-    distance = torch.arange(size, device=like.device, dtype=like.dtype)[None] - centres[:, None]
-    weights = (1 - distance.abs() / scale).clamp_(min=0)
+def rescale(picture: Tensor, shrink: float, oversample: float) -> Tensor:
+    """Low-pass (C, h, w) for pixels `shrink` wide, and sample it `oversample` times as densely as these."""
+    h, w = (max(1, round(side / shrink * oversample)) for side in picture.shape[-2:])
+    down, across = _filter(picture.shape[-2], h, shrink, picture), _filter(picture.shape[-1], w, shrink, picture)
+    return (down @ picture @ across.T).clamp_(0, 1)
+
+
+def _filter(size: int, wanted: int, shrink: float, like: Tensor) -> Tensor:
+    """(wanted, size) weights of a Catmull-Rom kernel, `shrink` pixels to its unit; each row sums to 1."""
+    centres = (torch.arange(wanted, device=like.device, dtype=like.dtype) + 0.5) * (size / wanted) - 0.5
+    d = (torch.arange(size, device=like.device, dtype=like.dtype)[None] - centres[:, None]).abs_() / shrink
+    near, far = (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
+    weights = torch.where(d < 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
     return weights / weights.sum(1, keepdim=True)
-
-
-def _blob(dice: Dice, radius: float, edge: float, like: Tensor) -> Tensor:
-    """Alpha (1, h, w) of a smooth random blob about the picture's centre, with an edge `edge` pixels wide."""
-    h, w = like.shape[-2:]
-    y = torch.arange(h, device=like.device, dtype=like.dtype)[:, None] - (h - 1) / 2
-    x = torch.arange(w, device=like.device, dtype=like.dtype)[None] - (w - 1) / 2
-    angle, border = torch.atan2(y, x), torch.ones(h, w, device=like.device, dtype=like.dtype)
-    for wave in range(1, 6):
-        border += dice.uniform(-0.35, 0.35) / wave * torch.cos(wave * angle + dice.uniform(0, 2 * math.pi))
-    inside = ((border * radius - torch.hypot(x, y)) / edge + 0.5).clamp_(0, 1)
-    rim = torch.minimum((w / 2 - 2 - x.abs()), (h / 2 - 2 - y.abs())).clamp_(0, 1)
-    return (inside * inside * (3 - 2 * inside) * rim)[None]
-
-
-def _sample(layer: Layer, span: slice, height: int, width: int, border: str) -> Tensor:
-    """The layer as the camera sees it at each sub-frame of the span: (n, C, height, width), bicubic."""
-    picture = layer.picture
-    grid = _grid(layer.motion, span, height, width, picture, of_object=border == "zeros")
-    many = picture[None].expand(len(grid), -1, -1, -1)
-    return F.grid_sample(many, grid, mode="bicubic", padding_mode=border, align_corners=False)
-
-
-def _grid(motion: Trajectory, span: slice, height: int, width: int, like: Tensor, of_object: bool) -> Tensor:
-    """Where each pixel of the frame lies in the layer's picture, in grid_sample's units: (n, height, width, 2)."""
-    scale, angle = np.exp(motion.zoom[span]), motion.angle[span]
-    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-    x, y = motion.x[span], motion.y[span]
-    if of_object:  # the motion says where the object is, so the frame moves over it the other way
-        x, y = -(cos * x - sin * y), -(sin * x + cos * y)
-    matrix = np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1)
-    half = np.array([like.shape[-1], like.shape[-2]])[None, :, None] / 2
-    theta = torch.from_numpy(matrix / half).to(like)
-    rows = torch.arange(height, device=like.device, dtype=like.dtype) - (height - 1) / 2
-    columns = torch.arange(width, device=like.device, dtype=like.dtype) - (width - 1) / 2
-    ones = torch.ones(height, width, device=like.device, dtype=like.dtype)
-    base = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width), ones], -1)
-    return (base.view(1, -1, 3) @ theta.transpose(1, 2)).view(-1, height, width, 2)

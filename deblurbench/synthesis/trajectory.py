@@ -26,22 +26,20 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self.x)
 
-    def plus(self, other: Trajectory, share: float = 1.0) -> Trajectory:
-        """This motion and `share` of another one on top."""
-        return Trajectory(
-            self.x + share * other.x,
-            self.y + share * other.y,
-            self.angle + share * other.angle,
-            self.zoom + share * other.zoom,
-        )
+    def maps(self, share: float = 1.0) -> Curve:
+        """The camera's view as affine maps (N, 2, 3): a pixel of the frame (origin: its centre) to a point outside.
+
+        `share` scales the shift alone: what is near moves more, what is far less.
+        """
+        cos, sin = np.cos(self.angle) * np.exp(self.zoom), np.sin(self.angle) * np.exp(self.zoom)
+        rows = [np.stack([cos, -sin, share * self.x], -1), np.stack([sin, cos, share * self.y], -1)]
+        return np.stack(rows, 1)
 
     def reach(self, half_width: float, half_height: float) -> tuple[float, float]:
-        """Farthest |x| and |y| that a frame of these half sizes touches in the scene, over all sub-frames."""
-        scale = np.exp(self.zoom)
-        cos, sin = np.abs(np.cos(self.angle)) * scale, np.abs(np.sin(self.angle)) * scale
-        wide = np.abs(self.x) + cos * half_width + sin * half_height
-        high = np.abs(self.y) + sin * half_width + cos * half_height
-        return float(wide.max()), float(high.max())
+        """Farthest |x| and |y| that a frame of these half sizes touches outside, over all sub-frames."""
+        maps = self.maps()
+        far = np.abs(maps[:, :, :2]) @ np.array([half_width, half_height]) + np.abs(maps[:, :, 2])
+        return float(far[:, 0].max()), float(far[:, 1].max())
 
 
 def shake(dice: Dice, count: int, window: int, speed: float, radius: float, twist: float = 0.25) -> Trajectory:
@@ -62,12 +60,6 @@ def shake(dice: Dice, count: int, window: int, speed: float, radius: float, twis
         _path(_velocity(dice, count) * envelope * turn * dice.uniform()),
         _path(_velocity(dice, count) * envelope * turn * dice.uniform(0, 0.6)),
     )
-
-
-def still(count: int) -> Trajectory:
-    """No motion at all."""
-    zero = np.zeros(count)
-    return Trajectory(zero, zero, zero, zero)
 
 
 def _velocity(dice: Dice, count: int) -> Curve:

@@ -81,6 +81,10 @@ class Row:
         """Whether the method finished every clip."""
         return self.summary.state == "ok"
 
+    def value(self, key: str) -> float | None:
+        """The mean in column `key`; None where there is none."""
+        return self.cells[key].value if key in self.cells else None
+
     @property
     def name(self) -> str:
         """The label with its footnote signs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from deblurbench.tables.model import MIXED, RANDOM, SEEN, Cell, Column, ResultTa
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
 DASH = "\N{EN DASH}"
 _LATEX = {
@@ -26,10 +28,13 @@ _LATEX = {
 def markdown(table: ResultTable) -> str:
     """GitHub Markdown: best bold, second underlined (`<u>`), caption and notes below."""
     papers = [c for c in table.metrics if table.papers(c)]
-    heads = ["Method", "Weights", *[c.heading for c in table.columns], *[f"{c.label} (paper)" for c in papers]]
+    compared = _compared(table)
+    heads = ["Method", "Weights", *[c.heading for c in table.columns]]
+    heads += [*[_compared_heading(table, c) for c in compared], *[f"{c.label} (paper)" for c in papers]]
     lines = [_md_row(heads), _md_row(["---", "---", *["---:"] * (len(heads) - 2)])]
     for row in table.rows:
-        cells = [_md_cell(row, c) for c in table.columns] + [_paper_text(row.cells.get(c.key), c) for c in papers]
+        cells = [_md_cell(row, c) for c in table.columns] + [_difference(row, c) for c in compared]
+        cells += [_paper_text(row.cells.get(c.key), c) for c in papers]
         lines.append(_md_row([_md_escape(row.name), _md_escape(row.weights), *cells]))
     notes = [f"- {_md_escape(line)}" for line in _below(table)]
     return "\n".join([*lines, "", *notes]) + "\n"
@@ -63,14 +68,14 @@ def csv_text(table: ResultTable) -> str:
     keys = [*[c.key for c in table.metrics], "seconds"]
     writer.writerow(["method", *keys])
     for row in table.rows:
-        values = [row.cells[k].value if k in row.cells else None for k in keys]
+        values = [row.value(k) for k in keys]
         writer.writerow([row.label, *["" if v is None else repr(v) for v in values]])
     return text.getvalue()
 
 
-def as_json(table: ResultTable) -> dict[str, Any]:
-    """Plain values for `--json`: title, caption, warnings, and one mapping a method."""
-    return {
+def as_json(table: ResultTable) -> str:
+    """JSON for `--json`: title, caption, warnings, and one object a method. Infinity is the string "inf"."""
+    body = {
         "title": table.title,
         "reference": table.reference,
         "caption": list(table.caption),
@@ -78,6 +83,7 @@ def as_json(table: ResultTable) -> dict[str, Any]:
         "notes": table.notes,
         "methods": [_json_row(row) for row in table.rows],
     }
+    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def terminal(table: ResultTable) -> Group:
@@ -89,19 +95,47 @@ def terminal(table: ResultTable) -> Group:
 
     grid = Table(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     grid.add_column("Method", overflow="fold")
-    for column in table.columns:
-        grid.add_column(column.heading, justify="right", no_wrap=True)
-    styles = {"best": "bold green", "second": "underline", "": ""}
+    compared = _compared(table)
+    for head in [*[c.heading for c in table.columns], *[_compared_heading(table, c) for c in compared]]:
+        grid.add_column(head, justify="right", no_wrap=True)
     for row in table.rows:
-        if row.ok:
-            cells = [
-                Text(_plain(row, c), styles[row.cells[c.key].mark if c.key in row.cells else ""]) for c in table.columns
-            ]
-        else:
-            cells = [Text(row.summary.state, "red" if row.summary.state == "failed" else "yellow")]
-        grid.add_row(Text(row.name), *cells)
+        cells = [_terminal_cell(row, c) for c in table.columns] + [Text(_difference(row, c)) for c in compared]
+        grid.add_row(Text(row.name), *(cells if row.ok else [_terminal_state(row)]))
     lines = [Text(line, "dim") for line in (*table.caption, *_note_lines(table))]
     return Group(grid, *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
+
+
+def _terminal_cell(row: Row, column: Column) -> Text:
+    from rich.text import Text
+
+    mark = row.cells[column.key].mark if column.key in row.cells else ""
+    return Text(_plain(row, column), {"best": "bold green", "second": "underline", "": ""}[mark])
+
+
+def _terminal_state(row: Row) -> Text:
+    from rich.text import Text
+
+    return Text(row.summary.state, "red" if row.summary.state == "failed" else "yellow")
+
+
+def _compared(table: ResultTable) -> list[Column]:
+    """The first metric, where at least one method is compared with the reference by it."""
+    return [c for c in table.metrics[:1] if any(r.cells[c.key].paired for r in table.rows if c.key in r.cells)]
+
+
+def _compared_heading(table: ResultTable, column: Column) -> str:
+    return f"Δ {column.label} to {table.reference}"
+
+
+def _difference(row: Row, column: Column) -> str:
+    """'+2.05 [+2.01, +2.08]', with 'tied' or 'too few clips' where that is so."""
+    paired = row.cells[column.key].paired if column.key in row.cells else None
+    if paired is None:
+        return DASH
+    text = column.show_difference(paired.difference)
+    if paired.interval:
+        text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
+    return text if paired.verdict in ("better", "worse") else f"{text} {paired.verdict}"
 
 
 def _json_row(row: Row) -> dict[str, Any]:

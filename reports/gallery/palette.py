@@ -1,7 +1,7 @@
 """Colours of the methods, the same in every plot of the page.
 
-After Okabe and Ito's palette (2008), which people with the common colour vision deficiencies can tell apart; without its
-yellow, and lightened for the dark theme. After six methods the colours repeat with another dash and marker.
+After Okabe and Ito's palette (2008), which people with the common colour vision deficiencies can tell apart; without
+its yellow, and lightened for the dark theme. After six methods the colours repeat with another dash and marker.
 """
 
 from __future__ import annotations

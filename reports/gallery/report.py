@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from deblurbench import tables
 from deblurbench.imagefiles import write_atomically
@@ -47,7 +47,7 @@ class Gallery(Report):
         return [folder / "index.html", *[folder / name for name in sorted(files) if name != "index.html"]]
 
 
-def _template():  # noqa: ANN202 - jinja2's Template, imported above only as Environment
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -103,5 +103,7 @@ def _sentence(table: tables.ResultTable) -> str:
     if not others:
         return f"The blurry input of {manifest.dataset_title}: {manifest.coverage}."
     has_input = any(palette.is_reference(table, row) for row in table.rows)
-    against = f" against {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
+    against = (
+        f" against {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
+    )
     return f"{compared}{against}, on {manifest.dataset_title}: {manifest.coverage}."

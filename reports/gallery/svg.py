@@ -72,10 +72,10 @@ def curves(name: str, frames: Sequence[str], series: Sequence[Series], column: C
 
 
 def dots(clips: Sequence[str], series: Sequence[Series], column: Column) -> Markup:
-    """One line a clip with a dot a method, on a common axis; 720 units wide."""
+    """One line a clip with a dot a method, on a common axis; 960 units wide."""
     finite = [v for s in series for v in s.values if v is not None and math.isfinite(v)]
     height = 26 * len(clips) + 34
-    x = scale(finite, 190, 704, 6)
+    x = scale(finite, 24 + 7.5 * max(map(len, map(_short, clips)), default=0), 944, 8)
     parts = [
         Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="6" y2="{1}"/>{2}').format(
             x(tick), height - 24, _text(x(tick), height - 8, x.show(tick), "tick middle")
@@ -84,23 +84,28 @@ def dots(clips: Sequence[str], series: Sequence[Series], column: Column) -> Mark
     ]
     for row, clip in enumerate(clips):
         parts.append(_clip_row(clip, 20 + 26 * row, x, [(s, s.values[row]) for s in series], column))
-    return _svg("dots", 720, height, f"{column.title} of each clip", parts)
+    return _svg("dots", 960, height, f"{column.title} of each clip", parts)
 
 
-def _clip_row(
-    clip: str, y: float, x: Scale, points: Sequence[tuple[Series, float | None]], column: Column
-) -> Markup:
+def _clip_row(clip: str, y: float, x: Scale, points: Sequence[tuple[Series, float | None]], column: Column) -> Markup:
     known = [(s, v) for s, v in points if v is not None and math.isfinite(v)]
-    short = clip if len(clip) <= 24 else f"{clip[:14]}…{clip[-8:]}"
-    parts = [Markup('<text class="label" x="0" y="{:.0f}">{}<title>{}</title></text>').format(y + 4, short, clip)]
+    parts = [
+        Markup('<text class="label" x="0" y="{:.0f}">{}<title>{}</title></text>').format(y + 4, _short(clip), clip)
+    ]
     if known:
         ends = [x(v) for _, v in known]
-        parts.append(Markup('<line class="span" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(min(ends), max(ends), y, y))
+        parts.append(
+            Markup('<line class="span" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>').format(min(ends), max(ends), y, y)
+        )
     for one, value in known:
         text = f"{one.label}: {column.show(value)} {column.unit}".rstrip()
         dot = '<g class="{}" data-method="{}">{}<title>{}, {}</title></g>'
         parts.append(Markup(dot).format(one.style.classes, one.label, _marker(one.style, x(value), y), clip, text))
     return Markup("").join(parts)
+
+
+def _short(clip: str) -> str:
+    return clip if len(clip) <= 24 else f"{clip[:14]}…{clip[-8:]}"
 
 
 def _marker(style: Style, x: float, y: float) -> Markup:
@@ -114,8 +119,9 @@ def _marker(style: Style, x: float, y: float) -> Markup:
 
 def swatch(style: Style) -> Markup:
     """A short line and dot in a method's colour, for legends."""
-    line = '<svg class="swatch {}" viewBox="0 0 24 12" aria-hidden="true"><line class="line" x1="1" x2="23" y1="6" y2="6"/></svg>'
-    return Markup(line).format(style.classes)
+    line = '<line class="line" x1="1" x2="23" y1="6" y2="6"/>'
+    head = '<svg class="swatch {}" viewBox="0 0 24 12" aria-hidden="true">' + line + "</svg>"
+    return Markup(head).format(style.classes)
 
 
 def _lines(one: Series, x: Scale, y: Scale) -> list[Markup]:
@@ -144,9 +150,10 @@ def _band(position: int, frame: str, series: Sequence[Series], column: Column, x
     width = x(1) - x(0)
     values = [f"{s.label}: {column.show(v)}" for s in series if (v := s.values[position]) is not None]
     title = "\n".join([f"frame {frame}", *values])
-    band = '<g class="band" data-frame="{}"><rect x="{:.1f}" y="8" width="{:.1f}" height="156"/><line x1="{:.1f}" x2="{:.1f}" y1="8" y2="164"/><title>{}</title></g>'
     centre = x(position)
-    return Markup(band).format(frame, centre - width / 2, width, centre, centre, title)
+    area = Markup('<rect x="{:.1f}" y="8" width="{:.1f}" height="156"/>').format(centre - width / 2, width)
+    line = Markup('<line x1="{0:.1f}" x2="{0:.1f}" y1="8" y2="164"/>').format(centre)
+    return Markup('<g class="band" data-frame="{}">{}{}<title>{}</title></g>').format(frame, area, line, title)
 
 
 def _grid_rows(y: Scale, left: float, right: float) -> Markup:

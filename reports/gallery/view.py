@@ -17,7 +17,8 @@ from . import svg
 from .palette import Style, is_reference
 from .pictures import GROUND_TRUTH, Gallery, Moment, Shot
 
-MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
         label=row.label,
         title=row.method.title if row.method.title != row.label else "",
         marks="".join(row.marks),
-        weights="" if row.weights == "–" else row.weights,
+        weights="" if row.weights == DASH else row.weights,
         swatch=svg.swatch(looks[row.label]),
         reference=is_reference(table, row),
         state=row.summary.state,
@@ -102,14 +103,16 @@ def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
 
 def _cell(cell: Cell | None, column: Column) -> CellView:
     if cell is None or cell.value is None:
-        return CellView("–", "")
+        return CellView(DASH, "")
     if column.key == SECONDS:
         rate = f"{significant(1 / cell.value)} fps" if cell.value else ""
         hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
-        return CellView(duration(cell.value), repr(cell.value), cell.mark, f"p95 {duration(cell.p95 or 0)}", rate, "", "", hint)
+        return CellView(
+            duration(cell.value), repr(cell.value), cell.mark, f"p95 {duration(cell.p95 or 0)}", "", "", rate, hint
+        )
     interval = f"{column.show(cell.interval.low)} to {column.show(cell.interval.high)}" if cell.interval else ""
     if cell.infinite:
-        interval = f"{interval} · {cell.infinite} × ∞".lstrip(" ·")
+        interval = f"{interval} · {cell.infinite} {TIMES} ∞".lstrip(" ·")
     paper = ""
     if cell.paper:
         paper = f"paper {column.show(cell.paper.value)} ({column.show_difference(cell.value - cell.paper.value)})"
@@ -218,7 +221,10 @@ def frame_values(table: ResultTable, column: Column) -> dict[str, dict[str, dict
 
 
 def moments(
-    table: ResultTable, gallery: Gallery, looks: Mapping[str, Style], values: Mapping[str, Mapping[str, Mapping[str, float]]]
+    table: ResultTable,
+    gallery: Gallery,
+    looks: Mapping[str, Style],
+    values: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> dict[str, list[MomentView]]:
     """Clip -> its frames with pictures and captions; the middle frame is the one shown first."""
     found = {}
@@ -238,7 +244,7 @@ def _moment(
     crop = ""
     if moment.crop:
         x, y, width, height = moment.crop
-        crop = f"{width} × {height} pixels at ({x}, {y})"
+        crop = f"{width} {TIMES} {height} pixels at ({x}, {y})"
     return MomentView(moment, shots, crop, shown)
 
 
@@ -264,7 +270,8 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
     protocol = manifest.protocol
     left = "all frames scored"
     if any(protocol.leave_out):
-        left = f"the first {protocol.leave_out[0]} and last {protocol.leave_out[1]} frames of a clip are restored, not scored"
+        first, last = protocol.leave_out
+        left = f"the first {first} and last {last} frames of a clip are restored, not scored"
     packages = manifest.environment.get("packages", {})
     versions = ", ".join(f"{k} {v}" for k, v in {"deblurbench": manifest.deblurbench, **packages}.items())
     machine = ", ".join(str(manifest.environment[k]) for k in ("cpu", "platform") if k in manifest.environment)

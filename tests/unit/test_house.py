@@ -18,7 +18,7 @@ LEVELS = [
     {"restoring", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
     {"statistics", "tables", "reports"},
-    {"terminal", "commands", "cli"},
+    {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
 

@@ -141,7 +141,7 @@ def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
     for column in columns:
         shown = {}
         for position, row in enumerate(rows):
-            value = row.cells[column.key].value if column.key in row.cells else None
+            value = row.value(column.key)
             if value is None or math.isinf(value) or (column.key == SECONDS and row.method.name == REFERENCE):
                 continue
             shown[position] = float(column.show(value))

@@ -1,0 +1,5 @@
+"""`python -m deblurbench`."""
+
+from deblurbench.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""Checkpoints: everything that a run needs to go on as if it had not stopped. Atomic, and never a pickle with code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deblurbench.errors import MissingError, UsageError
+from deblurbench.imagefiles import write_atomically
+
+FORMAT = 1
+
+
+@dataclass
+class Checkpoint:
+    """The state of a run after `step` steps and `elapsed` seconds of training. Tensors are on the CPU when read."""
+
+    method: str
+    variant: str
+    recipe: dict[str, Any]
+    data: str
+    seed: int
+    step: int
+    elapsed: float
+    network: dict[str, Tensor]
+    training_only: dict[str, Tensor]
+    average: dict[str, Tensor]
+    optimiser: dict[str, Any]
+    random: dict[str, Any]
+    best: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def random_states() -> dict[str, Any]:
+    """States of torch's generators (CPU and, where there is one, CUDA). Batches draw from their own."""
+    states: dict[str, Any] = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state_all()
+    return states
+
+
+def set_random_states(states: dict[str, Any]) -> None:
+    """Undo `random_states`."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write beside `path`, flush to the disk, and rename: the last good checkpoint survives anything.
+
+    Raises:
+        DiskError: no space or no permission; the last good checkpoint is still there.
+    """
+    buffer = io.BytesIO()
+    torch.save({f: getattr(checkpoint, f) for f in checkpoint.__dataclass_fields__}, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        MissingError: it is not there. UsageError: it is cut short, or not a checkpoint of ours.
+    """
+    if not path.is_file():
+        raise MissingError(f"{path}: no checkpoint to resume from. Leave out --resume to start a new run.")
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+        return Checkpoint(**raw)
+    except (RuntimeError, EOFError, OSError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise UsageError(
+            f"{path}: not a whole checkpoint ({reason}). It was damaged or cut short, for instance by copying; "
+            "copy it again, or start anew in another --output."
+        ) from error
+
+
+def check_same(checkpoint: Checkpoint, path: Path, *, method: str, variant: str, recipe: dict[str, Any]) -> None:
+    """Refuse to go on with another method, variant, or recipe.
+
+    Raises:
+        UsageError: with what differs.
+    """
+    if (checkpoint.method, checkpoint.variant) != (method, variant):
+        raise UsageError(
+            f"{path}: a checkpoint of '{checkpoint.method}:{checkpoint.variant}', but '{method}:{variant}' is to be "
+            "trained. Name that variant, or choose another --output."
+        )
+    differing = [k for k in {**checkpoint.recipe, **recipe} if _plain(checkpoint.recipe.get(k)) != _plain(recipe.get(k))]
+    if differing:
+        lines = "; ".join(f"{k} was {checkpoint.recipe.get(k)!r}, is {recipe.get(k)!r}" for k in sorted(differing))
+        raise UsageError(f"{path}: this run has another recipe ({lines}). Use the same, or choose another --output.")
+
+
+def describe(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint without its tensors, for messages."""
+    heavy = ("network", "training_only", "average", "optimiser", "random")
+    return {k: v for k, v in asdict(checkpoint).items() if k not in heavy}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

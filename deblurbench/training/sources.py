@@ -1,0 +1,152 @@
+"""Batches of clips: from files, or from a dataset's own endless source; made ahead of need in the background."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, Protocol as Interface
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
+from deblurbench.errors import UsageError
+from deblurbench.frames import Frame8
+from deblurbench.imagefiles import read_frame
+
+
+class Batch(Interface):
+    """B clips of T frames: float32 RGB (B, T, 3, h, w) in [0, 1]; `origin` says where each clip came from."""
+
+    @property
+    def blurry(self) -> Tensor: ...  # noqa: D102
+    @property
+    def sharp(self) -> Tensor: ...  # noqa: D102
+    @property
+    def origin(self) -> list[str]: ...  # noqa: D102
+
+
+class Source(Interface):
+    """A pure function from a step's number to its batch, so that a resumed run sees what it would have seen."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step (0, 1, 2, ...)."""
+        ...
+
+
+class FileBatch(NamedTuple):
+    """See Batch."""
+
+    blurry: Tensor
+    sharp: Tensor
+    origin: list[str]
+
+
+class FileSource:
+    """Random clips and crops of a dataset's training split, flipped, turned, and with noise on the blurry side.
+
+    Augmentation as in the IFI-RNN paper, section 4.2: flips, rotation by 90 degrees, Gaussian noise whose standard
+    deviation is |N(0, noise^2)| on the 8-bit scale, one for each clip.
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], *, batch: int, frames: int, crop: int, noise: float, seed: int, device: str = "cpu"
+    ) -> None:
+        self.clips = [clip for clip in clips if clip.sharp is not None and len(clip) >= frames]
+        if not self.clips:
+            longest = max((len(clip) for clip in clips), default=0)
+            raise UsageError(
+                f"no training clip has {frames} frames and ground truth (the longest has {longest}). "
+                f"Use shorter sequences: --set frames={max(1, longest)}."
+            )
+        starts = np.array([len(clip) - frames + 1 for clip in self.clips], dtype=np.float64)
+        self._chances = starts / starts.sum()
+        self.size, self.frames, self.crop, self.noise = batch, frames, crop, noise
+        self.seed, self.device = seed, device
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps after which as many frames were shown as the clips hold."""
+        return math.ceil(sum(map(len, self.clips)) / (self.size * self.frames))
+
+    def batch(self, step: int) -> FileBatch:
+        """The batch of one step, on the source's device.
+
+        Raises:
+            FrameError: a file is damaged. UsageError: a frame is smaller than the crop.
+        """
+        random = np.random.default_rng((self.seed, step))
+        blurry, sharp, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
+        sides = (torch.from_numpy(np.stack(side)).to(self.device) for side in (blurry, sharp))
+        return FileBatch(*(side.permute(0, 1, 4, 2, 3).contiguous() for side in sides), origin=list(origin))
+
+    def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
+        clip = self.clips[random.choice(len(self.clips), p=self._chances)]
+        start = int(random.integers(len(clip) - self.frames + 1))
+        assert clip.sharp is not None
+        pair = np.stack([_read(clip.blurry, start, self.frames), _read(clip.sharp, start, self.frames)])
+        height, width = pair.shape[2:4]
+        if min(height, width) < self.crop:
+            raise UsageError(
+                f"clip {clip.name}: its frames are {width}x{height} pixels, smaller than the crop of {self.crop}. "
+                f"Use --set crop={min(height, width) // 16 * 16}."
+            )
+        y, x = (int(random.integers(side - self.crop + 1)) for side in (height, width))
+        blurry, sharp = turn(pair[:, :, y : y + self.crop, x : x + self.crop], random).astype(np.float32) / 255
+        spread = abs(random.normal(0, self.noise)) / 255
+        blurry = blurry + random.normal(0, 1, blurry.shape).astype(np.float32) * np.float32(spread)
+        return blurry, sharp, f"{clip.name}[{start}:{start + self.frames}] at ({x}, {y})"
+
+
+def turn(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Flip and rotate (..., h, w, 3) by one of the eight symmetries of the square."""
+    if random.random() < 0.5:
+        frames = frames[..., ::-1, :]
+    return np.ascontiguousarray(np.rot90(frames, int(random.integers(4)), axes=(-3, -2)))
+
+
+def _read(source: FrameSource, start: int, count: int) -> NDArray[np.uint8]:
+    """`count` frames from `start`: (count, H, W, 3) uint8."""
+    if isinstance(source, ImageFiles):
+        frames: list[Frame8] = [read_frame(path) for path in source.paths[start : start + count]]
+    else:
+        frames = list(itertools.islice(source, start, start + count))
+    return np.stack(frames)
+
+
+class Ahead:
+    """Walks a source from a step on, with the next batches being made in background threads. Counts waiting time.
+
+    With `world` processes, process `rank` takes every world-th batch.
+    """
+
+    def __init__(self, source: Source, first: int, *, workers: int = 1, rank: int = 0, world: int = 1) -> None:
+        self._source, self._rank, self._world = source, rank, world
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="batches")
+        self._next = first
+        self._pending: deque[Future[Batch]] = deque()
+        self.waited = 0.0
+        for _ in range(workers + 1):
+            self._ask()
+
+    def next(self) -> Batch:
+        """The next batch in order; errors come out at the step they belong to."""
+        start = time.monotonic()
+        batch = self._pending.popleft().result()
+        self.waited += time.monotonic() - start
+        self._ask()
+        return batch
+
+    def close(self) -> None:
+        """Drop what is not yet made."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self) -> None:
+        self._pending.append(self._pool.submit(self._source.batch, self._next * self._world + self._rank))
+        self._next += 1

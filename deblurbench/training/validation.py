@@ -1,0 +1,105 @@
+"""Validation on whole frames of clips that are not trained on, restored as the harness restores them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from deblurbench.datasets.base import Clip, Dataset
+from deblurbench.errors import MissingError
+from deblurbench.frames import Frame8, crop_to, pad_to_multiple, to_8bit, to_float
+from deblurbench.methods.base import Method
+from deblurbench.protocol import Protocol
+from deblurbench.training.recipe import Recipe
+
+SIZE = (192, 320)
+SEED_OFFSET = 1_000_003
+
+
+@dataclass(frozen=True)
+class Held:
+    """A held-out clip in memory: name, and its 8-bit frames (H, W, 3), blurry and sharp."""
+
+    name: str
+    blurry: tuple[Frame8, ...]
+    sharp: tuple[Frame8, ...]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Mean PSNR in dB over all frames of the held-out clips, and the blurry input's."""
+
+    psnr: float
+    identity: float
+    frames: int
+
+
+def validate(method: Method, clips: Sequence[Held], device: str = "cpu", multiple_of: int = 1) -> Validation:
+    """Restore whole clips through Method.restore, round to 8 bits, and compare with the sharp frames.
+
+    The network is in evaluation mode during the call and as it was after it.
+    """
+    restored, before = [], []
+    network = method.network
+    training = network is not None and network.training
+    if network is not None:
+        network.eval()
+    for clip in clips:
+        for frame, blurry, sharp in zip(_restore(method, clip, device, multiple_of), clip.blurry, clip.sharp, strict=True):
+            restored.append(psnr(frame, sharp))
+            before.append(psnr(blurry, sharp))
+    if network is not None:
+        network.train(training)
+    return Validation(float(np.mean(restored)), float(np.mean(before)), len(restored))
+
+
+@torch.no_grad()
+def _restore(method: Method, clip: Held, device: str, multiple_of: int) -> list[Frame8]:
+    height, width = clip.blurry[0].shape[:2]
+    frames = (pad_to_multiple(to_float(frame, device), multiple_of) for frame in clip.blurry)
+    return [to_8bit(crop_to(frame, height, width)).frame for frame in method.restore(frames)]
+
+
+def psnr(one: Frame8, two: Frame8) -> float:
+    """Peak signal-to-noise ratio in dB of two 8-bit frames (H, W, 3), over all values; at most 99 dB."""
+    error = float(np.square(one.astype(np.float64) - two).mean())
+    return min(99.0, float(10 * np.log10(255**2 / error))) if error else 99.0
+
+
+def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, seed: int, kept: Sequence[Clip]) -> list[Held]:
+    """Clips for validation: the dataset's `valid` split, else clips `kept` out of training, else unseen synthesis.
+
+    The test split is never looked at.
+    """
+    count, frames = recipe.validation_clips, recipe.validation_frames
+    if not count:
+        return []
+    if hasattr(dataset, "validation_source"):
+        return list(_synthesised(dataset.validation_source, protocol, recipe, seed))
+    try:
+        clips: Sequence[Clip] = dataset.clips(protocol, "valid")
+    except (MissingError, NotImplementedError):
+        clips = kept
+    if not clips and hasattr(dataset, "training_source"):
+        return list(_synthesised(dataset.training_source, protocol, recipe, seed + SEED_OFFSET))
+    chosen = [clip for clip in clips if clip.sharp is not None][:count]
+    return [_first(clip, frames) for clip in chosen]
+
+
+def _first(clip: Clip, frames: int) -> Held:
+    assert clip.sharp is not None
+    return Held(clip.name, *(tuple(itertools.islice(side, frames)) for side in (clip.blurry, clip.sharp)))
+
+
+def _synthesised(make: Any, protocol: Protocol, recipe: Recipe, seed: int) -> Iterator[Held]:
+    frames = recipe.validation_frames
+    source = make(protocol, batch=1, frames=frames, crop=SIZE, seed=seed, device="cpu", **recipe.synthesis)
+    for number in range(recipe.validation_clips):
+        batch = source.batch(number)
+        sides = ([to_8bit(frame).frame for frame in side[0]] for side in (batch.blurry, batch.sharp))
+        yield Held(batch.origin[0], *(tuple(side) for side in sides))

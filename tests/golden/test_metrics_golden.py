@@ -1,0 +1,138 @@
+"""psnr, the SSIMs and the luma metrics against other implementations, on pairs that break careless ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from deblurbench.metrics import METRICS
+from tests.golden.image_pairs import image_pairs
+
+NAMES = tuple(image_pairs(11))
+
+
+def twin_psnr(restored, sharp) -> float:
+    with np.errstate(divide="ignore"):
+        return float(peak_signal_noise_ratio(sharp, restored, data_range=255))
+
+
+def twin_ssim(restored, sharp) -> float:
+    return float(
+        structural_similarity(
+            sharp, restored, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255,
+            channel_axis=None if sharp.ndim == 2 else 2,
+        )
+    )  # fmt: skip
+
+
+def twin_uniform7(restored, sharp) -> float:
+    return float(structural_similarity(sharp, restored, data_range=255, channel_axis=2))
+
+
+def twin_matlab3d(restored, sharp) -> float:
+    """MATLAB's documented algorithm, literally: a three-dimensional window, replicate padding, float64."""
+    g = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
+    window = g[:, None, None] * g[None, :, None] * g[None, None, :]
+    window /= window.sum()
+    assert window.shape == (11, 11, 11)
+
+    def smooth(volume):
+        return ndimage.correlate(volume, window, mode="nearest")
+
+    x, y = restored.astype(np.float64), sharp.astype(np.float64)
+    mx, my = smooth(x), smooth(y)
+    vx, vy, cov = smooth(x * x) - mx**2, smooth(y * y) - my**2, smooth(x * y) - mx * my
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    return float(np.mean((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))))
+
+
+def bt601(frame) -> np.ndarray:
+    r, g, b = (frame[..., i].astype(np.float64) / 255 for i in range(3))
+    return 65.481 * r + 128.553 * g + 24.966 * b + 16.0
+
+
+def twin_psnr_y(restored, sharp) -> float:
+    error = np.mean((bt601(restored) - bt601(sharp)) ** 2)
+    return math.inf if error == 0 else float(20 * np.log10(255.0 / np.sqrt(error)))
+
+
+def twin_ssim_y(restored, sharp) -> float:
+    return twin_ssim(bt601(restored), bt601(sharp))
+
+
+TWINS = {
+    "psnr": (twin_psnr, 1, 1e-9),
+    "ssim": (twin_ssim, 11, 1e-6),
+    "ssim-matlab3d": (twin_matlab3d, 11, 1e-6),
+    "ssim-uniform7": (twin_uniform7, 7, 1e-9),
+    "psnr-y": (twin_psnr_y, 1, 1e-9),
+    "ssim-y": (twin_ssim_y, 11, 1e-6),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("metric", TWINS)
+def test_equals_its_twin(metric, name):
+    twin, window, tolerance = TWINS[metric]
+    restored, sharp = image_pairs(window)[name]
+    assert METRICS[metric].load()(restored, sharp) == pytest.approx(twin(restored, sharp), abs=tolerance, rel=0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30), (3, 2), (12, 11)])
+def test_matlab3d_takes_frames_smaller_than_its_window(size):
+    rng = np.random.default_rng(5)
+    restored, sharp = (rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(2))
+    assert METRICS["ssim-matlab3d"].load()(restored, sharp) == pytest.approx(twin_matlab3d(restored, sharp), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (43, 129), (42, 128), (75, 247)])
+def test_ssim_at_the_borders_of_its_tiles(size):
+    """Sizes just at and beyond a tile of the loop: every window position counts exactly once."""
+    rng = np.random.default_rng(7)
+    sharp = rng.integers(0, 256, (*size, 3), np.uint8)
+    restored = (sharp * 0.8 + rng.integers(0, 40, sharp.shape)).astype(np.uint8)
+    assert METRICS["ssim"].load()(restored, sharp) == pytest.approx(twin_ssim(restored, sharp), abs=1e-6)
+
+
+def test_ssim_equals_the_11x11_valid_filter_of_basicsr_to_four_decimals():
+    """BasicSR and KAIR: cv2.filter2D with getGaussianKernel(11, 1.5) both ways, cropped by 5, per channel."""
+    import cv2
+
+    kernel = cv2.getGaussianKernel(11, 1.5)
+    window = np.outer(kernel, kernel.T)
+
+    def smooth(plane):
+        return cv2.filter2D(plane, -1, window)[5:-5, 5:-5]
+
+    restored, sharp = image_pairs(11)["blurred"]
+    values = []
+    for channel in range(3):
+        x, y = restored[..., channel].astype(np.float64), sharp[..., channel].astype(np.float64)
+        mx, my = smooth(x), smooth(y)
+        vx, vy, cov = smooth(x * x) - mx**2, smooth(y * y) - my**2, smooth(x * y) - mx * my
+        quotient = (2 * mx * my + 6.5025) * (2 * cov + 58.5225) / ((mx**2 + my**2 + 6.5025) * (vx + vy + 58.5225))
+        values.append(quotient.mean())
+    assert METRICS["ssim"].load()(restored, sharp) == pytest.approx(np.mean(values), abs=5e-5)
+
+
+def test_psnr_sums_exactly_where_32_bits_would_overflow():
+    black = np.zeros((2000, 3000, 3), np.uint8)
+    white = np.full_like(black, 255)
+    white[0, 0, 0] = 254  # one value in 18 million must not be lost
+    expected = 10 * math.log10(255**2 * black.size / (255**2 * (black.size - 1) + 254**2))
+    assert METRICS["psnr"].load()(black, white) == expected
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "ssim-uniform7", "psnr-y", "ssim-y"])
+def test_identity_on_the_real_clip_equals_its_twin(metric, real_data):
+    from deblurbench.imagefiles import read_frame
+
+    clip = real_data / "GOPRO_Large" / "train" / "GOPR0372_07_00"
+    blurry, sharp = (read_frame(clip / kind / "000060.png") for kind in ("blur", "sharp"))
+    twin, _, tolerance = TWINS[metric]
+    assert METRICS[metric].load()(blurry, sharp) == pytest.approx(twin(blurry, sharp), abs=tolerance)

@@ -1,0 +1,183 @@
+"""The report page: same bytes, hostile names, every state a run can be in, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deblurbench.cards import ReportCard
+from deblurbench.errors import DiskError
+from deblurbench.imagefiles import read_frame
+from deblurbench.rooms import plugin
+from deblurbench.store import GROUND_TRUTH, Run
+from tests import fake_run
+from tests.fake_run import Fake
+
+SMALL = {"size": (120, 100), "clips": ("clip-01", "clip-02", "clip-03")}
+TIMES = "\N{MULTIPLICATION SIGN}"
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def report(name: str, run: Run, folder: Path) -> list[Path]:
+    found = plugin("reports", name)
+    assert isinstance(found.card, ReportCard)
+    return found.load()(found.card).write([run], folder)
+
+
+def page(run: Run, folder: Path) -> str:
+    files = report("gallery", run, folder)
+    assert files[0] == folder / "index.html" and all(file.is_file() for file in files)
+    return files[0].read_text(encoding="utf-8")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in folder.rglob("*") if f.is_file()
+    }
+
+
+def test_same_run_same_bytes(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL))
+    for name in ("tables", "gallery"):
+        report(name, run, tmp_path / "one")
+        report(name, Run.open(run.folder), tmp_path / "two")
+    first = digests(tmp_path / "one")
+    assert first == digests(tmp_path / "two")
+    assert {"index.html", "table.md", "table.tex", "table.csv", "runtime-light.svg", "style.css"} <= set(first)
+
+
+def test_pictures_are_lossless_and_chosen_by_the_rule(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL))
+    text = page(run, tmp_path / "report")
+    with Image.open(tmp_path / f"report/images/clip-01/000008-srn-rgb-{_digest('srn:rgb')}.webp") as image:
+        shown = np.asarray(image.convert("RGB"))
+    assert np.array_equal(shown, read_frame(run.restored_frames("srn:rgb", "clip-01")["000008"]))
+    for stem in ("000006", "000008", "000010"):  # 1/6, 1/2, 5/6 of the scored frames 000005 to 000011
+        assert f"Frame {stem}" in text
+    assert f"96&thinsp;{TIMES}&thinsp;96 window" in text
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def test_crop_is_where_the_frames_differ_most() -> None:
+    from deblurbench.reports.gallery.pictures import most_different
+
+    one = np.zeros((200, 300, 3), np.uint8)
+    two = one.copy()
+    two[150:160, 250:260] = 120
+    two[20:24, 20:24] = 255
+    x, y, width, height = most_different(one, two)
+    assert (width, height) == (96, 96)
+    assert x <= 250 and x + width >= 260 and y <= 150 and y + height >= 160
+    assert most_different(one[:50, :60], two[:50, :60]) == (0, 0, 60, 50)
+
+
+def test_old_pictures_are_cleared(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL))
+    page(run, tmp_path / "report")
+    stale = tmp_path / "report/images/gone/000001-x.webp"
+    stale.parent.mkdir()
+    stale.write_bytes(b"old")
+    page(run, tmp_path / "report")
+    assert not stale.parent.exists()
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    fake = Fake(
+        pictures=True, size=(100, 100), clips=(HOSTILE, "a/../b c", "ü '\"&"),
+        methods={"identity": 1.0, "x$<b>_y": 0.5},
+        changes={"device": "<script>alert(2)</script>", "command": "run '</pre><script>'"},
+    )  # fmt: skip
+    text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
+    assert "<img src=x" not in text and "&lt;img src=x" in text
+    assert text.count("<script") == 2 and "<b>_y" not in text  # page.js and viewer.js
+    for file in (tmp_path / "report" / "images").rglob("*"):
+        assert set(file.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"), file
+    assert "<b>" not in (tmp_path / "report/runtime-light.svg").read_text()
+
+
+def test_page_needs_nothing_from_outside_and_no_inline_code(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL)), tmp_path / "report")
+    assert "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'" in text
+    assert "http://" not in text and "https://" not in text
+    assert " style=" not in text and "onclick" not in text and "<style" not in text
+    for script in ("page.js", "viewer.js"):
+        assert "fetch(" not in (tmp_path / "report" / script).read_text()
+
+
+def test_no_frames_kept_says_how_to_get_them(tmp_path: Path) -> None:
+    request = {"methods": ["srn"], "dataset": "mini", "save_frames": "none"}
+    text = page(fake_run.write(tmp_path / "run", Fake(changes={"request": request})), tmp_path / "report")
+    assert "--save-frames sample" in text and "viewer.js" not in text and 'class="curve"' in text
+
+
+def test_deleted_frames_are_told(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run", Fake()), tmp_path / "report")
+    assert "holds none of them any more" in text
+
+
+def test_a_damaged_picture_is_told_and_the_rest_shown(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL))
+    run.restored_frames("srn:rgb", "clip-01")["000008"].write_bytes(b"")
+    text = page(run, tmp_path / "report")
+    assert "the file is empty (0 bytes)" in text and "Frame 000006" in text
+
+
+def test_no_ground_truth_has_pictures_and_no_scores(tmp_path: Path) -> None:
+    fake = Fake(pictures=True, ground_truth=False, size=(100, 100), clips=("one",))
+    text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
+    assert "There is no ground truth, so there are no scores" in text
+    assert "Frame 000008" in text and "Ground truth" not in text and "PSNR" not in text
+
+
+def test_one_clip_has_no_interval_and_says_why(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run", Fake(clips=("only",))), tmp_path / "report")
+    assert "No interval: 1 clip, and an interval needs at least 3" in text
+    assert "with 1 clip no test can tell" in text
+
+
+def test_failed_method_has_a_row_with_reason_and_traceback(tmp_path: Path) -> None:
+    fake = Fake(pictures=True, failed={"srn:rgb": "clip-03"}, **SMALL)
+    text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
+    assert "failed on 1 of 3 clips: clip-03: ValueError: boom on frame 000007" in text
+    assert "&lt;b&gt;on frame 57&lt;/b&gt;" in text and "<details>" in text
+
+
+def test_twenty_methods(tmp_path: Path) -> None:
+    methods = {"identity": 1.0, **{f"method{n}:v": 0.95 - n * 0.04 for n in range(19)}}
+    text = page(fake_run.write(tmp_path / "run", Fake(methods=methods)), tmp_path / "report")
+    assert text.count('<th scope="row" data-sort=') == 20
+    assert "s1 d3" in text  # colours repeat with another dash
+
+
+def test_leaks_and_infinite_frames(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run", Fake(leaks={"srn:rgb": 3})), tmp_path / "report")
+    assert f"3 {TIMES} ∞" in text and "suspected leak" in text
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("a file is in the way")
+    with pytest.raises(DiskError, match="cannot be written"):
+        page(fake_run.write(tmp_path / "run"), tmp_path / "report")
+
+
+def test_reports_do_not_import_torch(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, size=(100, 100), clips=("one",)))
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from deblurbench.rooms import plugin; from deblurbench.store import Run\n"
+        f"run = Run.open(Path({str(run.folder)!r}))\n"
+        "for name in ('tables', 'gallery'):\n"
+        f"    p = plugin('reports', name); p.load()(p.card).write([run], Path({str(tmp_path / 'report')!r}))\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert run.ground_truth_frames("one") and GROUND_TRUTH

@@ -1,0 +1,157 @@
+"""Statistics on data with known answers."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from deblurbench.errors import UsageError
+from deblurbench.statistics import compare, decide, holm, sign_flip, summarise, summary, t_interval
+from deblurbench.store import Run
+from tests import fake_run
+from tests.fake_run import Fake
+
+INF = math.inf
+
+
+def series(*values: float) -> pd.Series:
+    return pd.Series(values, index=[f"{n:06d}" for n in range(len(values))], dtype=float)
+
+
+def test_interval_equals_scipys_on_clip_means() -> None:
+    values = [24.1, 27.9, 25.5, 30.2]
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    found = t_interval(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_no_interval_below_three_clips_and_a_point_for_equal_values() -> None:
+    assert t_interval([1.0, 2.0]) is None
+    equal = t_interval([0.5, 0.5, 0.5])
+    assert (equal.low, equal.high) == (0.5, 0.5)
+
+
+def test_frame_mean_and_clip_mean_differ_where_clips_have_unequal_lengths() -> None:
+    found = summary({"a": series(20, 20, 20, 20), "b": series(30)})
+    assert (found.mean, found.clip_mean, found.frames) == (22.0, 25.0, 5)
+
+
+def test_infinite_values_are_left_out_and_counted() -> None:
+    found = summary({"a": series(20, INF), "b": series(INF, INF), "c": series(22, 24)})
+    assert (found.mean, found.infinite, found.frames) == (22.0, 3, 3)
+    assert found.clip_mean == 21.5  # of a (20) and c (23); b has no finite frame
+    assert found.interval is None  # two clips are left
+
+
+def test_all_infinite_is_infinite() -> None:
+    found = summary({"a": series(INF)})
+    assert found.mean == INF and found.frames == 0
+
+
+@pytest.mark.parametrize("values", [[1.0, 2, 3], [0.5, -0.2, 0.9, 0.1, 0.3], [1.0, -1.0], [3.0, 1, 2, -4, 5, 6, 7]])
+def test_sign_flip_equals_enumeration(values: list[float]) -> None:
+    observed = abs(np.mean(values))
+    means = [abs(np.mean(np.multiply(values, signs))) for signs in product((1, -1), repeat=len(values))]
+    assert sign_flip(values) == pytest.approx(np.mean([m >= observed - 1e-12 for m in means]), abs=1e-12)
+
+
+def test_sign_flip_smallest_p_of_eleven_clips() -> None:
+    assert sign_flip([0.1 * n for n in range(1, 12)]) == pytest.approx(2 / 2**11)
+
+
+def test_sign_flip_edges() -> None:
+    assert sign_flip([0.3]) is None
+    assert sign_flip([0.0, 0.0, 0.0]) == 1.0
+    many = list(np.random.default_rng(1).normal(0.5, 1, 30))
+    assert sign_flip(many) == sign_flip(many)
+
+
+def test_holm_known_answer() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(max_examples=40, deadline=None)
+def test_holm_never_lowers_p_and_keeps_its_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
+
+
+def test_pairs_use_frames_finite_in_both() -> None:
+    one = {"a": series(25, INF, 27), "b": series(30, 31)}
+    two = {"a": series(24, 24, INF), "b": series(29, 29)}
+    found = compare(one, two, "identity", higher=True)
+    assert found.difference == pytest.approx((1 + 1.5) / 2)
+    assert (found.wins, found.clips) == (2, 2)
+
+
+def verdict(differences: list[float], family: int = 1, higher: bool = True) -> str:
+    one = {str(n): series(20 + d) for n, d in enumerate(differences)}
+    two = {str(n): series(20.0) for n in range(len(differences))}
+    paired = compare(one, two, "identity", higher)
+    return decide(paired, min(1.0, paired.p * family), family, higher).verdict
+
+
+def test_verdicts() -> None:
+    up = [0.5, 0.6, 0.4, 0.7, 0.3, 0.55]
+    assert verdict(up) == "better"
+    assert verdict(up, higher=False) == "worse"
+    assert verdict([-d for d in up]) == "worse"
+    assert verdict([0.5, -0.6, 0.4, -0.7, 0.3, 0.1]) == "tied"
+    assert verdict(up[:5]) == "too few clips"  # 2 / 2**5 = .0625
+    assert verdict(up, family=2) == "too few clips"  # 2 * 2 / 2**6 = .0625
+
+
+def test_summarise_a_run(tmp_path: Path) -> None:
+    rows = {s.method.id: s for s in summarise(fake_run.write(tmp_path))}
+    scores = Run.open(tmp_path).scores
+    mine = scores[(scores["method"] == "srn:rgb") & (scores["metric"] == "psnr")]
+    srn = rows["srn:rgb"]
+    assert srn.metrics["psnr"].mean == pytest.approx(mine["value"].mean(), abs=1e-12)
+    assert srn.metrics["psnr"].frames == 56
+    assert srn.paired["psnr"].verdict == "better" and srn.paired["psnr"].wins == 8
+    assert srn.paired["psnr"].p == pytest.approx(2 / 2**8) and srn.paired["psnr"].p_holm == pytest.approx(4 / 2**8)
+    assert rows["identity"].paired == {}
+
+
+def test_seconds_are_the_median_without_warm_up(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path)
+    timings = run.timings[(run.timings["method"] == "ifirnn:C2H3") & ~run.timings["warmup"]]["seconds"]
+    found = next(s for s in summarise(run) if s.method.id == "ifirnn:C2H3").seconds
+    assert found.frames == 8 * 10
+    assert found.median == np.median(timings) and found.p95 == pytest.approx(np.percentile(timings, 95))
+
+
+@pytest.mark.parametrize(("fake", "state"), [({"failed": {"srn:rgb": "clip-03"}}, "failed"),
+                                             ({"pending": {"srn:rgb": "clip-08"}}, "pending")])  # fmt: skip
+def test_no_average_over_survivors(tmp_path: Path, fake: dict, state: str) -> None:
+    row = next(s for s in summarise(fake_run.write(tmp_path, Fake(**fake))) if s.method.id == "srn:rgb")
+    assert row.state == state and row.reason
+    assert row.metrics == {} and row.paired == {} and row.seconds is None
+
+
+def test_failed_reference_leaves_means_without_comparison(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path, Fake(failed={"identity": "clip-03"}))
+    row = next(s for s in summarise(run) if s.method.id == "srn:rgb")
+    assert row.metrics["psnr"].interval and row.paired == {}
+
+
+def test_scores_cut_short_are_refused(tmp_path: Path) -> None:
+    fake_run.write(tmp_path)
+    file = tmp_path / "scores.csv"
+    file.write_text("\n".join(file.read_text().splitlines()[:-5]) + "\n")
+    with pytest.raises(UsageError, match=r"scores\.csv: cut short: srn:rgb on clip-08"):
+        summarise(Run.open(tmp_path))
+    assert len(Run.open(tmp_path).scores) > 10  # the rest stays readable

@@ -1,0 +1,182 @@
+"""The comparison table: marks, caveats, refusals, and its renderings as small golden strings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from deblurbench import tables
+from deblurbench.cards import Published
+from deblurbench.errors import UsageError
+from deblurbench.protocol import Protocol
+from deblurbench.store import Run
+from deblurbench.tables import building
+from tests import fake_run
+from tests.fake_run import METRICS, Fake
+
+DASH = "\N{EN DASH}"
+GOLDEN_CSV = """method,psnr,ssim,seconds
+identity,25.0,0.75,0.5
+a_b:x,27.5,0.875,0.25
+"""
+
+
+def tiny(folder: Path, values: dict[str, dict[str, float]], **changes: object) -> Run:
+    """A run of one clip and one scored frame, with exactly these values."""
+    fake = Fake(methods=dict.fromkeys(values, 1.0), clips=("c",), frames=6, **changes)
+    fake_run.write(folder, fake)
+    lines, times = ["method,dataset,clip,frame,metric,value"], ["method,dataset,clip,frame,seconds,warmup"]
+    for method, scores in values.items():
+        lines += [f"{method},mini,c,000005,{k},{v!r}" for k, v in scores.items() if k != "seconds"]
+        times.append(f"{method},mini,c,000005,{scores.get('seconds', 1.0)!r},0")
+    (folder / "scores.csv").write_text("\n".join(lines) + "\n")
+    (folder / "timings.csv").write_text("\n".join(times) + "\n")
+    return Run.open(folder)
+
+
+def two(folder: Path, **changes: object) -> Run:
+    identity = {"psnr": 25.0, "ssim": 0.75, "seconds": 0.5}
+    return tiny(folder, {"identity": identity, "a_b:x": {"psnr": 27.5, "ssim": 0.875, "seconds": 0.25}}, **changes)
+
+
+def test_csv_is_the_contract(tmp_path: Path) -> None:
+    assert tables.csv_text(tables.build([two(tmp_path)])) == GOLDEN_CSV
+
+
+def test_csv_keeps_full_precision_and_leaves_failed_cells_empty(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path, Fake(failed={"srn:rgb": "clip-01"}))
+    rows = {r["method"]: r for r in csv.DictReader(io.StringIO(tables.csv_text(tables.build([run]))))}
+    scores = run.scores
+    mine = scores[(scores["method"] == "identity") & (scores["metric"] == "psnr")]["value"]
+    assert float(rows["identity"]["psnr"]) == pytest.approx(mine.mean(), abs=1e-13)
+    assert rows["srn:rgb"] == {"method": "srn:rgb", "psnr": "", "ssim": "", "seconds": ""}
+
+
+def test_markdown(tmp_path: Path) -> None:
+    lines = tables.markdown(tables.build([two(tmp_path)])).splitlines()
+    assert lines[:4] == [
+        "| Method | Weights | PSNR (dB) ↑ | SSIM ↑ | Time (s/frame) ↓ | Δ PSNR to identity |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+        f"| identity | {DASH} | <u>25.00</u> | <u>0.7500</u> | 0.500 | {DASH} |",
+        "| a\\_b:x | first | **27.50** | **0.8750** | 0.250 | +2.50 too few clips |",
+    ]
+    assert any("No interval: 1 clip," in line for line in lines)
+
+
+def test_latex_is_booktabs_and_escaped(tmp_path: Path) -> None:
+    text = tables.latex(tables.build([two(tmp_path, changes={"device": "50% of a_GPU & {more}"})]))
+    assert r"a\_b:x & \textbf{27.50} & \textbf{0.8750} & 0.250 \\" in text
+    assert r"identity & \underline{25.00} & \underline{0.7500} & 0.500 \\" in text
+    assert r"PSNR (dB) $\uparrow$ & SSIM $\uparrow$ & Time (s/frame) $\downarrow$ \\" in text
+    assert r"50\% of a\_GPU \& \{more\}" in text
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
+
+
+def test_json_is_json_with_inf_as_text(tmp_path: Path) -> None:
+    run = tiny(tmp_path, {"identity": {"psnr": float("inf"), "ssim": 1.0}})
+    body = json.loads(tables.as_json(tables.build([run])))
+    assert body["methods"][0]["psnr"]["value"] == "inf"
+
+
+def test_terminal_shows_rows_caption_and_failure(tmp_path: Path) -> None:
+    console = Console(width=160, file=io.StringIO(), force_terminal=False)
+    run = fake_run.write(tmp_path, Fake(failed={"srn:rgb": "clip-03"}))
+    console.print(tables.terminal(tables.build([run])))
+    text = console.file.getvalue()
+    assert "8 of 8 clips, 96 of 96 frames, 56 scored" in text
+    assert "! srn:rgb: failed on 1 of 8 clips: clip-03: ValueError: boom" in text
+
+
+def test_ties_share_a_mark_as_printed(tmp_path: Path) -> None:
+    values = {"identity": 25.0, "one": 27.501, "two": 27.499, "three": 26.0}
+    run = tiny(tmp_path, {name: {"psnr": v, "ssim": 0.5} for name, v in values.items()})
+    marks = {row.label: row.cells["psnr"].mark for row in tables.build([run]).rows}
+    assert marks == {"identity": "", "one": "best", "two": "best", "three": "second"}
+
+
+def test_identity_is_marked_best_where_it_is(tmp_path: Path) -> None:
+    run = tiny(tmp_path, {"worse": {"psnr": 20.0, "ssim": 0.5}, "identity": {"psnr": 25.0, "ssim": 0.6}})
+    table = tables.build([run])
+    assert [row.label for row in table.rows] == ["identity", "worse"]
+    assert table.rows[0].cells["psnr"].mark == "best"
+    assert table.rows[0].cells["seconds"].mark == ""  # copying is no restoring
+
+
+def test_failed_methods_and_leaks_take_no_mark(tmp_path: Path) -> None:
+    fake = Fake(failed={"srn:rgb": "clip-01"}, leaks={"ifirnn:C2H3": 3})
+    table = tables.build([fake_run.write(tmp_path, fake)])
+    assert table.failed[0].label == "srn:rgb" and table.failed[0].cells == {}
+    assert (
+        "ifirnn:C2H3: 3 frames identical to the ground truth, left out of the means: suspected leak" in table.warnings
+    )
+
+
+def test_unlike_protocols_are_refused_or_marked(tmp_path: Path) -> None:
+    one = fake_run.write(tmp_path / "one")
+    other = Protocol(name="mini:linear", blur="linear", leave_out=(4, 1))
+    two_ = fake_run.write(tmp_path / "two", Fake(protocol=other, methods={"identity": 1.0, "late": 0.4}))
+    with pytest.raises(UsageError, match="cannot share a table: protocol mini v1"):
+        tables.build([one, two_])
+    table = tables.build([one, two_], allow_mixed=True)
+    assert [row.marks for row in table.rows if row.run == 1] == [("†",), ("†",)]
+    assert "not comparable" in table.notes["†"]
+    assert {row.label for row in table.rows if row.method.id == "identity"} == {"identity [one]", "identity [two]"}
+
+
+def test_unlike_metric_versions_and_frames_are_refused(tmp_path: Path) -> None:
+    one = fake_run.write(tmp_path / "one")
+    newer = [METRICS[0].model_copy(update={"version": 2}), METRICS[1]]
+    with pytest.raises(UsageError, match="metric psnr has version 1 in one and 2"):
+        tables.build([one, fake_run.write(tmp_path / "two", Fake(changes={"metrics": newer}))])
+    with pytest.raises(UsageError, match="score different frames"):
+        tables.build([one, fake_run.write(tmp_path / "three", Fake(clips=("clip-01",)))])
+
+
+def test_runs_share_identity_and_keep_both_others(tmp_path: Path) -> None:
+    one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.6}))
+    two_ = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "b": 0.5}))
+    assert [row.label for row in tables.build([one, two_]).rows] == ["identity", "a", "b"]
+
+
+def test_caveats(tmp_path: Path) -> None:
+    fake = Fake(
+        method_changes={"srn:rgb": {"trained_on": ["mini/clip-01"], "random_weights": True}},
+        absent={"lpips-alex": "trunk weights missing; run `deblurbench data fetch lpips-alex`"},
+        changes={"partial": True, "invalidated": "wrong gamma", "coverage": "1 of 22 clips", "warnings": ["careful"]},
+    )
+    table = tables.build([fake_run.write(tmp_path, fake)])
+    row = next(r for r in table.rows if r.label == "srn:rgb")
+    assert row.marks == ("‡", "§") and set(table.notes) == {"‡", "§"}
+    assert any("PARTIAL RUN, 1 of 22 clips" in line for line in table.caption)
+    assert any(line.startswith("lpips-alex is absent: trunk weights missing") for line in table.caption)
+    assert "this run was declared INVALID: wrong gamma" in table.warnings
+    assert "partial run: 1 of 22 clips" in table.warnings and "careful" in table.warnings
+    assert any("may include the frames scored here" in line for line in table.warnings)
+    assert all(column.key != "lpips-alex" for column in table.columns)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "partial", "shown"), [("mini", False, True), ("mini", True, False), ("gopro:nah2019", False, False)]
+)
+def test_paper_numbers_only_under_the_same_protocol(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, partial: bool, shown: bool
+) -> None:
+    paper = Published(variant="x", protocol=protocol, metric="psnr", value=29.97, source="Table 1")
+    monkeypatch.setattr(building, "_published", lambda method: [paper] if method.name == "a_b" else [])
+    table = tables.build([two(tmp_path, changes={"partial": partial})])
+    cell = table.rows[1].cells["psnr"]
+    assert (cell.paper is not None) == shown
+    assert ("29.97" in tables.markdown(table).split("\n\n")[0]) == shown
+    assert bool(table.paper_notes) != shown
+    if not shown:
+        assert table.paper_notes[0].startswith(f"a_b:x: paper reports 29.97 dB under {protocol}; this run is ")
+
+
+def test_no_run_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="no run to report on"):
+        tables.build([])
