@@ -37,6 +37,7 @@ C1, C2 = 6.5025, 58.5225
 
 
 def skimage_ssim(one: np.ndarray, two: np.ndarray) -> float:
+    """scikit-image with Wang's window."""
     return structural_similarity(one, two, channel_axis=2, **WANG)
 
 
@@ -60,10 +61,12 @@ def _batch(frame: np.ndarray) -> torch.Tensor:
 
 
 def msssim_ssim(one: np.ndarray, two: np.ndarray) -> float:
+    """pytorch-msssim, where installed."""
     return float(importlib.import_module("pytorch_msssim").ssim(_batch(one), _batch(two), data_range=255))
 
 
 def torchmetrics_ssim(one: np.ndarray, two: np.ndarray) -> float:
+    """torchmetrics, where installed."""
     functional = importlib.import_module("torchmetrics.functional.image")
     return float(functional.structural_similarity_index_measure(_batch(one), _batch(two), data_range=255.0))
 
@@ -81,6 +84,7 @@ def scipy_matlab3d(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def numpy_psnr(one: np.ndarray, two: np.ndarray) -> float:
+    """The formula in numpy."""
     return float(10 * np.log10(255**2 / np.mean((one.astype(np.float64) - two) ** 2)))
 
 

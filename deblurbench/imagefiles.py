@@ -10,6 +10,8 @@ import os
 import re
 import struct
 import tempfile
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,15 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: "grey-scale", 3: "palette", 4: "grey-scale with alpha", 6: "RGBA"}
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _HEAD, _TAIL = 64 * 1024, 4 * 1024
+_TIFF = (b"II*\x00", b"MM\x00*")
+_FORMATS = ("jpeg", "bmp", "tiff", "webp")
+_MODES = {
+    "L": "grey-scale",
+    "1": "black and white",
+    "P": "palette",
+    "LA": "grey-scale with alpha",
+    "I;16": "16-bit grey",
+}
 _ORIENTATION = 0x0112
 
 
@@ -63,6 +74,8 @@ def read_header(path: Path) -> Header:
         FrameError: as `read_frame`, as far as these bytes tell.
     """
     data = _ends(path)
+    if data[:4] in _TIFF:  # its directory lies anywhere
+        data = _bytes(path)
     try:
         return _check_header(path, data)
     except FrameError as error:
@@ -87,7 +100,10 @@ def decode_frame(data: bytes, path: Path) -> Frame8:
 
     _check_header(path, data)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        image = None
     if image is None:
         raise FrameError(f"{path}: cannot be decoded; the file is damaged or cut short ({len(data)} bytes)")
     if image.dtype != np.uint8:
@@ -194,13 +210,32 @@ def _other_header(path: Path, data: bytes) -> Header:
 
     try:
         with Image.open(io.BytesIO(data)) as image:
-            width, height, kind = *image.size, (image.format or "").lower()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FrameError(f"{path}: not an image that can be read ({error})", "not-an-image") from error
+            width, height, kind, mode = *image.size, (image.format or "").lower(), image.mode
+            turned = kind == "jpeg" and image.getexif().get(_ORIENTATION, 1) != 1
+    except Image.DecompressionBombError as error:
+        raise FrameError(f"{path}: {error}", "too-large") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise FrameError(
+            f"{path}: not an image that can be read (it begins with {data[:16]!r})", "not-an-image"
+        ) from error
     _check_pixels(path, width, height)
+    if kind not in _FORMATS:
+        raise FrameError(f"{path}: a {kind} file; frames are PNG, JPEG, BMP, TIFF or WebP", "not-an-image")
+    if mode != "RGB":
+        raise FrameError(f"{path}: {_MODES.get(mode, mode)}; frames must be RGB with 3 channels of 8 bits", "channels")
+    if turned:
+        _warn_orientation(path.parent)
     if kind == "jpeg" and b"\xff\xd9" not in data[-64:]:
         raise FrameError(f"{path}: a JPEG cut short (no end marker in {len(data)} bytes)")
     return Header(width, height, kind)
+
+
+@cache
+def _warn_orientation(folder: Path) -> None:
+    """Say once a folder that its frames are taken as they are stored, as both sides of a pair are."""
+    warnings.warn(
+        f"{folder}: frames carry an EXIF orientation; it is ignored, pixels are taken as stored", stacklevel=2
+    )
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:

@@ -248,13 +248,23 @@ def _root(card: DatasetCard, root: str | None) -> Path | None:
     )
 
 
-def plan_metrics(names: Sequence[str] | None) -> tuple[MetricRecord, ...]:
+def plan_metrics(names: Sequence[str] | None, protocol: Protocol) -> tuple[MetricRecord, ...]:
     """The metrics of a request, or the default ones, in the registry's order.
 
+    Under a protocol that aligns before it scores, the default PSNR and SSIM are the aligned ones, and the plain ones
+    are refused.
+
     Raises:
-        UsageError: unknown metric; the nearest name is given.
+        UsageError: unknown metric (the nearest name is given), or one that does not fit the protocol.
     """
     chosen = [metric(name).id for name in names] if names else [m.id for m in METRICS.values() if m.default]
+    if protocol.alignment != "none":
+        aligned = {"psnr": f"psnr-{protocol.alignment}", "ssim": f"ssim-{protocol.alignment}"}
+        for name in sorted(set(names or ()) & set(aligned)):
+            raise UsageError(
+                f"protocol {protocol.name!r} scores after alignment: ask for {aligned[name]!r}, not {name!r}"
+            )
+        chosen = [metric(aligned.get(name, name)).id for name in chosen]
     return tuple(
         MetricRecord(
             id=m.id, version=m.version, unit=m.unit, higher_is_better=m.higher_is_better, level=m.level,
@@ -272,8 +282,8 @@ def make_plan(request: Request) -> Plan:
         UsageError, MissingError, CardError: the request cannot be run; nothing was computed.
     """
     methods = plan_methods(request.methods, request.random_weights)
-    metrics = plan_metrics(request.metrics)
     dataset, protocol = open_dataset(request.dataset, request.data_root)
+    metrics = plan_metrics(request.metrics, protocol)
     split = request.split or protocol.split
     found = dataset.find(protocol)
     chosen = _choose(dataset.clips(protocol, split), request, protocol, split)

@@ -20,7 +20,7 @@ GOPRO_TRAIN_CLIPS = {"GOPR0372_07_00": 47, "GOPR0374_11_03": 2481}
 
 @dataclass(frozen=True)
 class FakeClip:
-    """A clip in memory: `linear` and `gamma` are the averages of the same `AVERAGED` frames, `sharp` their middle one."""
+    """A clip in memory: `linear` and `gamma` are the averages of the same frames, `sharp` their middle one."""
 
     sharp: list[np.ndarray]
     linear: list[np.ndarray]
@@ -103,7 +103,7 @@ def write_reds(
     root: Path, split: str = "val", clips: Sequence[str] = ("000", "001"), frames: int = 7,
     size: tuple[int, int] = (64, 48), x4: bool = False, inner: bool = True,
 ) -> Path:  # fmt: skip
-    """Write REDS clips as `<split>/<split>_blur/<clip>/00000000.png` and its sharp twin (`inner` False drops `<split>/`)."""
+    """Write REDS clips as `<split>/<split>_blur/<clip>/00000000.png` and sharp twins (not `inner`: no `<split>/`)."""
     base, suffix = (root / split if inner else root), ("_bicubic/X4" if x4 else "")
     for name in clips:
         clip = make_clip(name, frames, size)

@@ -1,12 +1,12 @@
 """Making the 960x540 frames of IFI-RNN's protocol from the 240 fps frames of GOPRO_Large_all.
 
-Each high-speed frame is resized to 960x540 (OpenCV's INTER_AREA: the mean of the pixels that a new one covers), then n of them are
-averaged with gamma 2.2; the sharp frame is the resized middle one. n is the second number of the clip's name. Frame k of
-a clip averages the high-speed frames (k-1)*n+1 to k*n. Some released clips are shifted against this rule (GOPR0384_11_05),
-so where GOPRO_Large's sharp frames are there, the shift is found by looking for the first of them; else the rule is
-taken, and the recipe says so.
+Each high-speed frame is resized to 960x540 (OpenCV's INTER_AREA: the mean of the pixels that a new one covers), then n
+of them are averaged with gamma 2.2; the sharp frame is the resized middle one. n is the second number of the clip's
+name. Frame k of a clip averages the high-speed frames (k-1)*n+1 to k*n. Some released clips are shifted against this
+rule (GOPR0384_11_05), so where GOPRO_Large's sharp frames are there, the shift is found by looking for the first of
+them; else the rule is taken, and the recipe says so.
 
-Source: Nah et al., CVPR 2019, section 4.1 (size, gamma); the filter is not given there, and ours is named in recipe.json.
+Source: Nah et al., CVPR 2019, section 4.1 (size, gamma). The filter is not given there; ours is named in recipe.json.
 """
 
 from __future__ import annotations
@@ -145,10 +145,12 @@ def synthesise(dataset: GoPro, protocol: Protocol, output: Path | None, progress
     """Make every clip of GOPRO_Large_all that is there, frame by frame; interrupted, it goes on where it stopped.
 
     Frames appear whole or not at all; those that are there are read, compared with the recipe's sha256, and kept.
-    `progress(done, total)` is called after each frame. Returns the folder, `<root>/GOPRO_nah2019` unless `output` is given.
+    `progress(done, total)` is called after each frame. Returns the folder: `output`, or `<root>/GOPRO_nah2019`.
 
     Raises:
-        MissingError: no high-speed frames.  FrameError: one of them is damaged or missing.  UsageError: another recipe's folder.
+        MissingError: no high-speed frames.
+        FrameError: one of them is damaged or missing.
+        UsageError: the folder was made by another recipe.
     """
     assert protocol.size is not None
     source = _source(dataset)

@@ -29,8 +29,8 @@ class Reds(Dataset):
                     splits = {s: self._clips(s, tree) for s, tree in trees.items() if tree}
                     return Found(_name(layout, protocol), place, splits)
         raise MissingError(
-            f"dataset 'reds': no clip of protocol {protocol.name!r} ({_name('<split>/<split>_blur', protocol)}) found in "
-            f"{self.root}.{self._other_size(protocol)}\n{self.how_to_get()}"
+            f"dataset 'reds': no clip of protocol {protocol.name!r} ({_name('<split>/<split>_blur', protocol)}) "
+            f"found in {self.root}.{self._other_size(protocol)}\n{self.how_to_get()}"
         )
 
     def _clips(self, split: str, tree: Tree) -> tuple[Clip, ...]:

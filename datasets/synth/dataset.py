@@ -31,16 +31,25 @@ class Synth(Dataset):
     """A virtual camera moving over the photographs under the root (several folders: joined as in PATH)."""
 
     def training_source(
-        self, protocol: Protocol, *, batch: int, frames: int, crop: int, seed: int, device: str = "cpu", **settings: Any
+        self,
+        protocol: Protocol,
+        *,
+        batch: int,
+        frames: int,
+        crop: int | tuple[int, int],
+        seed: int,
+        device: str = "cpu",
+        share: Share = "train",
+        **settings: Any,
     ) -> TrainingSource:
-        """Endless batches from the training share of the photographs; `settings` replace ranges of the Recipe.
+        """Endless batches from one share of the photographs; `settings` replace ranges of the Recipe.
 
         Raises:
             MissingError: no photographs.
             UsageError: a setting that the recipe does not have.
         """
         recipe = Recipe().changed(settings)
-        photos = load_photos(self.photographs("train"), device)
+        photos = load_photos(self.photographs(share), device)
         return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
 
     def find(self, protocol: Protocol) -> Found:

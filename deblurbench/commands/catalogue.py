@@ -49,7 +49,7 @@ def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
             _method_row(p) for p in plugins("methods").values()
         ]
     room: Room = "datasets" if kind == "datasets" else "reports"
-    head = ("dataset", "protocols", "licence", "title") if kind == "datasets" else ("report", "by default", "title")
+    head = ("dataset", "title", "protocols") if kind == "datasets" else ("report", "by default", "title")
     return head, [_dataset_row(p) if kind == "datasets" else _report_row(p) for p in plugins(room).values()]
 
 
@@ -72,8 +72,8 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
 def _dataset_row(found: Plugin) -> tuple[object, ...]:
     card = found.card
     if not isinstance(card, DatasetCard):
-        return _broken(found, 4)
-    return card.name, ", ".join(p.name for p in card.protocols), card.licence, card.title
+        return _broken(found, 3)
+    return card.name, card.title, ", ".join(p.name for p in card.protocols)
 
 
 def _report_row(found: Plugin) -> tuple[object, ...]:

@@ -1,8 +1,8 @@
 """Telling a linear average from a gamma average by the pixels.
 
-Both averages of the same frames lie between two laws. A linear average keeps the mean of the encoded values x, and lowers the mean of the
-light x^2.2 (Jensen's inequality); a gamma average keeps the mean of the light and raises that of x. So with the sharp frames at
-hand, the clip's brightness says which law was kept; with both averages at hand, the brighter one is the gamma average.
+A linear average keeps the mean of the encoded values x, and lowers the mean of the light x^2.2 (Jensen's inequality); a
+gamma average keeps the mean of the light, and raises that of x. So with the sharp frames at hand, the clip's
+brightness says which mean was kept; with both averages at hand, the brighter one is the gamma average.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ NEAR = (0.4, 1.6)
 
 @dataclass(frozen=True)
 class Guess:
-    """Which average the frames look like. `place` is -1 for a linear average and +1 for a gamma average, other values are neither.
+    """Which average the frames look like.
 
-    `agreement` is the share of the frames that lie on the same side as their mean; `kind` is None where the frames
-    are too few, too little blurred, or do not agree.
+    `place` is -1 for a linear average and +1 for a gamma average; a value far from both is neither.
+    `agreement` is the share of the frames that lie on the same side as their mean; `kind` is None where the frames are
+    too few, too little blurred, or do not agree.
     """
 
     kind: Literal["linear", "gamma"] | None
@@ -37,7 +38,8 @@ class Guess:
 
     def __str__(self) -> str:
         """In words, with the figures."""
-        figures = f"{self.agreement:.0%} of {self.frames} frames agree, place {self.place:+.2f} between linear -1 and gamma +1"
+        place = f"place {self.place:+.2f} between linear -1 and gamma +1"
+        figures = f"{self.agreement:.0%} of {self.frames} frames agree, {place}"
         return (
             f"looks like a {self.kind} average ({figures})"
             if self.kind
@@ -48,8 +50,8 @@ class Guess:
 def guess_kind(pairs: Iterable[tuple[Frame8, Frame8]]) -> Guess:
     """Guess from pairs of (blurry, sharp) frames, 8-bit RGB (H, W, 3), spread over a clip.
 
-    A heuristic: it takes for granted that the sharp frame's brightness is that of the frames averaged, which holds on the
-    mean over a clip, not for each frame. On the 24 frames of GOPR0372_07_00 that we have, `place` is -1.00 for the released
+    A heuristic: it takes for granted that the sharp frame's brightness is that of the frames averaged, which holds on
+    the mean over a clip, not for each frame. On frames 47 to 70 of GOPR0372_07_00 `place` is -1.00 for the released
     linear average; 3-frame averages made of their sharp frames give -1.04 (linear) and +0.96 (gamma).
     """
     scores, spans = [], []

@@ -1,4 +1,4 @@
-"""What the headers of a clip's frames say, read before a run: its size, and why it cannot be run. Nothing is decoded."""
+"""What the headers of a clip's frames say before a run: its size, and why it cannot be run. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clip_size(clip: Clip) -> tuple[int, int] | None:
 
 
 def check_clip(clip: Clip, every: bool = False) -> list[str]:
-    """Reasons why a clip cannot be run, by its frames' headers: unreadable, of mixed sizes, of another size than the sharp.
+    """Reasons why a clip cannot be run, by its frames' headers: unreadable, mixed sizes, blurry and sharp sizes differ.
 
     Nothing is decoded; at most 68 KiB of a file are read. The first fault of each side is told and how many follow, or
     `every` one.

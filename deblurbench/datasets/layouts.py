@@ -1,10 +1,11 @@
-"""Recognising how frames lie on disk: trees of folders, pairs of blurry and sharp frames, and what is wrong with a pair.
+"""Recognising how frames lie on disk: trees of folders, pairs of blurry and sharp frames, and what is wrong with them.
 
 Nothing here decodes a frame. A dataset reads its tree with `sequence_tree` or `side_tree` and makes clips with `pair`.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
@@ -92,7 +93,7 @@ def side_tree(folder: Path, names: Names) -> Tree:
 
 
 def clips_in(folder: Path) -> dict[str, Frames]:
-    """The clips of one side: a subfolder each, or files whose names begin with the clip's (`GOPR0384_11_00-000001.png`)."""
+    """The clips of one side: a subfolder each, or files that begin with its name (`GOPR0384_11_00-000001.png`)."""
     folders: dict[str, Frames] = {f.name: f for f in subfolders(folder) if has_frames(f)}
     return folders or {clip: tuple(files) for clip, files in _by_prefix(files_of(folder)[0]).items()}
 
@@ -166,14 +167,14 @@ def numbering_gaps(stems: Sequence[str], step: int | None = None) -> list[str]:
     known = [n for n in numbers if n is not None]
     if len(known) < 2 or len(known) < len(stems):
         return []
-    differences = [b - a for a, b in zip(known, known[1:], strict=False)]
+    differences = [b - a for a, b in itertools.pairwise(known)]
     step = step or _usual(differences)
     if step is None:
         return []
     if min(differences) < 1:
         twin = stems[differences.index(min(differences)) + 1]
         return [f"frame {twin!r} does not count on from the one before it; number the frames in order"]
-    missing = [n for a, b in zip(known, known[1:], strict=False) for n in range(a + step, b, step)]
+    missing = [n for a, b in itertools.pairwise(known) for n in range(a + step, b, step)]
     if not missing:
         return []
     names = [_renumber(stems[0], number) for number in missing]
@@ -241,9 +242,8 @@ def _match(
     if not common:
         if not ours or not theirs:
             return blurry, sharp, [] if not ours else [f"{sharp_where}: no frames there, {len(ours)} in {blurry_where}"]
-        return blurry, sharp, [
-            f"no blurry frame has a sharp namesake ({blurry_where}: {some(list(ours))}; {sharp_where}: {some(list(theirs))})"
-        ]  # fmt: skip
+        names = f"{blurry_where}: {some(list(ours))}; {sharp_where}: {some(list(theirs))}"
+        return blurry, sharp, [f"no blurry frame has a sharp namesake ({names}); frames are matched by name"]
     problems = _unmatched(ours, theirs, blurry_where) + _unmatched(theirs, ours, sharp_where)
     if problems:
         problems = [f"{len(ours)} blurry and {len(theirs)} sharp frames: {'; '.join(problems)}"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from deblurbench.cards import ExpectedClip
-from deblurbench.datasets.base import Clip, Dataset, Found, FrameSource, ImageFiles
+from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles
 from deblurbench.datasets.blurkind import brighter_by, guess_kind
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.layouts import expected_clips, is_renumbered, some
@@ -239,7 +240,7 @@ def _verify_size(report: VerifyReport, clip: Clip, protocol: Protocol) -> None:
 
 def _verify_repeats(report: VerifyReport, clip: str, side: str, paths: Sequence[Path]) -> None:
     """Neighbouring frames that are the same file twice; only files of equal size are read."""
-    twins = [two.stem for one, two in zip(paths, paths[1:], strict=False) if _same_file(one, two)]
+    twins = [two.stem for one, two in itertools.pairwise(paths) if _same_file(one, two)]
     if twins:
         report.add("warning", f"{side} frames equal to the one before them: {some(twins)}", clip, twins[0])
 

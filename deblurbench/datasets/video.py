@@ -27,8 +27,8 @@ def is_video(path: Path) -> bool:
 class VideoSource:
     """The frames of a video file's first video stream, in display order, as a FrameSource.
 
-    Frames are 8-bit RGB (H, W, 3). Deeper formats are rounded to 8 bits by FFmpeg; a rotation flag is ignored. Where the
-    file does not name its colour matrix, BT.709 is taken from 720 lines upwards and BT.601 below. One frame is held.
+    Frames are 8-bit RGB (H, W, 3). Deeper formats are rounded to 8 bits by FFmpeg; a rotation flag is ignored. Where
+    the file does not name its colour matrix, BT.709 is taken from 720 lines upwards, BT.601 below. One frame is held.
     """
 
     path: Path
@@ -120,8 +120,8 @@ def frame_rate(path: Path) -> Fraction:
 def write_video(path: Path, frames: Iterable[Frame8], fps: Fraction | float, quality: int = 12) -> int:
     """Write 8-bit RGB frames (H, W, 3) of one size; the suffix chooses the codec. Returns how many were written.
 
-    `.mkv` and `.avi` are FFV1, lossless RGB. `.mp4` and `.mov` are H.264, BT.709, constant rate factor `quality` (4:2:0, or
-    4:4:4 where a side is odd). Frames are encoded one at a time; the file appears under its name when it is complete.
+    `.mkv` and `.avi` are FFV1, lossless RGB. `.mp4` and `.mov` are H.264, BT.709, constant rate factor `quality`,
+    4:2:0 (4:4:4 where a side is odd). Frames are encoded one at a time; the file appears when it is complete.
 
     Raises:
         UsageError: another suffix.  FrameError: a frame of another size.  DiskError: no space, no permission.

@@ -20,10 +20,12 @@ class Method:
     """Whole control over a clip, e.g. for bidirectional methods.
 
     A method with learned parameters puts its torch.nn.Module into `self.network`; the harness loads weights into it
-    strictly, moves it to the device, and switches it to evaluation.
+    strictly, moves it to the device, and switches it to evaluation. `training_only` holds what is trained along but
+    is no part of the weights, such as a gate that is dropped at inference.
     """
 
     network: torch.nn.Module | None = None
+    training_only: torch.nn.Module | None = None
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.

@@ -16,14 +16,21 @@ compiler vectorises the loops only when it knows the distances between their tap
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.float32]
 RADIUS, SIGMA = 5, 1.5
 TWO_C1, TWO_C2 = 2 * (0.01 * 255) ** 2, 2 * (0.03 * 255) ** 2
 ROW = 384  # values in a row of a tile, borders included
 TALL = 32  # rows of output in a tile
+
+
+def window_constants() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The last two arguments of `gaussian_ssim`'s loop: the taps (11,) and the mixing (3, 3)."""
+    return gaussian_taps().astype(np.float32), depth_mixing()
 
 
 def gaussian_taps() -> NDArray[np.float64]:
@@ -42,21 +49,23 @@ def depth_mixing() -> NDArray[np.float32]:
 
 
 def gaussian_ssim(step: int, mixed: bool) -> Callable[..., float]:
-    """A loop (x, y, mixing) -> mean SSIM over the window positions that lie inside two (H, W * step) arrays.
+    """A loop (x, y, taps, mixing) -> mean SSIM over the window positions that lie inside two (H, W * step) arrays.
 
     `step` is the number of interleaved channels; `mixed` applies the (3, 3) `mixing` to the filtered channels.
+    `taps` are the window's weights, float32: an argument, because the compiler keeps those in registers while it
+    fetches constants from memory again and again.
     """
     f = np.float32
-    g0, g1, g2, g3, g4, g5 = (f(tap) for tap in gaussian_taps()[: RADIUS + 1])
     c1, c2 = f(TWO_C1), f(TWO_C2)
     halo = 2 * RADIUS * step
-    plane = (TALL + 2 * RADIUS) * ROW
+    plane, lines = (TALL + 2 * RADIUS) * ROW, TALL * ROW
 
-    def loop(one: NDArray[np.uint8], two: NDArray[np.uint8], mixing: NDArray[np.float32]) -> float:
+    def loop(one: Samples, two: Samples, taps: NDArray[np.float32], mixing: NDArray[np.float32]) -> float:
+        g0, g1, g2, g3, g4, g5 = taps[0], taps[1], taps[2], taps[3], taps[4], taps[5]
         height, width = one.shape[0] - 2 * RADIUS, one.shape[1] - halo
         tile = np.empty(4 * plane, np.float32)  # s, d, s^2, d^2 of a tile
-        down = np.empty(4 * ROW, np.float32)  # one row of them, filtered vertically
-        both = np.empty(4 * ROW, np.float32)  # and then horizontally
+        down = np.empty(4 * lines, np.float32)  # the same, filtered vertically
+        both = np.empty(4 * ROW, np.float32)  # and one row of it then horizontally
         total = 0.0
         for top in range(0, height, TALL):
             rows = min(TALL, height - top)
@@ -74,9 +83,9 @@ def gaussian_ssim(step: int, mixed: bool) -> Callable[..., float]:
                         tile[plane + o + x] = d
                         tile[2 * plane + o + x] = s * s
                         tile[3 * plane + o + x] = d * d
-                for y in range(rows):
-                    for k in range(4):
-                        o, t = k * plane + y * ROW, k * ROW
+                for k in range(4):
+                    for y in range(rows):
+                        o, t = k * plane + y * ROW, k * lines + y * ROW
                         for x in range(outer):
                             i = o + x
                             down[t + x] = (
@@ -87,18 +96,18 @@ def gaussian_ssim(step: int, mixed: bool) -> Callable[..., float]:
                                 + g4 * (tile[i + 4 * ROW] + tile[i + 6 * ROW])
                                 + g5 * tile[i + 5 * ROW]
                             )
-                    if mixed:
-                        for k in range(4):
-                            for i in range(k * ROW, k * ROW + outer, 3):
+                        if mixed:
+                            for i in range(t, t + outer, 3):
                                 r, g, b = down[i], down[i + 1], down[i + 2]
                                 down[i] = mixing[0, 0] * r + mixing[0, 1] * g + mixing[0, 2] * b
                                 down[i + 1] = mixing[1, 0] * r + mixing[1, 1] * g + mixing[1, 2] * b
                                 down[i + 2] = mixing[2, 0] * r + mixing[2, 1] * g + mixing[2, 2] * b
+                for y in range(rows):
                     for k in range(4):
-                        t = k * ROW
+                        o, t = k * lines + y * ROW, k * ROW
                         for x in range(inner):
-                            i = t + x
-                            both[i] = (
+                            i = o + x
+                            both[t + x] = (
                                 g0 * (down[i] + down[i + 10 * step])
                                 + g1 * (down[i + step] + down[i + 9 * step])
                                 + g2 * (down[i + 2 * step] + down[i + 8 * step])
@@ -111,10 +120,10 @@ def gaussian_ssim(step: int, mixed: bool) -> Callable[..., float]:
                         vs = both[2 * ROW + x] - ms * ms
                         vd = both[3 * ROW + x] - md * md
                         ls, ld = (ms + shift) * (ms + shift), md * md
-                        down[x] = ((ls - ld + c1) * (vs - vd + c2)) / ((ls + ld + c1) * (vs + vd + c2))
+                        both[x] = ((ls - ld + c1) * (vs - vd + c2)) / ((ls + ld + c1) * (vs + vd + c2))
                     row = 0.0
                     for x in range(inner):
-                        row += np.float64(down[x])
+                        row += np.float64(both[x])
                     total += row
         return total / (height * width)
 

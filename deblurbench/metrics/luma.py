@@ -18,7 +18,7 @@ from deblurbench.frames import Frame8
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.jit import compiled
-from deblurbench.metrics.loops import RADIUS, depth_mixing, gaussian_ssim
+from deblurbench.metrics.loops import RADIUS, gaussian_ssim, window_constants
 
 WEIGHTS = (65_481, 128_553, 24_966)  # thousandths
 
@@ -42,12 +42,17 @@ def load_psnr_y(device: str) -> FrameFunction:
 
 def load_ssim_y(device: str) -> FrameFunction:
     """`ssim`'s window on the Y channel. Equals BasicSR's calculate_ssim(test_y_channel=True)."""
-    score = _plane_ssim()
-    mixing = depth_mixing()
+    score, fill = _plane_ssim(), _luma_plane()
+    window = window_constants()
+
+    def plane(frame: Frame8) -> NDArray[np.float32]:
+        filled = np.empty(frame.shape[:2], np.float32)
+        fill(frame, filled)
+        return filled
 
     def ssim_y(restored: Frame8, sharp: Frame8) -> float:
         one, two = check_pair(restored, sharp, 2 * RADIUS + 1)
-        return float(score(luma(one).astype(np.float32), luma(two).astype(np.float32), mixing))
+        return float(score(plane(one), plane(two), *window))
 
     return ssim_y
 
@@ -55,7 +60,21 @@ def load_ssim_y(device: str) -> FrameFunction:
 @cache
 def _plane_ssim() -> FrameFunction:
     small = np.zeros((11, 11), np.float32)
-    return compiled(gaussian_ssim(step=1, mixed=False), small, small, depth_mixing())
+    return compiled(gaussian_ssim(step=1, mixed=False), small, small, *window_constants())
+
+
+@cache
+def _luma_plane() -> FrameFunction:
+    red, green, blue = WEIGHTS
+
+    def loop(frame: Frame8, plane: NDArray[np.float32]) -> float:
+        for y in range(frame.shape[0]):
+            for x in range(frame.shape[1]):
+                r, g, b = np.int32(frame[y, x, 0]), np.int32(frame[y, x, 1]), np.int32(frame[y, x, 2])
+                plane[y, x] = np.float32(16.0 + (red * r + green * g + blue * b) / 255_000.0)
+        return 0.0
+
+    return compiled(loop, np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32))
 
 
 @cache

@@ -21,18 +21,18 @@ from deblurbench.frames import Frame8
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.jit import compiled
-from deblurbench.metrics.loops import RADIUS, depth_mixing, gaussian_ssim, uniform_ssim
+from deblurbench.metrics.loops import RADIUS, gaussian_ssim, uniform_ssim, window_constants
 
 WINDOW = 2 * RADIUS + 1
 
 
 def load_ssim(device: str) -> FrameFunction:
     """SSIM with the Gaussian window, per channel: 1 for identical frames."""
-    score, mixing = _gaussian(mixed=False), depth_mixing()
+    score, window = _gaussian(mixed=False), window_constants()
 
     def ssim(restored: Frame8, sharp: Frame8) -> float:
         one, two = check_pair(restored, sharp, WINDOW)
-        return float(score(_rows(one), _rows(two), mixing))
+        return float(score(_rows(one), _rows(two), *window))
 
     return ssim
 
@@ -43,11 +43,11 @@ def load_matlab3d(device: str) -> FrameFunction:
     With only three channels, an 11-tap filter along them with replicated ends is a fixed 3x3 matrix: no volume is
     ever filtered, and the value is the same.
     """
-    score, mixing = _gaussian(mixed=True), depth_mixing()
+    score, window = _gaussian(mixed=True), window_constants()
 
     def ssim_matlab3d(restored: Frame8, sharp: Frame8) -> float:
         one, two = check_pair(restored, sharp)
-        return float(score(_rows(_replicated(one)), _rows(_replicated(two)), mixing))
+        return float(score(_rows(_replicated(one)), _rows(_replicated(two)), *window))
 
     return ssim_matlab3d
 
@@ -74,7 +74,7 @@ def _replicated(frame: Frame8) -> Frame8:
 @cache
 def _gaussian(mixed: bool) -> FrameFunction:
     small = np.zeros((WINDOW, 3 * WINDOW), np.uint8)
-    return compiled(gaussian_ssim(step=3, mixed=mixed), small, small, depth_mixing())
+    return compiled(gaussian_ssim(step=3, mixed=mixed), small, small, *window_constants())
 
 
 @cache

@@ -17,6 +17,7 @@ class Recipe:
 
     speed: Range = (2.0, 30.0)  # camera path per exposure, log-uniform
     windows: tuple[int, ...] = (7, 9, 11, 13)  # sub-frames averaged
+    step: float = 2.5  # largest mean path from sub-frame to sub-frame: fast clips get the longer windows
     twist: Range = (0.0, 0.4)  # displacement by turning and zooming at the crop's corner, as a share of speed
     shrink: Range = (1.0, 2.5)  # photograph pixels per rendered pixel, log-uniform, as far as the photograph is large
     looks: int = 2  # places of a photograph that are looked at; the one with the most detail is taken
@@ -29,6 +30,11 @@ class Recipe:
     gained: float = 0.5  # share of the clips whose brightness is changed
     noise: float = 1.5 / 255  # largest standard deviation of the noise added to the blurry frames
     kinds: tuple[Kind, ...] = ("gamma", "linear")
+
+    def windows_for(self, speed: float) -> tuple[int, ...]:
+        """The windows whose sub-frames lie close enough at this speed not to be seen singly; the largest if none does."""
+        fine = tuple(window for window in self.windows if speed <= self.step * window)
+        return fine or (max(self.windows),)
 
     def changed(self, settings: dict[str, Any]) -> Recipe:
         """This recipe with some ranges replaced (lists become tuples).

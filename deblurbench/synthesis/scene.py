@@ -118,7 +118,8 @@ def draw_scene(
 
     `behind` is the photograph in the background, where it is not to be drawn.
     """
-    window, speed = dice.pick(recipe.windows), dice.log_uniform(*recipe.speed)
+    speed = dice.log_uniform(*recipe.speed)
+    window = dice.pick(recipe.windows_for(speed))
     camera = shake(dice, window * frames, window, speed, math.hypot(height, width) / 2, dice.uniform(*recipe.twist))
     photo = behind or dice.pick(photos)
     scissors = Scissors(dice, recipe, dtype)

@@ -18,7 +18,7 @@ from deblurbench.protocol import Protocol
 from deblurbench.training.recipe import Recipe
 
 SIZE = (192, 320)
-SEED_OFFSET = 1_000_003
+SEED = 1
 
 
 @dataclass(frozen=True)
@@ -71,22 +71,20 @@ def psnr(one: Frame8, two: Frame8) -> float:
     return min(99.0, float(10 * np.log10(255**2 / error))) if error else 99.0
 
 
-def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, seed: int, kept: Sequence[Clip]) -> list[Held]:
-    """Clips for validation: the dataset's `valid` split, else clips `kept` out of training, else unseen synthesis.
+def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, kept: Sequence[Clip]) -> list[Held]:
+    """Clips for validation: an endless dataset's `valid` share, else the `valid` split, else clips `kept` out of training.
 
-    The test split is never looked at.
+    They are the same for every seed, so that runs can be compared. The test split is never looked at.
     """
     count, frames = recipe.validation_clips, recipe.validation_frames
     if not count:
         return []
-    if hasattr(dataset, "validation_source"):
-        return list(_synthesised(dataset.validation_source, protocol, recipe, seed))
+    if hasattr(dataset, "training_source"):
+        return list(_synthesised(dataset.training_source, protocol, recipe))
     try:
         clips: Sequence[Clip] = dataset.clips(protocol, "valid")
     except (MissingError, NotImplementedError):
         clips = kept
-    if not clips and hasattr(dataset, "training_source"):
-        return list(_synthesised(dataset.training_source, protocol, recipe, seed + SEED_OFFSET))
     chosen = [clip for clip in clips if clip.sharp is not None][:count]
     return [_first(clip, frames) for clip in chosen]
 
@@ -96,9 +94,9 @@ def _first(clip: Clip, frames: int) -> Held:
     return Held(clip.name, *(tuple(itertools.islice(side, frames)) for side in (clip.blurry, clip.sharp)))
 
 
-def _synthesised(make: Any, protocol: Protocol, recipe: Recipe, seed: int) -> Iterator[Held]:
-    frames = recipe.validation_frames
-    source = make(protocol, batch=1, frames=frames, crop=SIZE, seed=seed, device="cpu", **recipe.synthesis)
+def _synthesised(make: Any, protocol: Protocol, recipe: Recipe) -> Iterator[Held]:
+    shape = {"batch": 1, "frames": recipe.validation_frames, "crop": SIZE, "seed": SEED, "device": "cpu"}
+    source = make(protocol, **shape, share="valid", **recipe.synthesis)
     for number in range(recipe.validation_clips):
         batch = source.batch(number)
         sides = ([to_8bit(frame).frame for frame in side[0]] for side in (batch.blurry, batch.sharp))

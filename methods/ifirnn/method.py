@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deblurbench.methods.base import RecurrentMethod
 
@@ -22,7 +22,7 @@ class IFIRNN(RecurrentMethod):
 
     def __init__(self, cells: int = 1, iterations: int = 1, regularised: bool = False) -> None:
         self.network: IFIRNNNetwork = IFIRNNNetwork(cells, iterations)
-        self.training_only: nn.Module | None = Gate() if regularised else None
+        self.training_only = Gate() if regularised else None
 
     def step(self, frame: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         """(3, H, W) in [0, 1] and h_{t-1} (None at the clip's start) to the restored frame and h_t."""

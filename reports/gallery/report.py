@@ -103,7 +103,5 @@ def _sentence(table: tables.ResultTable) -> str:
     if not others:
         return f"The blurry input of {manifest.dataset_title}: {manifest.coverage}."
     has_input = any(palette.is_reference(table, row) for row in table.rows)
-    against = (
-        f" against {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
-    )
-    return f"{compared}{against}, on {manifest.dataset_title}: {manifest.coverage}."
+    against = f" with {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
+    return f"A comparison of {compared}{against} on {manifest.dataset_title}: {manifest.coverage}."

@@ -15,6 +15,7 @@ from .palette import DARK, LIGHT, MARKERS, Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 THEMES: dict[str, dict[str, Any]] = {
     "light": {"colours": LIGHT, "text": "#3d434c", "grid": "#e3e5e8"},
@@ -49,7 +50,7 @@ def draw(table: ResultTable, column: Column, looks: Mapping[str, Style], theme: 
 
     colours = THEMES[theme]
     with mpl.rc_context({"svg.hashsalt": "deblurbench", "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(7.2, 3.9), layout="constrained")
+        figure = Figure(figsize=(10.4, 4.4), layout="constrained")
         canvas = FigureCanvasSVG(figure)
         axes = figure.subplots()
         _axes(axes, column, colours)
@@ -58,10 +59,10 @@ def draw(table: ResultTable, column: Column, looks: Mapping[str, Style], theme: 
             look = looks[point.label]
             colour = colours["colours"][look.colour]
             axes.plot([point.seconds], [point.value], MARKERS[look.dash], color=colour, markersize=8, linestyle="none")
-        _reference_line(axes, table, column, colours)
+        taken = _reference_line(axes, table, column, colours)
         _limits(axes, [point.seconds for point in points])
         canvas.draw()
-        _labels(axes, points, colours)
+        _labels(axes, points, taken, colours)
         out = io.BytesIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return out.getvalue().replace(b"'DejaVu Sans'", b"system-ui, -apple-system, 'Segoe UI'")
@@ -90,22 +91,26 @@ def _limits(axes: Axes, seconds: Sequence[float]) -> None:
     axes.set_xlim(min(seconds) / spread, max(seconds) * spread)
 
 
-def _reference_line(axes: Axes, table: ResultTable, column: Column, colours: Mapping[str, Any]) -> None:
+def _reference_line(axes: Axes, table: ResultTable, column: Column, colours: Mapping[str, Any]) -> Text | None:
+    """Draw the blurry input's mean as a line; return its label."""
     for row in table.rows:
         value = row.value(column.key)
         if row.method.name == REFERENCE and value is not None and math.isfinite(value):
             axes.axhline(value, color=colours["colours"][0], linewidth=1.2, dashes=(5, 3))
-            axes.annotate(
+            return axes.annotate(
                 "blurry input", (0, value), xycoords=("axes fraction", "data"), xytext=(4, 4),
                 textcoords="offset points", color=colours["colours"][0], fontsize=9,
             )  # fmt: skip
-            return
+    return None
 
 
-def _labels(axes: Axes, points: Sequence[Point], colours: Mapping[str, Any]) -> None:
+def _labels(axes: Axes, points: Sequence[Point], other: Text | None, colours: Mapping[str, Any]) -> None:
     """Name each point at the first of twelve places where the name overlaps no other name, point, or the border."""
     places = [axes.transData.transform((point.seconds, point.value)) for point in points]
     taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    if other:
+        left, bottom, right, top = other.get_window_extent().extents
+        taken.append((left, bottom, right, top))
     border = axes.get_window_extent().extents
     for point in sorted(points, key=lambda p: -p.value):
         label = axes.annotate(

@@ -68,6 +68,7 @@
     buttons.forEach((button) => button.addEventListener("click", () => show(button)));
     const first = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
     if (first) show(first);
+    if (first) moments.forEach((moment) => moment.querySelector("h4").classList.add("visually-hidden"));
   });
 
   all("[data-toggle]").forEach(function (button) {

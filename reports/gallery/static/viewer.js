@@ -29,7 +29,8 @@
 
   function fit() {
     const s = frame().shots[0];
-    return Math.min(stage.clientWidth / s.width, stage.clientHeight / s.height) || 1;
+    const scale = Math.min(stage.clientWidth / s.width, stage.clientHeight / s.height) || 1;
+    return scale > 1 ? Math.floor(scale) : scale;  // whole multiples, so that every pixel is shown equally large
   }
 
   function place() {

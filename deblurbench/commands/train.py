@@ -1,0 +1,103 @@
+"""`deblurbench train` and `export`: weights from recipes, and their entry for the card."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deblurbench.errors import MissingError
+from deblurbench.planning import split_method
+from deblurbench.store import folder_name
+from deblurbench.terminal import say
+
+
+@click.command()
+@click.argument("method")
+@click.option("--dataset", required=True, help="NAME[:PROTOCOL]; 'mini' and 'synth' are endless.")
+@click.option("--data-root", "roots", multiple=True, type=click.Path(path_type=Path), help="May be given repeatedly.")
+@click.option("--recipe", default="quick", show_default=True, help="A recipe of the method's card.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the training; by default below runs/.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --output.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+@click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
+@click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
+@click.option("--minutes", type=float, help="Stop after N minutes; the schedule is fitted to them.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")
+@click.option("--start-from", type=click.Path(path_type=Path), help="Begin with these weights (fine-tuning).")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
+def train(method: str, dataset: str, output: Path | None, precision: str | None, **options: Any) -> None:
+    """Train METHOD[:VARIANT] with a recipe of its card."""
+    from deblurbench.training.loop import train as run_training
+    from deblurbench.training.recipe import TrainRequest
+
+    name, variant, _ = split_method(method)
+    data, _, protocol = dataset.partition(":")
+    settings = list(options.pop("settings"))
+    if precision:
+        settings.append(f"precision={precision}")
+    day = datetime.date.today().isoformat()
+    folder = output or Path("runs") / f"train-{day}-{folder_name(method)}-{folder_name(dataset)}"
+    done = run_training(
+        TrainRequest(
+            method=name, variant=variant, dataset=data, protocol=protocol or None, output=folder,
+            settings=tuple(settings), roots=tuple(options.pop("roots")), **options,
+        )
+    )  # fmt: skip
+    say(f"trained. Try it:\n  deblurbench run --methods {name}@{done} --dataset mini")
+
+
+@click.command()
+@click.argument("training", type=click.Path(path_type=Path))
+@click.option("--tag", default="ours", show_default=True, help="How the card will call these weights.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The file to write; by default TRAINING/TAG.safetensors."
+)
+@click.option("--half/--full", default=True, show_default=True, help="Half precision.")
+def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
+    """Write a training's best weights as safetensors, and print their entry for the card."""
+    import yaml
+
+    from deblurbench.weights import file_sha256
+
+    source, story = training / "weights.safetensors", training / "training.json"
+    if not source.is_file() or not story.is_file():
+        raise MissingError(f"{training}: no finished training here (weights.safetensors and training.json are needed)")
+    told = json.loads(story.read_text(encoding="utf-8"))
+    target = output or training / f"{folder_name(told['variant'])}-{tag}.safetensors"
+    _copy(source, target, half)
+    click.echo(
+        yaml.safe_dump([card_entry(told, tag, target, file_sha256(target))], sort_keys=False, width=110).rstrip()
+    )
+    say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
+
+
+def _copy(source: Path, target: Path, half: bool) -> None:
+    import torch
+    from safetensors.torch import load_file, save
+
+    from deblurbench.imagefiles import write_atomically
+
+    weights = load_file(source)
+    if half:
+        weights = {k: v.half() if v.dtype == torch.float32 else v for k, v in weights.items()}
+    write_atomically(target, save(weights))
+
+
+def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[str, Any]:
+    """The entry under `weights:` of the method's card, from what training.json tells."""
+    kept = ("settings", "seed", "steps", "hours", "device", "threads", "torch", "data", "commit", "validation")
+    return {
+        "tag": tag,
+        "variant": told["variant"],
+        "file": f"weights/{file.name}",
+        "sha256": sha256,
+        "origin": "ours",
+        "trained_on": list(told.get("trained_on", [])),
+        "recipe": told["recipe"],
+        "training": {key: told[key] for key in kept if told.get(key)},
+    }

@@ -1,0 +1,57 @@
+"""What a training run leaves behind: weights.safetensors and training.json."""
+
+from __future__ import annotations
+
+import json
+import platform
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from deblurbench.imagefiles import write_atomically
+
+if TYPE_CHECKING:
+    from deblurbench.training.setup import Run
+
+
+def export(run: Run, validation: dict[str, Any], name: str = "weights") -> None:
+    """Write NAME.safetensors (averaged weights where the recipe averages) and training.json beside it.
+
+    Raises:
+        DiskError: no space or no permission.
+    """
+    weights = run.average.weights if run.average else run.network.state_dict()
+    folder = run.request.output
+    write_atomically(folder / f"{name}.safetensors", save(_plain(weights, run.recipe.half)))
+    story = json.dumps(describe(run, validation), indent=2) + "\n"
+    write_atomically(folder / "training.json", story.encode())
+
+
+def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
+    """How the weights came about."""
+    return {
+        "method": run.card.name,
+        "variant": run.variant,
+        "recipe": run.request.recipe,
+        "settings": list(run.request.settings),
+        "resolved": run.recipe.model_dump(mode="json"),
+        "seed": run.request.seed,
+        "steps": run.step,
+        "hours": round(run.elapsed / 3600, 3),
+        "minutes_asked": run.request.minutes,
+        "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "data": run.data.name,
+        "trained_on": list(run.data.trained_on),
+        "started_from": run.request.start_from.name if run.request.start_from else None,
+        "validation": validation,
+        **run.request.told,
+    }
+
+
+def _plain(weights: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    dtype = torch.float16 if half else torch.float32
+    return {key: value.detach().to("cpu", dtype).contiguous() for key, value in weights.items()}

@@ -1,0 +1,234 @@
+"""The training loop. Reads top to bottom: prepare, step, watch, save, validate, finish."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deblurbench.errors import DeblurbenchError, UsageError
+from deblurbench.training import checkpoint as saved
+from deblurbench.training.export import export
+from deblurbench.training.log import Log
+from deblurbench.training.recipe import TrainRequest
+from deblurbench.training.schedule import learning_rate, position
+from deblurbench.training.setup import Run, prepare
+from deblurbench.training.sources import Ahead, Batch
+from deblurbench.training.validation import validate
+
+LOG_EVERY = 20
+
+
+class InterruptedTraining(DeblurbenchError):
+    """SIGTERM or Ctrl-C; the run was saved."""
+
+    exit_code = 130
+
+
+class NonFiniteLoss(DeblurbenchError):
+    """The loss became NaN or infinite; the last good checkpoint is kept."""
+
+
+def train(request: TrainRequest) -> Path:
+    """Train a method, save, validate, and export the best weights. Returns the output folder.
+
+    The folder then holds checkpoint.pt (everything, for --resume), log.jsonl, weights.safetensors (the best by
+    validation so far) and training.json.
+
+    Raises:
+        UsageError, MissingError: see `prepare`. NonFiniteLoss: with step and batch. DiskError: the last good
+        checkpoint survives. InterruptedTraining: after SIGTERM or SIGINT, saved.
+    """
+    if request.threads:
+        torch.set_num_threads(request.threads)
+    run = prepare(request)
+    log = Log(request.output / "log.jsonl", first=run.step, quiet=request.quiet, active=run.ranks.rank == 0)
+    if run.steps is None and request.minutes is None and request.limit_steps is None:
+        raise UsageError(f"recipe {request.recipe!r} has no end here: give --minutes, --limit-steps or --set steps=N")
+    with _parallel(run) as step_module, _signals() as stop:
+        if run.step == 0:
+            _check(run, log)
+        _loop(run, step_module, log, stop)
+        if stop.is_set():
+            raise InterruptedTraining(
+                f"stopped after step {run.step}; saved in {run.checkpoint_file}. The same command with --resume goes on."
+            )
+        _check(run, log)
+    return request.output
+
+
+def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
+    """Steps until the end of the schedule, the limit, or a signal; saves on the way and at the end."""
+    recipe = run.recipe
+    ahead = Ahead(run.data.source, run.step, rank=run.ranks.rank, world=run.ranks.world)
+    pace, last_saved, sums = _Pace(run, ahead), time.monotonic(), _Sums()
+    try:
+        while not stop.is_set() and not _done(run):
+            began = time.monotonic()
+            at = position(run.step, run.steps, run.elapsed, run.request.minutes)
+            rate = learning_rate(recipe, run.step, at)
+            batch = ahead.next()
+            parts = _step(run, module, batch, rate)
+            sums.add(parts)
+            run.step += 1
+            run.elapsed += time.monotonic() - began
+            if run.step % LOG_EVERY == 0 or run.step <= 3:
+                log.write(step=run.step, **sums.means(), lr=rate, **pace.figures(), seconds=round(run.elapsed, 1))
+            if run.step % recipe.validate_every == 0:
+                _check(run, log)
+            if time.monotonic() - last_saved > 60 * recipe.save_minutes:
+                _save(run)
+                last_saved = time.monotonic()
+    finally:
+        ahead.close()
+    _save(run)
+
+
+def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
+    """Forward, backward, and one step of Adam. Returns the parts of the loss."""
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    try:
+        with _precision(run):
+            loss = module(batch.blurry, batch.sharp)
+        total: Tensor = loss["total"]
+        if not math.isfinite(float(total.detach())):
+            raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
+        run.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+    except torch.OutOfMemoryError as error:
+        raise UsageError(_smaller(run)) from error
+    if run.recipe.clip_norm:
+        nn.utils.clip_grad_norm_(module.parameters(), run.recipe.clip_norm)
+    run.optimiser.step()
+    if run.average:
+        run.average.update(run.network, run.step)
+    return {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
+
+
+def _done(run: Run) -> bool:
+    at = position(run.step, run.steps, run.elapsed, run.request.minutes)
+    limit = run.request.limit_steps
+    return at >= 1.0 or (limit is not None and run.step >= limit)
+
+
+def _check(run: Run, log: Log) -> None:
+    """Validate; the best weights so far are exported. Without held-out clips the last weights are."""
+    if run.ranks.rank != 0:
+        return
+    if not run.data.held:
+        export(run, {})
+        return
+    averaged = run.average.inside(run.network) if run.average else contextlib.nullcontext()
+    with averaged:
+        found = validate(run.method, run.data.held, run.device, run.card.needs.multiple_of)
+    log.write(step=run.step, psnr=found.psnr, identity=found.identity, frames=found.frames)
+    if found.psnr > run.best.get("psnr", -math.inf):
+        run.best = {"psnr": found.psnr, "identity": found.identity, "frames": found.frames, "step": run.step}
+        export(run, run.best)
+
+
+def _save(run: Run) -> None:
+    if run.ranks.rank == 0:
+        saved.save(run.checkpoint(), run.checkpoint_file)
+
+
+def _precision(run: Run) -> contextlib.AbstractContextManager[Any]:
+    kind = run.device.split(":")[0]
+    half = run.recipe.precision == "bf16" or (run.recipe.precision == "auto" and kind == "cuda")
+    return torch.autocast(kind, torch.bfloat16, enabled=half)
+
+
+@contextlib.contextmanager
+def _parallel(run: Run) -> Iterator[nn.Module]:
+    """The module that a step calls: compiled if the recipe says so, and shared out under torchrun."""
+    module: nn.Module = run.module
+    if run.recipe.compile:
+        module = torch.compile(module)  # type: ignore[assignment]
+    if run.ranks.world == 1:
+        yield module
+        return
+    kind = run.device.split(":")[0]
+    torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    try:
+        devices = [run.ranks.local] if kind == "cuda" else None
+        yield nn.parallel.DistributedDataParallel(module, device_ids=devices)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """SIGTERM and SIGINT set the event; the loop saves and leaves. A second SIGINT leaves at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(signum: int, _frame: Any) -> None:
+        if stop.is_set() and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Sums:
+    """Means of the loss's parts since they were last asked for."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, parts: dict[str, float]) -> None:
+        for key, value in parts.items():
+            self._sums[key] = self._sums.get(key, 0.0) + value
+        self._count += 1
+
+    def means(self) -> dict[str, float]:
+        means = {key: value / self._count for key, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means
+
+
+class _Pace:
+    """Steps a second, and the share of the time that was spent on waiting for data, since last asked."""
+
+    def __init__(self, run: Run, ahead: Ahead) -> None:
+        self._run, self._ahead = run, ahead
+        self._mark = (run.step, run.elapsed, ahead.waited)
+
+    def figures(self) -> dict[str, float]:
+        now = (self._run.step, self._run.elapsed, self._ahead.waited)
+        steps, seconds, waited = (new - old for new, old in zip(now, self._mark, strict=True))
+        self._mark = now
+        return {"steps_per_s": steps / max(seconds, 1e-9), "data_share": waited / max(seconds, 1e-9)}
+
+
+def _what_to_try(run: Run, batch: Batch, loss: float) -> str:
+    return (
+        f"the loss is {loss} at step {run.step} (batch from {'; '.join(batch.origin)}). Nothing was saved after it: "
+        f"{run.checkpoint_file} is the last good state, if one was saved. Try a lower rate "
+        f"(--set learning_rate={run.recipe.learning_rate / 2:g}), --set clip_norm=1, or --set precision=fp32."
+    )
+
+
+def _smaller(run: Run) -> str:
+    recipe = run.recipe
+    return (
+        f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}. About half of it "
+        f"is needed with --set batch={max(1, recipe.batch // 2)} or --set crop={int(recipe.crop / 1.42) // 16 * 16}."
+    )

@@ -1,0 +1,246 @@
+"""What the loop needs before its first step: method, data, optimiser, devices, and the state it resumes from."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from deblurbench.cards import MethodCard
+from deblurbench.datasets.base import Dataset
+from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.methods.base import Method
+from deblurbench.protocol import Protocol
+from deblurbench.rooms import plugin
+from deblurbench.training import checkpoint as saved
+from deblurbench.training.average import Average
+from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
+from deblurbench.training.sources import FileSource, Source
+from deblurbench.training.validation import Held, held_out
+from deblurbench.weights import load_weights
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class LossModule(nn.Module):
+    """A method's loss as a module, so that DistributedDataParallel and torch.compile can wrap it."""
+
+    def __init__(self, method: Method) -> None:
+        super().__init__()
+        assert method.network is not None
+        self.network = method.network
+        self.training_only = method.training_only or nn.Module()
+        self._loss = method.loss
+
+    def forward(self, blurry: Tensor, sharp: Tensor) -> dict[str, Tensor]:
+        """Named parts of the loss of clips (B, T, 3, H, W); "total" is what is minimised."""
+        loss = self._loss(blurry, sharp)
+        return loss if isinstance(loss, dict) else {"total": loss}
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that torchrun started: 0 of 1 without it."""
+
+    rank: int
+    world: int
+    local: int
+
+    @classmethod
+    def of_environment(cls) -> Ranks:
+        """From torchrun's environment variables."""
+        rank, world, local = (int(os.environ.get(n, d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0)))
+        return cls(rank, world, local)
+
+
+@dataclass
+class Data:
+    """Where batches come from, which clips are held out, and what the weights will have seen."""
+
+    source: Source
+    held: list[Held]
+    trained_on: tuple[str, ...]
+    name: str
+
+
+@dataclass
+class Run:
+    """A run in progress. `step` counts finished steps; `elapsed` is seconds of training, earlier parts included."""
+
+    request: TrainRequest
+    recipe: Recipe
+    card: MethodCard
+    variant: str
+    method: Method
+    module: LossModule
+    optimiser: torch.optim.Optimizer
+    average: Average | None
+    data: Data
+    device: str
+    ranks: Ranks
+    step: int = 0
+    elapsed: float = 0.0
+    best: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int | None:
+        """Length in steps, from the recipe's epochs or steps; None where only time limits it."""
+        per_epoch = getattr(self.data.source, "steps_per_epoch", None)
+        if self.recipe.epochs and per_epoch:
+            return max(1, self.recipe.epochs * per_epoch // self.ranks.world)
+        return self.recipe.steps
+
+    @property
+    def network(self) -> nn.Module:
+        """The network that is trained, without the gate or other training-only parts."""
+        return self.module.network
+
+    @property
+    def checkpoint_file(self) -> Path:
+        """Where the run saves itself."""
+        return self.request.output / CHECKPOINT
+
+    def checkpoint(self) -> saved.Checkpoint:
+        """The whole state of the run."""
+        return saved.Checkpoint(
+            method=self.card.name,
+            variant=self.variant,
+            recipe=self.recipe.model_dump(mode="json"),
+            data=self.data.name,
+            seed=self.request.seed,
+            step=self.step,
+            elapsed=self.elapsed,
+            network=self.network.state_dict(),
+            training_only=self.module.training_only.state_dict(),
+            average=self.average.weights if self.average else {},
+            optimiser=self.optimiser.state_dict(),
+            random=saved.random_states(),
+            best=self.best,
+        )
+
+    def resume(self, state: saved.Checkpoint) -> None:
+        """Go back to a checkpoint's state."""
+        self.network.load_state_dict(state.network)
+        self.module.training_only.load_state_dict(state.training_only)
+        self.optimiser.load_state_dict(state.optimiser)
+        if self.average:
+            self.average.load(state.average)
+        saved.set_random_states(state.random)
+        self.step, self.elapsed, self.best = state.step, state.elapsed, state.best
+
+
+def prepare(request: TrainRequest) -> Run:
+    """Build a run, from the start or from its checkpoint.
+
+    Raises:
+        UsageError: unknown names, a bad recipe, an output folder of another run, a checkpoint that does not fit.
+        MissingError: no data.
+    """
+    found = plugin("methods", request.method)
+    card = found.card
+    assert isinstance(card, MethodCard)
+    variant = _variant(card, request.variant)
+    recipe = read_recipe(card, request.recipe, request.settings)
+    _check_output(request)
+    state = _earlier(request, card, variant, recipe)
+    ranks = Ranks.of_environment()
+    device = _device(request.device, ranks)
+    torch.manual_seed(request.seed)
+    method: Method = found.load()(**card.variants[variant].parameters)
+    if method.network is None:
+        raise UsageError(f"method {card.name!r} has nothing to train")
+    _first_weights(method, recipe, request)
+    run = _assemble(request, recipe, card, variant, method, device, ranks)
+    if state:
+        run.resume(state)
+    return run
+
+
+def _assemble(
+    request: TrainRequest, recipe: Recipe, card: MethodCard, variant: str, method: Method, device: str, ranks: Ranks
+) -> Run:
+    module = LossModule(method).to(device)
+    if recipe.channels_last:
+        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, betas=recipe.betas)
+    average = Average(module.network, recipe.ema) if recipe.ema else None
+    data = _data(request, recipe, device)
+    return Run(request, recipe, card, variant, method, module, optimiser, average, data, device, ranks)
+
+
+def _variant(card: MethodCard, wanted: str | None) -> str:
+    if not card.trainable:
+        raise UsageError(f"method {card.name!r} has nothing to train")
+    variant = wanted or card.default_variant
+    if variant not in card.variants:
+        raise UsageError(f"method {card.name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
+    return variant
+
+
+def _check_output(request: TrainRequest) -> None:
+    if (request.output / CHECKPOINT).exists() and not request.resume:
+        raise UsageError(
+            f"{request.output}: already holds a training run. Add --resume to go on with it, or choose another --output."
+        )
+
+
+def _earlier(request: TrainRequest, card: MethodCard, variant: str, recipe: Recipe) -> saved.Checkpoint | None:
+    if not request.resume:
+        return None
+    path = request.output / CHECKPOINT
+    state = saved.read(path)
+    saved.check_same(state, path, method=card.name, variant=variant, recipe=recipe.model_dump(mode="json"))
+    if state.seed != request.seed:
+        raise UsageError(f"{path}: this run has seed {state.seed}, not {request.seed}. Use --seed {state.seed}.")
+    return state
+
+
+def _device(wanted: str, ranks: Ranks) -> str:
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda":
+        wanted = f"cuda:{ranks.local}"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("--device cuda: this machine has no CUDA device that torch can use. Use --device cpu.")
+    return wanted
+
+
+def _first_weights(method: Method, recipe: Recipe, request: TrainRequest) -> None:
+    try:
+        method.initialise(**recipe.initialise)
+    except TypeError as error:
+        raise UsageError(f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`.") from error
+    if request.start_from:
+        assert method.network is not None
+        path = request.start_from
+        load_weights(method.network, path / "weights.safetensors" if path.is_dir() else path)
+
+
+def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
+    found = plugin("datasets", request.dataset)
+    root = Path(os.pathsep.join(map(str, request.roots))) if request.roots else None
+    dataset: Dataset = found.load()(found.card, root)
+    protocol = dataset.card.protocol(request.protocol)
+    shape = {"batch": recipe.batch, "frames": recipe.frames, "crop": recipe.crop, "seed": request.seed, "device": device}
+    if hasattr(dataset, "training_source"):
+        source = dataset.training_source(protocol, **shape, **recipe.synthesis)
+        seen = tuple(f"{request.dataset}/{root.name}" for root in request.roots) or (request.dataset,)
+        return Data(source, held_out(dataset, protocol, recipe, ()), seen, protocol.name)
+    clips, kept = _split(dataset, protocol, recipe)
+    source = FileSource(clips, noise=recipe.noise, **shape)
+    held = held_out(dataset, protocol, recipe, kept)
+    return Data(source, held, tuple(f"{request.dataset}/{clip.name}" for clip in clips), protocol.name)
+
+
+def _split(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> tuple[list[Any], list[Any]]:
+    """Training clips, and those of the training split that are kept for validation (the last ones)."""
+    try:
+        clips = dataset.clips(protocol, "train")
+    except MissingError as error:
+        raise MissingError(f"dataset {dataset.card.name!r} has no training split here.\n{error}") from error
+    keep = min(recipe.hold_out, len(clips) - 1)
+    return clips[: len(clips) - keep], clips[len(clips) - keep :]

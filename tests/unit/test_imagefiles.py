@@ -1,0 +1,180 @@
+"""The strict policy of reading frames: whatever would be scored wrongly is refused, with a message that says what it is."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from deblurbench import imagefiles
+from deblurbench.errors import DiskError, FrameError
+from deblurbench.imagefiles import list_frames, natural_key, read_frame, read_header, write_atomically, write_png
+
+PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8), (0, 0), 1.5)
+PICTURE = Image.fromarray(PIXELS)
+
+
+def encoded(picture: Image.Image = PICTURE, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def sixteen_bit(suffix: str) -> bytes:
+    return cv2.imencode(suffix, PIXELS.astype(np.uint16) * 257)[1].tobytes()
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_bomb() -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 40000, 40000, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
+
+
+def jpeg_bomb() -> bytes:
+    data = bytearray(encoded(kind="JPEG"))
+    start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 9] = struct.pack(">HH", 40000, 40000)
+    return bytes(data)
+
+
+REFUSED = {
+    "zero bytes": ("a.png", b"", "empty", "0 bytes"),
+    "half a PNG": ("a.png", encoded()[:2000], "corrupt", "cut short"),
+    "a PNG's first bytes": ("a.png", encoded()[:20], "corrupt", "cut short"),
+    "a PNG without its last byte": ("a.png", encoded()[:-1], "corrupt", "cut short"),
+    "a PNG without its last chunk": ("a.png", encoded()[:-12], "corrupt", "cut short"),
+    "half a JPEG": ("a.jpg", encoded(kind="JPEG")[:800], "corrupt", "cut short"),
+    "a web page": ("a.png", b"\n<!DOCTYPE html><html>404</html>", "not-an-image", "download error page"),
+    "an LFS pointer": ("a.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "not-an-image", "git lfs pull"),
+    "text": ("a.png", b'{"error": "quota"}', "not-an-image", "quota"),
+    "a GIF": ("a.png", encoded(PICTURE.quantize(8), "GIF"), "not-an-image", "gif"),
+    "a 16-bit PNG": ("a.png", sixteen_bit(".png"), "depth", "16 bits"),
+    "an RGBA PNG": ("a.png", encoded(PICTURE.convert("RGBA")), "channels", "RGBA"),
+    "a grey PNG": ("a.png", encoded(PICTURE.convert("L")), "channels", "grey-scale"),
+    "a grey PNG with alpha": ("a.png", encoded(PICTURE.convert("LA")), "channels", "alpha"),
+    "a palette PNG": ("a.png", encoded(PICTURE.quantize(16)), "channels", "palette"),
+    "a grey JPEG": ("a.jpg", encoded(PICTURE.convert("L"), "JPEG"), "channels", "grey-scale"),
+    "a CMYK JPEG": ("a.jpg", encoded(PICTURE.convert("CMYK"), "JPEG"), "channels", "CMYK"),
+    "a palette BMP": ("a.bmp", encoded(PICTURE.quantize(16), "BMP"), "channels", "palette"),
+    "a PNG header bomb": ("a.png", png_bomb(), "too-large", "40000x40000"),
+    "a JPEG header bomb": ("a.jpg", jpeg_bomb(), "too-large", "bomb"),
+}
+
+
+@pytest.mark.parametrize(("name", "data", "kind", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused_by_header_and_by_decoding(tmp_path: Path, name, data, kind, words):
+    file = tmp_path / name
+    file.write_bytes(data)
+    for read in (read_header, read_frame):
+        with pytest.raises(FrameError) as caught:
+            read(file)
+        assert caught.value.kind == kind
+        assert str(file) in str(caught.value) and words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("a.tiff", sixteen_bit(".tiff")), ("a.png", encoded(transparency=(1, 2, 3)))],
+    ids=["a 16-bit TIFF", "an RGB PNG with a transparent colour"],
+)
+def test_refused_by_decoding(tmp_path: Path, name, data):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(FrameError) as caught:
+        read_frame(tmp_path / name)
+    assert caught.value.kind in ("depth", "channels")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_formats_give_back_the_pixels(tmp_path: Path, kind):
+    file = tmp_path / f"a.{kind.lower()}"
+    file.write_bytes(encoded(kind=kind))
+    assert np.array_equal(read_frame(file), PIXELS)
+    assert read_header(file) == (64, 48, kind.lower())
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path):
+    for place, words in ((tmp_path / "none.png", "missing"), (tmp_path, "directory")):
+        with pytest.raises(FrameError, match=words) as caught:
+            read_frame(place)
+        assert caught.value.kind == "missing"
+
+
+def test_no_flipped_bit_of_a_png_goes_unseen():
+    data = encoded()
+    silent = []
+    for bit in range(7, len(data) * 8, 1009):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << (bit % 8)
+        try:
+            frame = imagefiles.decode_frame(bytes(damaged), Path("a.png"))
+        except FrameError:
+            continue
+        if not np.array_equal(frame, PIXELS):
+            silent.append(bit)
+    assert silent == []
+
+
+def test_exif_orientation_is_ignored_and_said_once_a_folder(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name in ("1.jpg", "2.jpg"):
+        (tmp_path / name).write_bytes(encoded(kind="JPEG", exif=exif))
+    with pytest.warns(UserWarning, match="EXIF orientation") as warned:
+        shapes = [read_frame(tmp_path / name).shape for name in ("1.jpg", "2.jpg")]
+    assert shapes == [(48, 64, 3)] * 2
+    assert len(warned) == 1
+
+
+def test_a_jpeg_whose_header_lies_behind_a_long_preamble(tmp_path: Path):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(encoded(kind="JPEG", icc_profile=bytes(200_000)))
+    assert read_header(file)[:2] == (64, 48)
+
+
+def test_a_header_costs_its_first_and_last_bytes_only(tmp_path: Path, monkeypatch):
+    file = tmp_path / "a.png"
+    noise = np.random.default_rng(1).integers(0, 256, (400, 400, 3)).astype(np.uint8)
+    write_png(file, noise)
+    assert file.stat().st_size > 400_000
+    monkeypatch.setattr(imagefiles, "_bytes", lambda path: pytest.fail("the whole file was read"))
+    assert read_header(file) == (400, 400, "png")
+
+
+def test_the_pixel_limit_can_be_set(tmp_path: Path, monkeypatch):
+    write_png(tmp_path / "a.png", PIXELS)
+    monkeypatch.setattr(imagefiles, "MAX_PIXELS", 64 * 48 - 1)
+    with pytest.raises(FrameError, match="DEBLURBENCH_MAX_PIXELS"):
+        read_frame(tmp_path / "a.png")
+
+
+def test_files_are_listed_in_natural_order_without_hidden_ones(tmp_path: Path):
+    for name in ("10.png", "2.png", "1.png", ".3.png", "4.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [f.name for f in list_frames(tmp_path)] == ["1.png", "2.png", "10.png"]
+
+
+def test_two_files_of_one_stem_are_an_error(tmp_path: Path):
+    for name in ("1.png", "1.jpg", "1.k2.png"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(FrameError, match=r"both 1\.jpg and 1\.png"):
+        list_frames(tmp_path)
+
+
+def test_natural_key_survives_digits_that_are_no_numbers():
+    assert sorted(["²1", "10", "9", "²"], key=natural_key)[:2] == ["9", "10"]
+
+
+def test_writing_leaves_the_old_file_or_the_new(tmp_path: Path):
+    file = tmp_path / "below" / "a.png"
+    write_png(file, PIXELS)
+    assert np.array_equal(read_frame(file), PIXELS)
+    with pytest.raises(DiskError, match="resumes"):
+        write_atomically(file / "under-a-file.png", b"x")
+    assert [f.name for f in file.parent.iterdir()] == ["a.png"]
