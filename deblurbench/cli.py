@@ -22,7 +22,13 @@ COMMANDS = {
     "check": "catalogue:check",
     "new": "catalogue:new",
     "data": "data:data",
+    "score": "score:score",
     "report": "reporting:report",
+    "compare": "compare:compare",
+    "bench": "bench:bench",
+    "reproduce": "reproduce:reproduce",
+    "verify": "verify:verify",
+    "invalidate": "invalidate:invalidate",
     "restore": "restore:restore",
     "env": "env:env",
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +76,6 @@ class Bench:
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         self.method, self.card = ready_method(job, self.device)
-        self.absent: dict[str, str] = {}
         self.settings = self._settings()
         self.warm = False
 
@@ -95,18 +94,7 @@ class Bench:
         }
 
     def _settings(self) -> Settings:
-        frame_level, clip_level = {}, {}
-        for name in self.job.metrics:
-            entry = metric(name)
-            try:
-                loaded = entry.load(self.device if name.startswith("lpips") else "cpu")
-            except MissingError as error:
-                self.absent[name] = str(error)
-                continue
-            if entry.level == "frame":
-                frame_level[name] = loaded
-            else:
-                clip_level[name] = loaded
+        frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
         return Settings(
             device=self.device,
             precision=self.job.precision,
@@ -179,6 +167,22 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
         method.network.eval().requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Frame-level metrics, clip-level metrics, and for those that cannot be loaded here the reason, all by id."""
+    frame_level: dict[str, Any] = {}
+    clip_level: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+    for name in ids:
+        entry = metric(name)
+        try:
+            loaded = entry.load(device if name.startswith("lpips") else "cpu")
+        except MissingError as error:
+            absent[name] = str(error)
+            continue
+        (frame_level if entry.level == "frame" else clip_level)[name] = loaded
+    return frame_level, clip_level, absent
 
 
 def resolve_device(wanted: str) -> str:

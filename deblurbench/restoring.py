@@ -120,7 +120,8 @@ class _Clock:
             yield frame
 
 
-def _precision(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which a method computes under `bf16` or `fp16`; nothing for `fp32` and `tf32`."""
     import torch
 
     kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -166,7 +167,7 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
         while True:
             clock.waited = 0.0
             begin = clock.now()
-            with _precision(settings.precision, settings.device):
+            with autocast(settings.precision, settings.device):
                 restored = next(walk, None)
             seconds = clock.now() - begin - clock.waited
             if restored is None:

@@ -217,6 +217,7 @@ class _Session:
             tile=plan.request.tile,
             environment=provenance.environment(),
             warnings=list(plan.notes),
+            invalidated=old.invalidated if old else None,
         )
 
     def run(self) -> RunResult:

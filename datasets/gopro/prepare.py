@@ -161,6 +161,7 @@ def synthesise(dataset: GoPro, protocol: Protocol, output: Path | None, progress
     for job in jobs:
         digests = recipe.digests(job)
         recipe.write()
+        _remove_others(folder / job.key, {window.stem for window in job.windows})
         for window in job.windows:
             known = digests.get(window.stem)
             digests[window.stem] = _make(folder / job.key, window, protocol.size, known, recipe.may_reuse(job))
@@ -170,6 +171,14 @@ def synthesise(dataset: GoPro, protocol: Protocol, output: Path | None, progress
         recipe.clips[job.key].pop("restarted", None)
         recipe.write()
     return folder
+
+
+def _remove_others(folder: Path, stems: set[str]) -> None:
+    """Remove frames of an earlier plan, which would be taken for the clip's."""
+    for side in SIDES:
+        for file in folder.glob(f"{side}/*.png"):
+            if file.stem not in stems:
+                file.unlink()
 
 
 def notes_of(folder: Path) -> list[str]:

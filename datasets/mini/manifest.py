@@ -72,7 +72,7 @@ def check(folder: Path, manifest: dict[str, Entry]) -> list[str]:
         return []
     return [
         f"mini was rendered on this machine with a few pixels rounded differently than published ({len(differing)} of "
-        f"{len(manifest)} clips: {', '.join(differing)}); scores can differ from other machines' by about {TOLERANCE} dB"
+        f"{len(manifest)} clips: {', '.join(differing)}); scores can differ from others' by about {TOLERANCE} dB"
     ]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles
@@ -22,6 +22,7 @@ from deblurbench.protocol import Protocol
 __all__ = ["Finding", "Info", "VerifyReport", "check_clip", "clip_size", "info", "verify"]
 SAMPLED = 8
 Severity = Literal["error", "warning", "note"]
+Splits: TypeAlias = Mapping[str, Sequence[ExpectedClip]]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
     for split in dict.fromkeys((protocol.split, *found.splits)):
         clips = found.splits.get(split, ())
         report.coverage[split] = _coverage(dataset, split, clips)
-        _verify_split(report, dataset.card.splits.get(split, ()), clips, protocol, split)
+        _verify_split(report, dataset.card.splits, clips, protocol, split)
         for clip in clips:
             released = expected_clips(dataset.card.splits.get(split, ())).get(clip.name)
             _verify_clip(report, clip, released, protocol, others.get((split, clip.name)))
@@ -193,19 +194,22 @@ def _other_kind(dataset: Dataset, protocol: Protocol) -> dict[tuple[str, str], C
     return {(s, c.name): c for s, clips in found.splits.items() for c in clips} if isinstance(found, Found) else {}
 
 
-def _verify_split(
-    report: VerifyReport, expected: Sequence[ExpectedClip], clips: Sequence[Clip], protocol: Protocol, split: str
-) -> None:
+def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], protocol: Protocol, split: str) -> None:
+    expected = splits.get(split, ())
     there = {clip.name for clip in clips}
     wanted = protocol.clips if protocol.clips and split == protocol.split else [e.name for e in expected]
     missing = [name for name in wanted if name not in there]
     if missing:
         severity: Severity = "error" if split == protocol.split else "note"
         report.add(severity, f"split {split!r}: {len(missing)} of {len(wanted)} clips missing: {some(missing)}")
-    known = {e.name for e in expected}
-    extra = [clip.name for clip in clips if expected and clip.name not in known]
-    if extra or (split == "other" and clips):
-        report.add("warning", f"split {split!r}: clips that were not released: {some(extra or sorted(there))}")
+    home = {e.name: name for name, members in splits.items() for e in members}
+    for name in splits:
+        strayed = [clip.name for clip in clips if home.get(clip.name) == name != split]
+        if strayed:
+            report.add("error", f"clips of split {name!r} lie in split {split!r}: {some(strayed)}")
+    extra = [clip.name for clip in clips if home and clip.name not in home]
+    if extra:
+        report.add("warning", f"split {split!r}: clips that were not released: {some(extra)}")
 
 
 def _verify_clip(

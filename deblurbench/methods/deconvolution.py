@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating]
 ANGLES = np.arange(0.0, 180.0, 3.0)
-SHORTEST = 4.0
+SHORTEST = 3.0
 SMOOTHING = 1.0
 
 
@@ -32,46 +32,54 @@ class Motion(NamedTuple):
     clarity: float = 0.5
 
 
+UNKNOWN = Motion(1.0, 0.0, 0.0)
+
+
 def linear_motion_psf(length: float, angle: float) -> Array:
     """PSF of a uniform straight motion: (k, k) float64, k odd, sum 1, symmetric about its centre.
 
     A segment of `length` pixels, sampled ten times a pixel and shared bilinearly among the four pixels around each
-    sample. A length of 1 or less is no blur.
+    sample.
 
     Raises:
         UsageError: the length is not positive.
     """
     if not length > 0:
         raise UsageError(f"a motion of {length} pixels is none: `length` must be above 0")
-    radius = int(np.ceil(max(length - 1, 0) / 2))
+    radius = int(np.ceil(length / 2))
     psf = np.zeros((2 * radius + 3, 2 * radius + 3))
-    along = np.linspace(-0.5, 0.5, max(int(10 * length), 1) | 1) * max(length - 1, 0)
+    along = np.linspace(-0.5, 0.5, int(10 * length) | 1) * length
     x = radius + 1 + along * np.cos(np.deg2rad(angle))
     y = radius + 1 - along * np.sin(np.deg2rad(angle))
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
     for down in (0, 1):
         for right in (0, 1):
             share = (1 - np.abs(y - top - down)) * (1 - np.abs(x - left - right))
-            np.add.at(psf, (np.minimum(top + down, len(psf) - 1), np.minimum(left + right, len(psf) - 1)), share)
+            np.add.at(psf, (top + down, left + right), share)
     return psf / psf.sum()
 
 
-def estimate_motion(grey: Array, longest: float = 25.0) -> Motion:
+def estimate_motion(grey: Array, longest: float = 35.0) -> Motion:
     """The straight motion that best explains the blur of a grey frame (H, W).
 
     After Yitzhaky and Kopeika (1997): whitened along its motion, a frame that was averaged over `length` pixels looks
     like the difference of two copies that far apart, so its autocorrelation has a negative peak (ideally -0.5 of the
     value at 0) there. Theirs fixes the direction first; here direction (every 3 degrees) and length are searched
-    together, lengths from 4 to `longest` or half the shorter side. The spectrum is whitened by |omega|^2 (natural
-    frames fall off like its inverse) and smoothed by a Gaussian of 1 pixel against noise.
+    together, lengths from 3 to `longest` or half the shorter side. The spectrum is whitened by |omega|^2 (natural
+    frames fall off like its inverse) and smoothed by a Gaussian of 1 pixel against noise. A sharp frame's
+    autocorrelation falls below 0 at the shortest lags already, in all directions: so only local minima count, and
+    clarity is how far one lies below the median of all directions.
     """
-    longest = min(longest, min(grey.shape) / 2 - 1)
-    if longest < SHORTEST:
-        return Motion(1.0, 0.0, 0.0)
-    lengths = np.arange(SHORTEST, longest + 0.5, 0.5)
-    dips = np.stack([_dips(tensor, angle, lengths) for tensor in [_autocorrelations(grey)] for angle in ANGLES])
-    best = np.unravel_index(np.argmin(dips), dips.shape)
-    return Motion(float(lengths[best[1]]), float(ANGLES[best[0]]), float(-dips[best]))
+    lengths = np.arange(SHORTEST, min(longest, min(grey.shape) / 2 - 1) + 0.5, 0.5)
+    if len(lengths) < 3 or np.ptp(grey) == 0:
+        return UNKNOWN
+    tensor = _autocorrelations(grey)
+    curves = np.stack([_along(tensor, angle, lengths) for angle in ANGLES])
+    middle = curves[:, 1:-1]
+    below = np.minimum(middle, 0) - np.minimum(np.median(middle, axis=0), 0)
+    valleys = np.where((middle < curves[:, :-2]) & (middle < curves[:, 2:]), below, 0.0)
+    row, column = np.unravel_index(np.argmin(valleys), valleys.shape)
+    return Motion(float(lengths[column + 1]), float(ANGLES[row]), float(-valleys[row, column]))
 
 
 def _autocorrelations(grey: Array) -> tuple[Array, Array, Array]:
@@ -87,7 +95,7 @@ def _autocorrelations(grey: Array) -> tuple[Array, Array, Array]:
     return xx, xy, yy
 
 
-def _dips(tensor: tuple[Array, Array, Array], angle: float, lengths: Array) -> Array:
+def _along(tensor: tuple[Array, Array, Array], angle: float, lengths: Array) -> Array:
     """Autocorrelation of the derivative along `angle` at each length, divided by its value at 0."""
     from scipy.ndimage import map_coordinates
 
@@ -130,8 +138,8 @@ class LinearMotionMethod(FrameMethod):
         self,
         length: float | None = None,
         angle: float | None = None,
-        longest: float = 25.0,
-        least_clarity: float = 0.1,
+        longest: float = 35.0,
+        least_clarity: float = 0.2,
         gamma: float = 1.0,
     ) -> None:
         if (length is None) != (angle is None):
@@ -165,7 +173,7 @@ class LinearMotionMethod(FrameMethod):
 
         values = frame.detach().double().cpu().numpy() ** self.gamma
         motion = self.motion(values)
-        if motion.length <= 1 or motion.clarity < self.least_clarity:
+        if motion.clarity < self.least_clarity:
             return frame
         psf = linear_motion_psf(motion.length, motion.angle)
         restored = np.stack([self._channel(channel, psf) for channel in values])

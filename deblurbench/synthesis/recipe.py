@@ -32,7 +32,7 @@ class Recipe:
     kinds: tuple[Kind, ...] = ("gamma", "linear")
 
     def windows_for(self, speed: float) -> tuple[int, ...]:
-        """The windows whose sub-frames lie close enough at this speed not to be seen singly; the largest if none does."""
+        """The windows whose sub-frames lie close enough at this speed not to be seen singly, or the largest."""
         fine = tuple(window for window in self.windows if speed <= self.step * window)
         return fine or (max(self.windows),)
 

@@ -1,4 +1,4 @@
-"""Whole clips on disk, in GOPRO's layout: made once into a cache folder, sealed by checksums, safe for two processes."""
+"""Whole clips on disk, in GOPRO's layout: made once into a cache folder, sealed by checksums, safe against a twin."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +59,7 @@ def cache_root() -> Path:
 
 @torch.no_grad()
 def shoot(scene: Scene) -> Iterator[Shot]:
-    """Expose a scene's sub-frames window by window: each is rounded to 8 bits first, as the high-speed camera's files are."""
+    """Expose a scene's sub-frames window by window. Each is rounded to 8 bits first: a high-speed camera writes files."""
     for first in range(0, len(scene), scene.window):
         subframes = scene.render(first, scene.window).mul_(255.0).round_().to(torch.uint8)
         frames = [frame.permute(1, 2, 0).contiguous().numpy() for frame in subframes.cpu()]
@@ -130,7 +131,8 @@ def _make(
 ) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _render(temporary, clips, progress)
+        with _one_thread():
+            _render(temporary, clips, progress)
         if check:
             check(temporary)
         _seal(temporary)
@@ -151,6 +153,17 @@ def _render(folder: Path, clips: Sequence[PlannedClip], progress: Callable[[int,
             done += 1
             if progress:
                 progress(done, total)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: the pictures are small, and on a busy machine threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _seal(folder: Path) -> None:

@@ -169,7 +169,7 @@ class Scissors:
         shrink = dice.log_uniform(low, max(low, min(self.recipe.shrink[1], room)))
         h, w = min(H, round(height * shrink)), min(W, round(width * shrink))
         corners = [(dice.integer(0, H - h), dice.integer(0, W - w)) for _ in range(self.recipe.looks)]
-        y, x = max(corners, key=lambda corner: photo.busy(*corner, h, w))
+        y, x = max(corners, key=lambda corner: photo.busy(corner[0], corner[1], h, w))
         piece = photo.pixels[:, y : y + h, x : x + w].to(self.dtype).mul_(self.gain / 255.0).clamp_(0, 1)
         piece = rescale(piece, shrink, self.recipe.oversample)
         return piece.flip(-1) if dice.chance(0.5) else piece

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.synthesis.dice import Dice
-from deblurbench.synthesis.exposure import average, quantise
+from deblurbench.synthesis.exposure import Kind, average, quantise
 from deblurbench.synthesis.photos import Photo
 from deblurbench.synthesis.recipe import Recipe
 from deblurbench.synthesis.scene import Scene, draw_scene
@@ -52,7 +52,7 @@ class TrainingSource:
         return quantise(blurry), quantise(sharp), f"{scene.origin} {kind}"
 
 
-def _expose(scene: Scene, frame: int, kind: str) -> tuple[Tensor, Tensor]:
+def _expose(scene: Scene, frame: int, kind: Kind) -> tuple[Tensor, Tensor]:
     """One exposure: its mean, and its middle sub-frame. Each (3, H, W)."""
     subframes = scene.render(frame * scene.window, scene.window)
     return average(subframes, kind, dim=0), subframes[scene.window // 2]

@@ -29,7 +29,7 @@ def test_a_lossless_video_gives_back_every_pixel(tmp_path: Path):
     assert source.size() == (64, 48)
 
 
-@pytest.mark.parametrize("size", [(64, 48), (63, 47), (1280, 720)], ids=["even", "odd", "720p"])
+@pytest.mark.parametrize("size", [(64, 48), (63, 47), (64, 720)], ids=["even", "odd", "720p"])
 def test_h264_keeps_colours(tmp_path: Path, size):
     frames = smooth(2, size)
     write_video(tmp_path / "a.mp4", frames, 25)
@@ -37,8 +37,10 @@ def test_h264_keeps_colours(tmp_path: Path, size):
     assert len(read) == 2
     for one, two in zip(read, frames, strict=True):
         difference = one.astype(float) - two
-        assert np.abs(difference).mean() < 2.0
-        assert np.abs(difference.mean((0, 1))).max() < 1.0, "a wrong colour matrix shifts a channel's mean"
+        assert np.abs(difference).mean() < 1.0
+        assert np.abs(difference.mean((0, 1))).max() < 0.5, (
+            "a wrong colour matrix, or truncation, shifts a channel's mean"
+        )
 
 
 def test_first_cuts_the_source(tmp_path: Path):

@@ -12,12 +12,13 @@ LEVELS = [
     {"errors", "__init__"},
     {"frames", "protocol"},
     {"cards", "rooms", "imagefiles", "provenance"},
-    {"metrics", "synthesis"},
-    {"methods", "datasets", "tiling", "weights"},
+    {"metrics"},
+    {"methods", "datasets", "tiling", "weights", "synthesis"},
     {"manifest", "store"},
     {"restoring", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
     {"statistics", "tables", "reports"},
+    {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}

@@ -52,7 +52,12 @@ REFUSED = {
     "a PNG without its last chunk": ("a.png", encoded()[:-12], "corrupt", "cut short"),
     "half a JPEG": ("a.jpg", encoded(kind="JPEG")[:800], "corrupt", "cut short"),
     "a web page": ("a.png", b"\n<!DOCTYPE html><html>404</html>", "not-an-image", "download error page"),
-    "an LFS pointer": ("a.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "not-an-image", "git lfs pull"),
+    "an LFS pointer": (
+        "a.png",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+        "not-an-image",
+        "git lfs pull",
+    ),
     "text": ("a.png", b'{"error": "quota"}', "not-an-image", "quota"),
     "a GIF": ("a.png", encoded(PICTURE.quantize(8), "GIF"), "not-an-image", "gif"),
     "a 16-bit PNG": ("a.png", sixteen_bit(".png"), "depth", "16 bits"),

@@ -1,0 +1,85 @@
+"""What each metric computes, in words and formulas, and what goes wrong when numbers of different kinds are compared.
+
+The source of docs/metrics.md. Figures quoted here were measured, or come from the sources named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The prose of one metric: what it is, its formula, and the traps of comparing it."""
+
+    what: str
+    formula: str
+    traps: str
+
+
+_LPIPS = Explanation(
+    "The distance of the activations of a network trained to classify images, weighted so that it follows people's "
+    "judgements. Frames go to [-1, 1] (x / 127.5 - 1). Needs the trunk's weights: `deblurbench data fetch {id}`, or "
+    "`DEBLURBENCH_LPIPS` = a file or folder; without them the column is absent and the report says so.",
+    "sum over taps l of mean over positions of w_l . (u_l(x) - u_l(y))^2,   u = activation / (length over channels "
+    "+ 1e-10)",
+    "The three trunks give different numbers, so the trunk is part of the name. Version 0.1 scales the inputs per "
+    "channel, version 0.0 did not. Feeding [0, 1] instead of [-1, 1] runs without an error and gives other numbers. "
+    "On a GPU, TF32 is switched off for it, so that CPU and GPU agree. {cost}",
+)
+
+
+def _lpips(id: str, cost: str) -> Explanation:
+    return Explanation(_LPIPS.what.format(id=id), _LPIPS.formula, _LPIPS.traps.format(cost=cost))
+
+
+EXPLAINED: dict[str, Explanation] = {
+    "psnr": Explanation(
+        "Pixel-wise fidelity over all pixels and channels of a frame. The squared error is an exact integer.",
+        "10 log10(255^2 / MSE)",
+        "Identical frames give `inf`, which no mean can hold: it is stored as `inf` and reported. The mean of the "
+        "frames' PSNR and the PSNR of the mean error differ by more than 1 dB on mixed clips; tables here show the "
+        "mean of frames, as papers do. Truncating to 8 bits instead of rounding moves it by up to .02 dB at 30 dB, "
+        "but -.7 dB at 48 dB.",
+    ),
+    "ssim": Explanation(
+        "Local agreement of mean, variance and structure under a Gaussian window of 11x11 pixels (sigma 1.5), for "
+        "each colour channel by itself, at the positions where the window lies inside the frame. The canonical "
+        "SSIM: scikit-image with the arguments of the twin, BasicSR, KAIR.",
+        "mean of (2 mx my + C1)(2 cov + C2) / ((mx^2 + my^2 + C1)(vx + vy + C2)),   C1 = (.01 * 255)^2, C2 = (.03 * "
+        "255)^2",
+        "`ssim` is not one number. The same pair scores .8617 here, .8729 with scikit-image's default "
+        "(`ssim-uniform7`), about .03 more with MATLAB's `ssim` (`ssim-matlab3d`), about .02 more on luma "
+        "(`ssim-y`), and .9439 with libraries that halve the frame first. Compare a number only with numbers of the "
+        "same kind.",
+    ),
+    "ssim-matlab3d": Explanation(
+        "What MATLAB's `ssim(A, ref)` does when it is given an RGB frame: it takes the three channels for a volume "
+        "and slides an 11x11x11 Gaussian through it, with replicated borders. The SSIM of the SRN and DeepDeblur "
+        "papers, of MPRNet and NAFNet.",
+        "as `ssim`, with the window over height, width and channels, at every pixel. Along three channels with "
+        "replicated ends an 11-tap filter is a fixed 3x3 matrix, so nothing three-dimensional is computed.",
+        "Reads higher than `ssim`: by about .03 on GOPRO, by up to .16 on saturated frames. MATLAB itself was not "
+        "run; the twin is a float64 transcription of its documented definition with the full 11x11x11 kernel.",
+    ),
+    "ssim-uniform7": Explanation(
+        "scikit-image's `structural_similarity` as it is when no argument but the range is given: flat 7x7 window, "
+        "sample covariance (49/48).",
+        "as `ssim`, with a mean over 7x7 pixels",
+        "Often reported as `SSIM` without a word about the window.",
+    ),
+    "psnr-y": Explanation(
+        "PSNR of luma. ITU-R BT.601 in studio range (16 to 235), kept as a float, as BasicSR and KAIR compute it.",
+        "Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255;   10 log10(255^2 / MSE(Y))",
+        "1.4 to 2.5 dB higher than on RGB, because Y spans 219 values and the peak stays 255. Full-range luma (as "
+        "OpenCV's grey) gives about 1.3 dB less.",
+    ),
+    "ssim-y": Explanation(
+        "`ssim` of luma, the same luma as `psnr-y`.",
+        "as `ssim`, on one channel",
+        "About .02 higher than `ssim` on GOPRO.",
+    ),
+    "lpips-alex": _lpips("lpips-alex", "The trunk that most papers mean."),
+    "lpips-vgg": _lpips("lpips-vgg", "Some thirty times the arithmetic of AlexNet: for a GPU, or few frames."),
+    "lpips-squeeze": _lpips("lpips-squeeze", "The smallest file (5 MB); torchmetrics' documentation uses it."),
+}

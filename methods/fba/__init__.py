@@ -1,0 +1,1 @@
+"""Fourier burst accumulation over neighbouring frames."""

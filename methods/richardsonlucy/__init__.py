@@ -1,0 +1,1 @@
+"""Richardson-Lucy deconvolution of a linear motion."""

@@ -1,0 +1,1 @@
+"""Tikhonov-regularised inverse of a linear motion."""

@@ -1,0 +1,1 @@
+"""Unsharp masking."""

@@ -1,0 +1,1 @@
+"""Wiener deconvolution of a linear motion."""

@@ -1,0 +1,146 @@
+"""IFI-RNN against its card and against a direct transcription of Algorithm 1 of the paper."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from deblurbench.rooms import plugin
+
+PLUGIN = plugin("methods", "ifirnn")
+VARIANTS = PLUGIN.card.variants
+
+
+def method(variant):
+    torch.manual_seed(3)
+    return PLUGIN.load()(**VARIANTS[variant].parameters)
+
+
+def conv(weights, name, x, stride=1):
+    w = weights[f"{name}.weight"]
+    return F.conv2d(x, w, weights[f"{name}.bias"], stride=stride, padding=w.shape[-1] // 2)
+
+
+def up(weights, name, x):
+    return F.conv_transpose2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], 2, 1, 1)
+
+
+def residual(weights, name, x):
+    return conv(weights, f"{name}.second", F.relu(conv(weights, f"{name}.first", x))) + x
+
+
+class Paper:
+    """Figure 2 and Algorithm 1, line by line, on a state_dict; F_B, F_R, F_h of cell k and F_L."""
+
+    def __init__(self, weights):
+        self.w = weights
+
+    def F_B(self, k, b):
+        x = conv(self.w, f"cells.{k}.F_B.0", b)
+        x = conv(self.w, f"cells.{k}.F_B.1", x, stride=2)
+        return conv(self.w, f"cells.{k}.F_B.2", x, stride=2)
+
+    def F_R(self, k, f_b, h):
+        x = torch.cat((f_b, h), 1)
+        for n in range(6):
+            x = residual(self.w, f"cells.{k}.F_R.{n}", x)
+        return x
+
+    def F_h(self, k, f_r):
+        x = residual(self.w, f"cells.{k}.F_h.1", conv(self.w, f"cells.{k}.F_h.0", f_r))
+        return conv(self.w, f"cells.{k}.F_h.2", x)
+
+    def F_L(self, f_r):
+        return conv(self.w, "F_L.2", up(self.w, "F_L.1", up(self.w, "F_L.0", f_r)))
+
+    def single(self, b, h, n):
+        f_b = self.F_B(0, b)
+        for _ in range(n):
+            f_r = self.F_R(0, f_b, h)
+            h = self.F_h(0, f_r)
+        return self.F_L(f_r), h
+
+    def dual(self, b, h, n):
+        h = self.F_h(0, self.F_R(0, self.F_B(0, b), h))
+        f_b = self.F_B(1, b)
+        for _ in range(n):
+            f_r = self.F_R(1, f_b, h)
+            h = self.F_h(1, f_r)
+        return self.F_L(f_r), h
+
+
+def test_the_papers_eleven_variants_are_there():
+    names = {f"C{c}H{h}" for c in (1, 2) for h in (1, 2, 3, 4)} | {"C1H4-reg", "C2H3-reg", "C2H4-reg"}
+    assert set(VARIANTS) == names
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_parameter_counts(variant):
+    count = sum(p.numel() for p in method(variant).network.parameters())
+    assert count == VARIANTS[variant].parameter_count == (836_623 if variant.startswith("C1") else 1_635_683)
+
+
+@pytest.mark.parametrize("variant", ["C1H1", "C1H3", "C2H1", "C2H3"])
+@torch.no_grad()
+def test_algorithm_1_over_a_clip(variant):
+    ours = method(variant)
+    weights = {k: v.double() for k, v in ours.network.state_dict().items()}
+    paper, iterations = Paper(weights), int(variant[-1])
+    ours.network.double()
+    clip = torch.rand(3, 3, 16, 24, dtype=torch.float64)
+    h = torch.zeros(1, 20, 4, 6, dtype=torch.float64)
+    for frame, restored in zip(clip, ours.restore(clip), strict=True):
+        step = paper.single if variant.startswith("C1") else paper.dual
+        expected, h = step(frame[None] - 0.5, h, iterations)
+        assert torch.allclose(restored.double(), expected[0] + 0.5, atol=1e-6)
+
+
+@torch.no_grad()
+def test_the_state_reaches_the_next_frame_and_starts_anew_with_a_clip():
+    ours = method("C2H2")
+    clip = torch.rand(2, 3, 16, 16)
+    one, two = list(ours.restore(clip))
+    (alone,) = ours.restore(clip[1:])
+    assert not torch.allclose(two, alone, atol=1e-5)
+    again, _ = list(ours.restore(clip))
+    assert torch.equal(one, again)
+
+
+@pytest.mark.parametrize("variant", ["C1H1", "C1H4", "C2H3"])
+@torch.no_grad()
+def test_identity_initialisation_copies_every_frame(variant):
+    ours = method(variant)
+    ours.initialise(identity=True)
+    clip = torch.rand(3, 3, 20, 28)
+    for frame, restored in zip(clip, ours.restore(clip), strict=True):
+        assert (frame - restored).abs().max() < 1e-6
+
+
+def test_identity_initialisation_leaves_every_path_to_the_frame_trainable():
+    ours = method("C1H1")
+    ours.initialise(identity=True)
+    optimiser = torch.optim.Adam(ours.network.parameters(), 1e-3)
+    before = {k: v.clone() for k, v in ours.network.state_dict().items()}
+    for _ in range(3):
+        optimiser.zero_grad()
+        ours.loss(torch.rand(1, 3, 3, 16, 16), torch.rand(1, 3, 3, 16, 16))["total"].backward()
+        optimiser.step()
+    for key, value in ours.network.state_dict().items():
+        per_output = (value - before[key]).abs().flatten(1).amax(1) if value.dim() > 1 else (value - before[key]).abs()
+        assert (per_output > 0).float().mean() > 0.9, key
+
+
+def test_one_training_step_lowers_the_loss():
+    ours = method("C2H1")
+    blurry, sharp = torch.rand(1, 2, 3, 16, 16), torch.rand(1, 2, 3, 16, 16)
+    optimiser = torch.optim.Adam(ours.network.parameters(), 1e-3)
+    before = ours.loss(blurry, sharp)["total"]
+    before.backward()
+    optimiser.step()
+    assert ours.loss(blurry, sharp)["total"] < before
+
+
+def test_loss_is_the_mean_squared_error_in_the_frames_own_scale():
+    ours = method("C1H1")
+    blurry, sharp = torch.rand(2, 3, 3, 16, 16), torch.rand(2, 3, 3, 16, 16)
+    restored = torch.stack([torch.stack(list(ours.restore(clip))) for clip in blurry])
+    assert torch.allclose(ours.loss(blurry, sharp)["total"], F.mse_loss(restored, sharp), atol=1e-6)
