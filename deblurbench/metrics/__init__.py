@@ -14,6 +14,8 @@ __all__ = ["METRICS", "ClipFunction", "FrameFunction", "Metric", "metric"]
 
 _WANG = "Wang, Bovik, Sheikh, Simoncelli: Image quality assessment, IEEE TIP 13(4), 2004, doi:10.1109/TIP.2003.819861"
 _ZHANG = "Zhang, Isola, Efros, Shechtman, Wang: The unreasonable effectiveness of deep features, CVPR 2018"
+_KOEHLER = "Koehler et al.: Recording and playback of camera shake, ECCV 2012"
+_RIM = "Rim et al.: Real-world blur dataset for learning and benchmarking deblurring algorithms, ECCV 2020"
 _BT601 = "ITU-R BT.601-7, 2011, studio range"
 
 
@@ -82,7 +84,55 @@ _TABLE = (
     _lpips("alex", "AlexNet", default=True),
     _lpips("vgg", "VGG-16"),
     _lpips("squeeze", "SqueezeNet 1.1"),
-)
+    _psnr(
+        "psnr-koehler",
+        "PSNR after intensity scaling and shift",
+        _KOEHLER,
+        "skimage.registration.phase_cross_correlation for the shift; the authors' MATLAB code was not run",
+        "alignment:load_psnr_koehler",
+    ),
+    _ssim(
+        "ssim-koehler",
+        "SSIM after intensity scaling and shift",
+        f"{_KOEHLER}; {_WANG}",
+        "as psnr-koehler, then ssim's",
+        "alignment:load_ssim_koehler",
+    ),
+    _psnr(
+        "psnr-ecc",
+        "PSNR after scaling and ECC homography, masked",
+        _RIM,
+        "a transcription of RealBlur's evaluation (scaling, cv2.findTransformECC, mask)",
+        "alignment:load_psnr_ecc",
+    ),
+    _ssim(
+        "ssim-ecc",
+        "SSIM after scaling and ECC homography, masked",
+        f"{_RIM}; {_WANG}",
+        "a transcription of RealBlur's evaluation, scikit-image's map under its mask",
+        "alignment:load_ssim_ecc",
+    ),
+    Metric(
+        "tpsnr", 1, "dB", True, "clip", True, math.inf, "PSNR of frame differences",
+        "PSNR of temporal differences; definition in deblurbench/metrics/temporal.py",
+        "a float64 transcription of the formula", False, 2, "temporal:load_tpsnr",
+    ),
+    Metric(
+        "tof", 1, "px", False, "clip", True, 0.0, "Difference of optical flows (tOF)",
+        "Chu et al.: Learning temporal coherence via self-supervision (TecoGAN), ACM TOG 39(4), 2020",
+        "the formula with OpenCV's DIS flow; papers use other flows", False, 3, "temporal:load_tof",
+    ),
+    Metric(
+        "warp-error", 1, "", False, "clip", True, math.nan, "Warping error along the sharp clip's flow",
+        "Lai et al.: Learning blind video temporal consistency, ECCV 2018",
+        "the formula with OpenCV's DIS flow; papers use other flows", False, 5, "temporal:load_warp_error",
+    ),
+    Metric(
+        "sharpness", 1, "", True, "frame", False, math.nan, "Variance of the Laplacian (no reference)",
+        "Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000",
+        "scipy.ndimage.laplace on luma, without the border", False, 1, "sharpness:load_sharpness",
+    ),
+)  # fmt: skip
 
 METRICS: dict[str, Metric] = {entry.id: entry for entry in _TABLE}
 

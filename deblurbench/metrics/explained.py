@@ -80,6 +80,54 @@ EXPLAINED: dict[str, Explanation] = {
         "About .02 higher than `ssim` on GOPRO.",
     ),
     "lpips-alex": _lpips("lpips-alex", "The trunk that most papers mean."),
-    "lpips-vgg": _lpips("lpips-vgg", "Some thirty times the arithmetic of AlexNet: for a GPU, or few frames."),
+    "lpips-vgg": _lpips("lpips-vgg", "More than twenty times the arithmetic of AlexNet: for a GPU, or few frames."),
     "lpips-squeeze": _lpips("lpips-squeeze", "The smallest file (5 MB); torchmetrics' documentation uses it."),
+    "psnr-koehler": Explanation(
+        "PSNR after the restored frame was multiplied by the factor that brings it nearest to the sharp one and "
+        "shifted, to a tenth of a pixel, to where the two correlate most. For ground truth that is not registered, "
+        "as Su et al. score DVD (`dvd:su30`).",
+        "a = <s, r> / <r, r>;   shift = argmax of the cross-correlation of s and a r;   PSNR where both are defined",
+        "Never below the plain PSNR by much, often well above it: not comparable with it. The authors' MATLAB code "
+        "was not run; interpolation (bicubic here) and the border may differ in the second decimal.",
+    ),
+    "ssim-koehler": Explanation(
+        "`ssim` after the alignment of `psnr-koehler`.",
+        "as `psnr-koehler`, then `ssim`",
+        "As `psnr-koehler`.",
+    ),
+    "psnr-ecc": Explanation(
+        "PSNR as RealBlur's evaluation computes it: intensity scaling, a homography by OpenCV's ECC, and only the "
+        "pixels that the warped frame covers.",
+        "sum of (s - r')^2 over the mask / values in the mask, then 10 log10(255^2 / .)",
+        "Where ECC does not converge, the frame is scored where it lies. Slow: about a second a frame at 1280x720.",
+    ),
+    "ssim-ecc": Explanation(
+        "The mean of `ssim`'s map over the pixels that the warped frame of `psnr-ecc` covers.",
+        "as `psnr-ecc`, then the masked mean of `ssim`'s map",
+        "The window reaches across the mask's edge, as in RealBlur's evaluation.",
+    ),
+    "tpsnr": Explanation(
+        "Does the restored clip change from frame to frame as the sharp one does? Flicker lowers it, a constant "
+        "error does not.",
+        "10 log10(255^2 / mean over t of MSE((r_t - r_{t-1}) - (s_t - s_{t-1})))",
+        "The error is averaged over the clip before the logarithm. A clip of one frame has no value (nan).",
+    ),
+    "tof": Explanation(
+        "The mean length of the difference between the restored and the sharp clip's optical flow, in pixels.",
+        "mean over t and pixels of |flow(r_{t-1}, r_t) - flow(s_{t-1}, s_t)|",
+        "TecoGAN's tOF uses Farneback's flow and a crop; this uses OpenCV's DIS, so it orders methods here and does "
+        "not compare with papers.",
+    ),
+    "warp-error": Explanation(
+        "How well each restored frame follows from its predecessor, moved along the sharp clip's flow, where "
+        "nothing is hidden.",
+        "mean over t and visible pixels of (r_t - warp(r_{t-1}, flow of s))^2 in [0, 1]",
+        "Blur makes frames alike and lowers it: a low value alone is no merit. Ground truth itself does not score 0.",
+    ),
+    "sharpness": Explanation(
+        "For clips without ground truth: how much fine detail a frame has.",
+        "variance of the 4-neighbour Laplacian of luma",
+        "Noise and ringing raise it as detail does, and it depends on the scene: compare restorations of the same "
+        "frames only.",
+    ),
 }

@@ -1,6 +1,5 @@
 """GOPRO in each layout that users have, what is said about partial and damaged copies, and its blur kinds."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -186,9 +185,9 @@ def test_the_same_frames_in_sharp_of_another_format(tmp_path: Path):
 
 def test_unicode_names_spaces_and_link_loops(tmp_path: Path):
     root = fakes.write_gopro(tmp_path / "mein Ordner é", "blur-gt", clips=["clip ü 1"])
-    os.symlink(root, root / "blur" / "loop")
-    os.symlink(root / "itself", root / "itself")
-    os.symlink(root / "nowhere.png", root / "blur" / "clip ü 1" / "000008.png")
+    (root / "blur" / "loop").symlink_to(root)
+    (root / "itself").symlink_to(root / "itself")
+    (root / "blur" / "clip ü 1" / "000008.png").symlink_to(root / "nowhere.png")
     (clip,) = find(root).splits["other"]
     assert clip.name == "clip ü 1"
     assert "only in" in clip.problems[0], "a broken link is a frame without a sharp twin"

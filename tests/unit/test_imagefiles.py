@@ -1,4 +1,4 @@
-"""The strict policy of reading frames: whatever would be scored wrongly is refused, with a message that says what it is."""
+"""The strict policy of reading frames: what would be scored wrongly is refused, with a message that says what it is."""
 
 import io
 import struct
