@@ -56,7 +56,7 @@ class Difference:
 
     @property
     def change(self) -> float:
-        """b minus a, in the metric's unit."""
+        """How much the mean changed from A to B, in the metric's unit."""
         return self.b - self.a
 
 
@@ -241,7 +241,7 @@ def _method_facts(manifest: Manifest, method: MethodRecord) -> dict[str, str]:
 
 def _environment(environment: Mapping[str, Any]) -> dict[str, str]:
     """Nested facts flattened: `packages: torch`, `source: commit`."""
-    facts = {}
+    facts: dict[str, str] = {}
     for key, value in environment.items():
         if isinstance(value, Mapping):
             facts |= {f"{key}: {name}": str(text) for name, text in value.items()}

@@ -20,9 +20,10 @@ from deblurbench.datasets.base import Clip
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
-from deblurbench.planning import IDENTITY, first_frames, open_dataset
+from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
 from deblurbench.rooms import plugin
+from deblurbench.selection import first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
 

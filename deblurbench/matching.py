@@ -17,7 +17,7 @@ from deblurbench.datasets.layouts import some
 from deblurbench.datasets.video import LOSSLESS, VideoSource, is_video
 from deblurbench.errors import FrameError, MissingError, UsageError, did_you_mean
 from deblurbench.imagefiles import SUFFIXES, list_frames
-from deblurbench.planning import PlannedClip
+from deblurbench.selection import PlannedClip
 from deblurbench.store import folder_name
 
 LOSSY = (".jpg", ".jpeg", ".webp")

@@ -5,23 +5,22 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
-from deblurbench.datasets.base import Clip, Dataset
+from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
-from deblurbench.imagefiles import natural_key
-from deblurbench.manifest import ClipRecord, MethodRecord, MetricRecord, Request
+from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin, plugins
+from deblurbench.selection import PlannedClip, choose_clips, coverage_of, plan_clip, refuse_silent_partial
 from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, file_sha256, find_weights
 
@@ -63,36 +62,6 @@ class PlannedMethod:
             card_sha256=file_sha256(self.plugin.folder / "card.yaml"),
             note=weights.note if weights else "",
         )
-
-
-@dataclass(frozen=True)
-class PlannedClip:
-    """A clip as far as the run takes it: its first frames, which are scored, and why it cannot be run if it cannot."""
-
-    clip: Clip
-    scored: tuple[str, ...]
-    size: tuple[int, int] | None
-    problems: tuple[str, ...] = ()
-
-    def record(self) -> ClipRecord:
-        """The clip as run.json names it."""
-        width, height = self.size or (0, 0)
-        return ClipRecord(
-            name=self.clip.name,
-            frames=list(self.clip.stems),
-            scored=list(self.scored),
-            released=self.clip.released,
-            width=width,
-            height=height,
-            ground_truth=self.clip.sharp is not None,
-            notes=list(self.clip.notes),
-        )
-
-    def fingerprint(self) -> str:
-        """Digest of names, sizes and times of all its files, to notice changed data."""
-        sharp = self.clip.sharp.fingerprint() if self.clip.sharp else None
-        body = json.dumps([self.clip.blurry.fingerprint(), sharp])
-        return hashlib.sha256(body.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -286,105 +255,26 @@ def make_plan(request: Request) -> Plan:
     metrics = plan_metrics(request.metrics, protocol)
     split = request.split or protocol.split
     found = dataset.find(protocol)
-    chosen = _choose(dataset.clips(protocol, split), request, protocol, split)
-    clips = tuple(_plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
-    coverage, partial = _coverage(dataset.card, protocol, split, clips)
-    _refuse_silent_partial(dataset, request, protocol, split, clips)
-    notes = (*found.notes, *_overlap(methods, dataset.card.name))
+    chosen = choose_clips(dataset.clips(protocol, split), request, protocol, split)
+    clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
+    coverage, partial = coverage_of(dataset.card, protocol, split, clips)
+    refuse_silent_partial(dataset.card, request, protocol, split, clips)
+    notes = (*found.notes, *_overlap(methods, dataset.card.name, split))
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
         partial or split != protocol.split, notes,
     )  # fmt: skip
 
 
-def _choose(clips: list[Clip], request: Request, protocol: Protocol, split: str) -> list[Clip]:
-    if protocol.clips and not request.clips and split == protocol.split:
-        clips = [clip for clip in clips if clip.name in protocol.clips]
-    if request.clips:
-        by_name = {clip.name: clip for clip in clips}
-        for name in request.clips:
-            if name not in by_name:
-                raise UsageError(f"no clip {name!r} in split {split!r}. {did_you_mean(name, by_name)}")
-        clips = [by_name[name] for name in dict.fromkeys(request.clips)]
-    folders: dict[str, str] = {}
-    for clip in clips:
-        if folders.setdefault(folder_name(clip.name), clip.name) != clip.name:
-            raise UsageError(f"clips {folders[folder_name(clip.name)]!r} and {clip.name!r} would share a folder")
-    clips.sort(key=lambda clip: natural_key(clip.name))
-    return clips[: request.limit]
-
-
-def first_frames(clip: Clip, frames: int | None) -> Clip:
-    """A clip cut to its first `frames` frames (all for None)."""
-    if frames is None:
-        return clip
-    return replace(clip, blurry=_first(clip.blurry, frames), sharp=_first(clip.sharp, frames))
-
-
-def _plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip:
-    from deblurbench.datasets.verify import check_clip, clip_size
-
-    problems = list(clip.problems)
-    clip = first_frames(clip, frames)
-    problems += [p for p in check_clip(clip) if p not in problems]
-    stems = list(clip.stems)
-    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp else []
-    if clip.sharp and not scored and not problems:
-        first, last = protocol.leave_out
-        problems.append(
-            f"no frame left to score: the clip has {len(stems)} frames, and protocol {protocol.name!r} leaves out the "
-            f"first {first} and the last {last}. Take more frames, or a protocol that scores all"
-        )
-    size = None if problems else clip_size(clip)
-    return PlannedClip(clip, tuple(scored), size, tuple(problems))
-
-
-def _first(source: Any, frames: int) -> Any:
-    if source is None or len(source.stems) <= frames:
-        return source
-    return source.first(frames)
-
-
-def _coverage(card: DatasetCard, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
-    expected = protocol.clips if protocol.clips and split == protocol.split else card.splits.get(split, ())
-    total = max(len(expected), len(clips)) if expected else len(clips)
-    frames = sum(len(clip.clip) for clip in clips)
-    released = sum(max(clip.clip.released or len(clip.clip), len(clip.clip)) for clip in clips)
-    scored = sum(len(clip.scored) for clip in clips)
-    text = f"{len(clips)} of {total} clips, {frames} of {released} frames, {scored} scored"
-    return text, len(clips) < total or frames < released
-
-
-def _refuse_silent_partial(
-    dataset: Dataset, request: Request, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]
-) -> None:
-    """A copy that lacks clips or frames runs only when the user says that this is meant."""
-    if request.partial or request.clips:
-        return
-    there = {clip.clip.name for clip in clips}
-    expected = protocol.clips or tuple(e.name for e in dataset.card.splits.get(split, ()))
-    missing = [name for name in expected if name not in there] if request.limit is None else []
-    short = [
-        f"{c.clip.name} ({len(c.clip)} of {c.clip.released})"
-        for c in clips
-        if request.frames_per_clip is None and c.clip.released and len(c.clip) < c.clip.released
-    ]
-    if not missing and not short:
-        return
-    faults = []
-    if missing:
-        faults.append(f"missing clips: {', '.join(missing[:6])}{' ...' if len(missing) > 6 else ''}")
-    if short:
-        faults.append(f"clips with missing frames: {', '.join(short[:6])}{' ...' if len(short) > 6 else ''}")
-    raise MissingError(
-        f"{dataset.card.name}: this copy is incomplete ({'; '.join(faults)}). A table of it is not the benchmark's: "
-        "run it with --partial or name clips with --clips, and every table will say so."
-    )
-
-
-def _overlap(methods: tuple[PlannedMethod, ...], dataset: str) -> list[str]:
+def _overlap(methods: tuple[PlannedMethod, ...], dataset: str, split: str) -> list[str]:
     return [
-        f"{m.id} was trained on frames of {dataset!r}"
+        f"{m.id} was trained on frames of {dataset!r}, split {split!r}: its scores here say little"
         for m in methods
-        if m.weights and any(t.split("/")[0] == dataset for t in m.weights.trained_on)
+        if m.weights and any(_covers(entry, dataset, split) for entry in m.weights.trained_on)
     ]
+
+
+def _covers(entry: str, dataset: str, split: str) -> bool:
+    """Whether an entry of `trained_on` (dataset, dataset/split or dataset/split/clip) names frames of this split."""
+    name, _, rest = entry.partition("/")
+    return name == dataset and rest.partition("/")[0] in ("", split)

@@ -17,7 +17,8 @@ from deblurbench import __version__, provenance
 from deblurbench.errors import DiskError, UsageError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 from deblurbench.manifest import Manifest, Outcome, Request
-from deblurbench.planning import Plan, PlannedClip, PlannedMethod
+from deblurbench.planning import Plan, PlannedMethod
+from deblurbench.selection import PlannedClip
 from deblurbench.store import Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
 

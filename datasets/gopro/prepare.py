@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
 from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.layouts import (
@@ -208,13 +211,15 @@ def _make(
 
 def _expose(window: Window, size: tuple[int, int]) -> tuple[Frame8, Frame8]:
     exposure = Exposure("gamma")
-    sharp: Frame8 | None = None
-    for position, file in enumerate(window.files):
-        frame: Frame8 = cv2.resize(read_frame(file), size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        small = list(pool.map(lambda file: _reduced(file, size), window.files))
+    for frame in small:
         exposure.add(frame)
-        sharp = frame if position == window.middle else sharp
-    assert sharp is not None
-    return exposure.result(), sharp
+    return exposure.result(), small[window.middle]
+
+
+def _reduced(file: Path, size: tuple[int, int]) -> Frame8:
+    return np.asarray(cv2.resize(read_frame(file), size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _source(dataset: GoPro) -> Path:

@@ -117,15 +117,24 @@ class Mini(Dataset):
         make_once(self._folder(output), plan, _checked, progress)
 
     def training_source(
-        self, protocol: Protocol, *, batch: int, frames: int, crop: int, seed: int, device: str = "cpu", **settings: Any
+        self,
+        protocol: Protocol,
+        *,
+        batch: int,
+        frames: int,
+        crop: int | tuple[int, int],
+        seed: int,
+        device: str = "cpu",
+        share: Share = "train",
+        **settings: Any,
     ) -> TrainingSource:
-        """Endless batches from the training photographs; `settings` replace ranges of the Recipe.
+        """Endless batches from a share of the photographs; `settings` replace ranges of the Recipe.
 
         Raises:
             UsageError: a setting that the recipe does not have.
         """
         recipe = Recipe().changed(settings)
-        photos = load_photos(files(PHOTOGRAPHS["train"]), device)
+        photos = load_photos(files(PHOTOGRAPHS[share]), device)
         return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
 
     def _folder(self, output: Path | None = None) -> Path:

@@ -25,6 +25,7 @@ from deblurbench.synthesis.source import TrainingSource
 
 VERSION = 1
 VALID_CLIPS = 2
+FEWEST = 3
 
 
 class Synth(Dataset):
@@ -67,11 +68,14 @@ class Synth(Dataset):
         """Files of one share by name.
 
         Raises:
-            MissingError: there are none at all.
+            MissingError: there are too few to share out.
         """
         files = find_photos(self.folders())
-        if not files:
-            raise MissingError(f"{self.root}: no .jpg or .png photographs here.\n{self.how_to_get()}")
+        if len(files) < FEWEST:
+            raise MissingError(
+                f"{self.root}: {len(files)} photograph(s) (.jpg or .png) here; at least {FEWEST} are needed, since training, "
+                f"validation and test never share one.\n{self.how_to_get()}"
+            )
         wanted = set(shares(list(files))[share])
         return {name: path for name, path in files.items() if name in wanted}
 

@@ -146,7 +146,8 @@ class Dataset:
 
     def how_to_get(self) -> str:
         """Where the data come from and how they must lie, for messages."""
-        return f"{self.card.obtain.strip()}\nExpected layout:\n{self.card.layout.rstrip()}"
+        lines = [self.card.obtain.strip(), "Expected layout:", self.card.layout.rstrip()]
+        return "\n".join([*lines, "Without the data: --dataset mini needs nothing."])
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

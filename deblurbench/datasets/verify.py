@@ -136,7 +136,7 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
     found = dataset.find(protocol)
     report = VerifyReport(protocol.name, found.layout, str(found.root), deep)
     others = _other_kind(dataset, protocol)
-    for note in found.notes:
+    for note in (*found.notes, *_jpeg_note(found)):
         report.add("note", note)
     for split in dict.fromkeys((protocol.split, *found.splits)):
         clips = found.splits.get(split, ())
@@ -194,6 +194,15 @@ def _other_kind(dataset: Dataset, protocol: Protocol) -> dict[tuple[str, str], C
     return {(s, c.name): c for s, clips in found.splits.items() for c in clips} if isinstance(found, Found) else {}
 
 
+def _jpeg_note(found: Found) -> list[str]:
+    """A note where sharp frames are JPEG and the dataset has not said so itself."""
+    sharp = [clip.sharp for clips in found.splits.values() for clip in clips if isinstance(clip.sharp, ImageFiles)]
+    lossy = [source for source in sharp if source.paths and source.paths[0].suffix.lower() in (".jpg", ".jpeg")]
+    if not lossy or any("JPEG" in note for note in found.notes):
+        return []
+    return [f"ground truth is JPEG in {len(lossy)} of {len(sharp)} clips: scores are against lossy frames"]
+
+
 def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], protocol: Protocol, split: str) -> None:
     expected = splits.get(split, ())
     there = {clip.name for clip in clips}
@@ -202,12 +211,13 @@ def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], p
     if missing:
         severity: Severity = "error" if split == protocol.split else "note"
         report.add(severity, f"split {split!r}: {len(missing)} of {len(wanted)} clips missing: {some(missing)}")
-    home = {e.name: name for name, members in splits.items() for e in members}
-    for name in splits:
-        strayed = [clip.name for clip in clips if home.get(clip.name) == name != split]
+    names = {name: {e.name for e in members} for name, members in splits.items()}
+    strangers = [clip.name for clip in clips if clip.name not in names.get(split, ())]
+    for name, known in names.items():
+        strayed = [clip for clip in strangers if clip in known]
         if strayed:
             report.add("error", f"clips of split {name!r} lie in split {split!r}: {some(strayed)}")
-    extra = [clip.name for clip in clips if home and clip.name not in home]
+    extra = [clip for clip in strangers if names and not any(clip in known for known in names.values())]
     if extra:
         report.add("warning", f"split {split!r}: clips that were not released: {some(extra)}")
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +43,17 @@ def koehler_aligned(restored: Frame8, sharp: Frame8) -> tuple[Values, Values]:
     from skimage.registration import phase_cross_correlation
 
     scaled, target = scale_to(restored, sharp), sharp.astype(np.float32)
-    shift = phase_cross_correlation(
-        target.mean(axis=2), scaled.mean(axis=2), upsample_factor=UPSAMPLING, normalization=None
-    )[0]
+    greys = [frame.mean(axis=2, dtype=np.float64) for frame in (target, scaled)]
+    if min(float(np.ptp(grey)) for grey in greys) < 1e-3:  # a flat frame lies anywhere equally well
+        return scaled, target
+    shift = phase_cross_correlation(*greys, upsample_factor=UPSAMPLING, normalization=None)[0]
     down, right = (float(value) for value in shift)
     if not down and not right:
         return scaled, target
     matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
     moved = cv2.warpAffine(scaled, matrix, (sharp.shape[1], sharp.shape[0]), flags=cv2.INTER_CUBIC)
     y, x = (_covered(value, length) for value, length in zip((down, right), sharp.shape, strict=False))
-    return np.ascontiguousarray(moved[y, x]), np.ascontiguousarray(target[y, x])
+    return np.ascontiguousarray(moved[y, x], np.float32), np.ascontiguousarray(target[y, x])
 
 
 def ecc_aligned(restored: Frame8, sharp: Frame8) -> tuple[Values, Values, Values]:
@@ -64,15 +66,16 @@ def ecc_aligned(restored: Frame8, sharp: Frame8) -> tuple[Values, Values, Values
     scaled, target = scale_to(restored, sharp) / np.float32(255), sharp.astype(np.float32) / np.float32(255)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 0)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (target, scaled)]
-    warp = np.eye(3, 3, dtype=np.float32)
+    search: Any = cv2.findTransformECC
     try:
-        warp = cv2.findTransformECC(*grey, warp, cv2.MOTION_HOMOGRAPHY, criteria, None, 5)[1]
+        warp = search(*grey, np.eye(3, dtype=np.float32), cv2.MOTION_HOMOGRAPHY, criteria, None, 5)[1]
     except cv2.error:  # no convergence, e.g. on a flat frame
-        warp = np.eye(3, 3, dtype=np.float32)
+        warp = np.eye(3, dtype=np.float32)
     size, inverse = (sharp.shape[1], sharp.shape[0]), cv2.WARP_INVERSE_MAP
     moved = cv2.warpPerspective(scaled, warp, size, flags=cv2.INTER_CUBIC | inverse, borderMode=cv2.BORDER_REFLECT)
     mask = cv2.warpPerspective(np.ones_like(scaled), warp, size, flags=cv2.INTER_NEAREST | inverse)
-    return moved * mask * 255, target * mask * 255, mask
+    covered = np.asarray(mask, np.float32)
+    return np.asarray(moved, np.float32) * covered * 255, target * covered * 255, covered
 
 
 def scale_to(restored: Frame8, sharp: Frame8) -> Values:

@@ -48,8 +48,8 @@ class LPIPS:
             both = (torch.cat([one, two]).to(self.device) - self.shift) / self.scale
             total = torch.zeros(len(one), device=self.device)
             for i, tap in enumerate(self.trunk.taps(both, self.state)):
-                unit = tap / (tap.square().sum(1, keepdim=True).sqrt() + 1e-10)
-                difference = (unit[: len(one)] - unit[len(one) :]).square()
+                unit = tap / (torch.linalg.vector_norm(tap, dim=1, keepdim=True) + 1e-10)
+                difference = (unit[: len(one)] - unit[len(one) :]).square_()
                 head = self.state[f"lin{i}.model.1.weight"]
                 total += F.conv2d(difference, head).mean((1, 2, 3))
             return total

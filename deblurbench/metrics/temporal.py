@@ -84,14 +84,11 @@ class WarpingError(_Pairs):
 
     def pair(self, before: tuple[Frame8, Frame8], now: tuple[Frame8, Frame8]) -> float:
         """The masked error of one pair."""
-        import cv2
-
         back, forth = flow(now[1], before[1]), flow(before[1], now[1])
         height, width = back.shape[:2]
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)
         at = grid + back
-        warped = cv2.remap(before[0].astype(np.float32), at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        returned = cv2.remap(forth, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        warped, returned = _pull(before[0].astype(np.float32), at), _pull(forth, at)
         disagreement = np.square(back + returned).sum(axis=2)
         allowed = 0.01 * (np.square(back).sum(axis=2) + np.square(returned).sum(axis=2)) + 0.5
         inside = ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=2)
@@ -100,12 +97,21 @@ class WarpingError(_Pairs):
         return float(errors[visible].mean()) if visible.any() else 0.0
 
 
+def _pull(values: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`values` (H, W, C) at the positions `at` (H, W, 2), bilinear, borders repeated."""
+    import cv2
+
+    x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+    pulled = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(pulled, dtype=np.float32)
+
+
 def flow(first: Frame8, second: Frame8) -> Flow:
     """Optical flow from one frame to the next, (H, W, 2) float32: x and y in pixels."""
     import cv2
 
+    algorithm: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (first, second)]
-    algorithm: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     return np.asarray(algorithm.calc(grey[0], grey[1], None), dtype=np.float32)
 
 

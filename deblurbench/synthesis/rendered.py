@@ -59,7 +59,7 @@ def cache_root() -> Path:
 
 @torch.no_grad()
 def shoot(scene: Scene) -> Iterator[Shot]:
-    """Expose a scene's sub-frames window by window. Each is rounded to 8 bits first: a high-speed camera writes files."""
+    """Expose a scene window by window. Sub-frames are rounded to 8 bits first: a high-speed camera writes files."""
     for first in range(0, len(scene), scene.window):
         subframes = scene.render(first, scene.window).mul_(255.0).round_().to(torch.uint8)
         frames = [frame.permute(1, 2, 0).contiguous().numpy() for frame in subframes.cpu()]

@@ -136,13 +136,14 @@ def _with_run_name(row: Row, runs: Sequence[Run]) -> Row:
 def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
     """Mark best and second of every column, as printed; equal printed values share a mark.
 
-    Only finite means count; the reference's time does not, since it restores nothing.
+    Only finite means count. Random weights take no mark, nor does the time of the blurry input, which restores nothing.
     """
     for column in columns:
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
-            if value is None or math.isinf(value) or (column.key == SECONDS and row.method.name == REFERENCE):
+            idle = column.key == SECONDS and row.method.name == REFERENCE
+            if value is None or math.isinf(value) or idle or row.method.random_weights:
                 continue
             shown[position] = float(column.show(value))
         ranked = sorted(set(shown.values()), reverse=column.higher_is_better)
@@ -260,8 +261,15 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
+def _state(row: Row) -> str:
+    """'failed on 1 of 8 clips: ...' or 'unfinished: 3 of 8 clips done'."""
+    return row.summary.reason if row.summary.state == "failed" else f"unfinished: {row.summary.reason}"
+
+
 def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
-    lines = [] if row.ok else [f"{row.label}: {row.summary.reason or row.summary.state}"]
+    lines = [] if row.ok else [f"{row.label}: {_state(row)}"]
+    if row.method.random_weights:
+        lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"

@@ -1,1 +1,1 @@
-"""Training: recipes, batches, checkpoints, validation, and the loop. Imports torch; the rest of the harness does not."""
+"""Training: recipes, batches, checkpoints, validation, and the loop. All of it imports torch."""

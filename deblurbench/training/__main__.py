@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,13 +27,13 @@ from deblurbench.training.recipe import TrainRequest
 @click.option("--limit-steps", type=int)
 @click.option("--start-from", type=click.Path(path_type=Path), help="weights to begin with")
 @click.option("--resume", is_flag=True)
-def main(method: str, dataset: str, roots: tuple[Path, ...], **options: object) -> None:
+def main(method: str, dataset: str, roots: tuple[Path, ...], **options: Any) -> None:
     """Train METHOD[:VARIANT]."""
     name, _, variant = method.partition(":")
     data, _, protocol = dataset.partition(":")
     request = TrainRequest(
         method=name, variant=variant or None, dataset=data, protocol=protocol or None, roots=roots, **options
-    )  # type: ignore[arg-type]
+    )
     try:
         print(train(request))
     except DeblurbenchError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +93,12 @@ def check_same(checkpoint: Checkpoint, path: Path, *, method: str, variant: str,
             f"{path}: a checkpoint of '{checkpoint.method}:{checkpoint.variant}', but '{method}:{variant}' is to be "
             "trained. Name that variant, or choose another --output."
         )
-    differing = [k for k in {**checkpoint.recipe, **recipe} if _plain(checkpoint.recipe.get(k)) != _plain(recipe.get(k))]
+    differing = [
+        k for k in {**checkpoint.recipe, **recipe} if _plain(checkpoint.recipe.get(k)) != _plain(recipe.get(k))
+    ]
     if differing:
         lines = "; ".join(f"{k} was {checkpoint.recipe.get(k)!r}, is {recipe.get(k)!r}" for k in sorted(differing))
         raise UsageError(f"{path}: this run has another recipe ({lines}). Use the same, or choose another --output.")
-
-
-def describe(checkpoint: Checkpoint) -> dict[str, Any]:
-    """A checkpoint without its tensors, for messages."""
-    heavy = ("network", "training_only", "average", "optimiser", "random")
-    return {k: v for k, v in asdict(checkpoint).items() if k not in heavy}
 
 
 def _plain(value: Any) -> Any:

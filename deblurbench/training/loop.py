@@ -59,7 +59,8 @@ def train(request: TrainRequest) -> Path:
         _loop(run, step_module, log, stop)
         if stop.is_set():
             raise InterruptedTraining(
-                f"stopped after step {run.step}; saved in {run.checkpoint_file}. The same command with --resume goes on."
+                f"stopped after step {run.step}; saved in {run.checkpoint_file}. "
+                "The same command with --resume goes on."
             )
         _check(run, log)
     return request.output
@@ -71,13 +72,11 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
     ahead = Ahead(run.data.source, run.step, rank=run.ranks.rank, world=run.ranks.world)
     pace, last_saved, sums = _Pace(run, ahead), time.monotonic(), _Sums()
     try:
-        while not stop.is_set() and not _done(run):
+        while not _agree(run, stop) and not _done(run):
             began = time.monotonic()
             at = position(run.step, run.steps, run.elapsed, run.request.minutes)
             rate = learning_rate(recipe, run.step, at)
-            batch = ahead.next()
-            parts = _step(run, module, batch, rate)
-            sums.add(parts)
+            sums.add(_step(run, module, ahead.next(), rate))
             run.step += 1
             run.elapsed += time.monotonic() - began
             if run.step % LOG_EVERY == 0 or run.step <= 3:
@@ -93,7 +92,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
 
 
 def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-    """Forward, backward, and one step of Adam. Returns the parts of the loss."""
+    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own squared error."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     try:
@@ -111,7 +110,19 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
     run.optimiser.step()
     if run.average:
         run.average.update(run.network, run.step)
-    return {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
+    told = {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
+    return {**told, "input": float((batch.blurry - batch.sharp).square().mean())}
+
+
+def _agree(run: Run, stop: threading.Event) -> bool:
+    """Whether to stop. Several processes agree on it and on the time, so that all take the same steps."""
+    if run.ranks.world > 1:
+        told = torch.tensor([run.elapsed, float(stop.is_set())], dtype=torch.float64, device=run.device)
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+        run.elapsed = float(told[0])
+        if bool(told[1]):
+            stop.set()
+    return stop.is_set()
 
 
 def _done(run: Run) -> bool:
@@ -228,7 +239,8 @@ def _what_to_try(run: Run, batch: Batch, loss: float) -> str:
 
 def _smaller(run: Run) -> str:
     recipe = run.recipe
+    batch, crop = max(1, recipe.batch // 2), int(recipe.crop / 1.42) // 16 * 16
     return (
-        f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}. About half of it "
-        f"is needed with --set batch={max(1, recipe.batch // 2)} or --set crop={int(recipe.crop / 1.42) // 16 * 16}."
+        f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}. About half "
+        f"of it is needed with --set batch={batch} or --set crop={crop}."
     )

@@ -82,7 +82,9 @@ def read_recipe(card: MethodCard, name: str, settings: Sequence[str] = ()) -> Re
         _set(raw, setting)
     for key in raw:
         if key not in Recipe.model_fields:
-            raise UsageError(f"recipe {name!r} of {card.name!r}: no key {key!r}. {did_you_mean(key, Recipe.model_fields)}")
+            raise UsageError(
+                f"recipe {name!r} of {card.name!r}: no key {key!r}. {did_you_mean(key, Recipe.model_fields)}"
+            )
     try:
         return Recipe.model_validate(raw)
     except ValidationError as error:

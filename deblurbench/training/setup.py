@@ -184,7 +184,8 @@ def _variant(card: MethodCard, wanted: str | None) -> str:
 def _check_output(request: TrainRequest) -> None:
     if (request.output / CHECKPOINT).exists() and not request.resume:
         raise UsageError(
-            f"{request.output}: already holds a training run. Add --resume to go on with it, or choose another --output."
+            f"{request.output}: already holds a training run. Add --resume to go on with it, "
+            "or choose another --output."
         )
 
 
@@ -213,7 +214,9 @@ def _first_weights(method: Method, recipe: Recipe, request: TrainRequest) -> Non
     try:
         method.initialise(**recipe.initialise)
     except TypeError as error:
-        raise UsageError(f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`.") from error
+        raise UsageError(
+            f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`."
+        ) from error
     if request.start_from:
         assert method.network is not None
         path = request.start_from
@@ -225,7 +228,13 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
     root = Path(os.pathsep.join(map(str, request.roots))) if request.roots else None
     dataset: Dataset = found.load()(found.card, root)
     protocol = dataset.card.protocol(request.protocol)
-    shape = {"batch": recipe.batch, "frames": recipe.frames, "crop": recipe.crop, "seed": request.seed, "device": device}
+    shape: dict[str, Any] = {
+        "batch": recipe.batch,
+        "frames": recipe.frames,
+        "crop": recipe.crop,
+        "seed": request.seed,
+        "device": device,
+    }
     if hasattr(dataset, "training_source"):
         source = dataset.training_source(protocol, **shape, **recipe.synthesis)
         seen = tuple(f"{request.dataset}/{root.name}" for root in request.roots) or (request.dataset,)

@@ -8,7 +8,8 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple, Protocol as Interface
+from typing import NamedTuple
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
@@ -83,8 +84,11 @@ class FileSource:
         """
         random = np.random.default_rng((self.seed, step))
         blurry, sharp, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
-        sides = (torch.from_numpy(np.stack(side)).to(self.device) for side in (blurry, sharp))
-        return FileBatch(*(side.permute(0, 1, 4, 2, 3).contiguous() for side in sides), origin=list(origin))
+        return FileBatch(self._tensor(blurry), self._tensor(sharp), list(origin))
+
+    def _tensor(self, clips: Sequence[NDArray[np.float32]]) -> Tensor:
+        """B clips (T, h, w, 3) to (B, T, 3, h, w) on the device."""
+        return torch.from_numpy(np.stack(clips)).to(self.device).permute(0, 1, 4, 2, 3).contiguous()
 
     def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
         clip = self.clips[random.choice(len(self.clips), p=self._chances)]

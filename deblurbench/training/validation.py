@@ -50,7 +50,9 @@ def validate(method: Method, clips: Sequence[Held], device: str = "cpu", multipl
     if network is not None:
         network.eval()
     for clip in clips:
-        for frame, blurry, sharp in zip(_restore(method, clip, device, multiple_of), clip.blurry, clip.sharp, strict=True):
+        for frame, blurry, sharp in zip(
+            _restore(method, clip, device, multiple_of), clip.blurry, clip.sharp, strict=True
+        ):
             restored.append(psnr(frame, sharp))
             before.append(psnr(blurry, sharp))
     if network is not None:
@@ -72,7 +74,7 @@ def psnr(one: Frame8, two: Frame8) -> float:
 
 
 def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, kept: Sequence[Clip]) -> list[Held]:
-    """Clips for validation: an endless dataset's `valid` share, else the `valid` split, else clips `kept` out of training.
+    """Clips for validation: an endless dataset's `valid` share, else the `valid` split, else the clips `kept`.
 
     They are the same for every seed, so that runs can be compared. The test split is never looked at.
     """

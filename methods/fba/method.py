@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import WindowMethod
+from deblurbench.methods.registration import register
 
 from .blocks import accumulate_blocks
-from .register import register
 
 
 class FourierBurst(WindowMethod):
     """Accumulates `2 * radius + 1` frames with exponent `power` in overlapping blocks of `block` pixels.
 
     `power` 0 is the plain mean of the registered frames, infinity takes the strongest frame at each frequency; 11 is
-    the papers' choice. Registration is DIS optical flow with a check of its consistency (see `register.py`).
+    the papers' choice. Registration is by DIS optical flow with a check of its consistency: see
+    `deblurbench.methods.registration`.
     """
 
     def __init__(self, radius: int = 3, power: float = 11.0, block: int = 128) -> None:

@@ -15,7 +15,7 @@ DARKEST = 1e-3
 class RichardsonLucy(LinearMotionMethod):
     """`iterations` steps; more are sharper and ring more. `motion`: see LinearMotionMethod."""
 
-    def __init__(self, iterations: int = 5, **motion: Any) -> None:
+    def __init__(self, iterations: int = 10, **motion: Any) -> None:
         super().__init__(**motion)
         self.iterations = iterations
 

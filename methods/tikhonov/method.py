@@ -16,7 +16,7 @@ class Tikhonov(LinearMotionMethod):
     regularisation.
     """
 
-    def __init__(self, strength: float = 0.05, **motion: Any) -> None:
+    def __init__(self, strength: float = 0.2, **motion: Any) -> None:
         super().__init__(**motion)
         self.strength = strength
 

@@ -12,7 +12,7 @@ from deblurbench.methods.base import FrameMethod
 class Unsharp(FrameMethod):
     """frame + amount * (frame - Gaussian(frame)), per channel; `radius` is the Gaussian's sigma in pixels."""
 
-    def __init__(self, radius: float = 2.0, amount: float = 0.5) -> None:
+    def __init__(self, radius: float = 1.0, amount: float = 0.5) -> None:
         self.radius, self.amount = radius, amount
 
     def restore_frame(self, frame: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ class Wiener(LinearMotionMethod):
     The filter weakens a constant by 1 / (1 + 1/SNR), which would darken the frame: that factor is given back.
     """
 
-    def __init__(self, snr: float = 50.0, **motion: Any) -> None:
+    def __init__(self, snr: float = 20.0, **motion: Any) -> None:
         super().__init__(**motion)
         self.noise = 1 / snr
 

@@ -24,7 +24,7 @@ from deblurbench.statistics import REFERENCE
 from deblurbench.tables import ResultTable
 
 CROP = 96
-BUDGET = 45_000_000
+BUDGET = 55_000_000
 GROUND_TRUTH = "ground truth"
 
 

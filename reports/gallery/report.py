@@ -92,8 +92,16 @@ def _plots(table: tables.ResultTable, looks: dict[str, palette.Style], column: t
         values = {label: [found.get(f) for f in frames] for label, found in by_frame[clip.name].items()}
         if frames:
             curves.append((clip.name, svg.curves(clip.name, frames, svg.by_label(values, looks), column)))
-    dots = svg.dots([clip.name for clip in table.clips], by_clip, column) if by_clip else ""
-    return {"column": column, "dots": dots, "curves": curves}
+    names = [clip.name for clip in table.clips]
+    dots = svg.dots(names, by_clip, column) if by_clip else ""
+    figures = [(name, [view.show(column, one.values[n]) for one in by_clip]) for n, name in enumerate(names)]
+    return {
+        "column": column,
+        "dots": dots,
+        "curves": curves,
+        "figures": figures,
+        "methods": [one.label for one in by_clip],
+    }
 
 
 def _sentence(table: tables.ResultTable) -> str:

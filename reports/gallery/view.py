@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from deblurbench.manifest import Manifest
-from deblurbench.statistics import Paired, clip_means, summarise
+from deblurbench.statistics import REFERENCE, Paired, clip_means, summarise
 from deblurbench.tables import Cell, Column, ResultTable, Row
 from deblurbench.tables.model import SECONDS, significant
 
@@ -59,6 +59,7 @@ class ShotView:
     title: str
     value: str
     difference: str
+    worse: bool
     swatch: Markup | None
     kind: str
 
@@ -97,15 +98,16 @@ def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
         state=row.summary.state,
         reason=row.summary.reason,
         tracebacks=tuple((f"{o.clip}: {o.reason}", o.traceback) for o in failures),
-        cells=tuple(_cell(row.cells.get(c.key), c) for c in table.columns) if row.ok else (),
+        cells=tuple(_cell(row, c) for c in table.columns) if row.ok else (),
     )
 
 
-def _cell(cell: Cell | None, column: Column) -> CellView:
+def _cell(row: Row, column: Column) -> CellView:
+    cell = row.cells.get(column.key)
     if cell is None or cell.value is None:
         return CellView(DASH, "")
     if column.key == SECONDS:
-        rate = f"{significant(1 / cell.value)} fps" if cell.value else ""
+        rate = f"{significant(1 / cell.value)} fps" if cell.value and row.method.name != REFERENCE else ""
         hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
         return CellView(
             duration(cell.value), repr(cell.value), cell.mark, f"p95 {duration(cell.p95 or 0)}", "", "", rate, hint
@@ -161,6 +163,10 @@ def verdict(table: ResultTable) -> list[str]:
     best = ranked[0]
     cell = best.cells[column.key]
     value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
+    if len(table.rows) == 1:
+        return [
+            f"{'The blurry input' if best.method.name == REFERENCE else best.label} has a mean {column.label} of {value}."
+        ]
     if is_reference(table, best) and len(ranked) > 1:
         return [f"No method is better than the blurry input ({value} {column.label}).", *_rivals(table, best, column)]
     lines = [f"{best.label} has the highest mean {column.label}: {value}."]
@@ -195,6 +201,11 @@ def _rivals(table: ResultTable, best: Row, column: Column) -> list[str]:
     if unsure and len(manifest.clips) > 1:
         return [f"{len(manifest.clips)} clips are too few to tell {len(unsure) + 1} methods apart with confidence."]
     return [f"Not distinguishable from it on these clips: {', '.join(tied)}."] if tied else []
+
+
+def show(column: Column, value: float | None) -> str:
+    """A value as printed, a dash for none."""
+    return DASH if value is None else column.show(value)
 
 
 def clip_values(table: ResultTable, column: Column) -> dict[str, list[float | None]]:
@@ -250,19 +261,22 @@ def _moment(
 
 def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Mapping[str, float | None]) -> ShotView:
     if shot.label == GROUND_TRUTH:
-        return ShotView(shot, "Ground truth", "", "", None, "truth")
+        return ShotView(shot, "Ground truth", "", "", False, None, "truth")
     row = next(r for r in table.rows if r.label == shot.label)
     reference = is_reference(table, row)
     value = scores.get(shot.label)
-    text = difference = ""
+    text, difference, worse = "", "", False
     if value is not None and table.metrics:
         column = table.metrics[0]
         text = f"{column.show(value)} {column.unit}".rstrip()
         base = next((v for r in table.rows if is_reference(table, r) and (v := scores.get(r.label)) is not None), None)
         if base is not None and not reference and math.isfinite(value) and math.isfinite(base):
             difference = column.show_difference(value - base)
+            worse = (value < base) == column.higher_is_better
     title = "Blurry input" if row.method.name == "identity" else shot.label
-    return ShotView(shot, title, text, difference, svg.swatch(looks[shot.label]), "input" if reference else "method")
+    return ShotView(
+        shot, title, text, difference, worse, svg.swatch(looks[shot.label]), "input" if reference else "method"
+    )
 
 
 def facts(manifest: Manifest) -> list[tuple[str, str]]:

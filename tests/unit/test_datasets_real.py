@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from deblurbench.datasets.base import ImageFiles
 from deblurbench.datasets.blurkind import guess_kind
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.verify import info, verify
 from deblurbench.errors import MissingError
+from deblurbench.imagefiles import read_frame
 from deblurbench.planning import open_dataset
 
 pytestmark = pytest.mark.real_data
@@ -33,9 +35,11 @@ def test_gopro_without_blur_gamma_names_the_protocol_that_fits(real_data: Path):
 def test_gopro_is_a_linear_average_by_its_pixels(real_data: Path):
     dataset, protocol = open_dataset("gopro:linear", str(real_data))
     (clip,) = dataset.clips(protocol, "train")
-    guess = guess_kind(zip(clip.blurry, clip.sharp, strict=True))
+    assert isinstance(clip.blurry, ImageFiles) and isinstance(clip.sharp, ImageFiles)
+    pairs = list(zip(clip.blurry.paths, clip.sharp.paths, strict=True))[::4]
+    guess = guess_kind((read_frame(blurry), read_frame(sharp)) for blurry, sharp in pairs)
     assert guess.kind == "linear" and guess.agreement == 1.0
-    assert guess.place == pytest.approx(-1.0, abs=0.05)
+    assert guess.place == pytest.approx(-1.0, abs=0.15)
 
 
 @pytest.mark.parametrize("below", ["REDS", "."])

@@ -17,7 +17,7 @@ from deblurbench.imagefiles import read_frame
 from deblurbench.rooms import plugin
 from deblurbench.store import GROUND_TRUTH, Run
 from tests import fake_run
-from tests.fake_run import Fake
+from tests.fake_run import METRICS, Fake
 
 SMALL = {"size": (120, 100), "clips": ("clip-01", "clip-02", "clip-03")}
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -161,6 +161,28 @@ def test_twenty_methods(tmp_path: Path) -> None:
 def test_leaks_and_infinite_frames(tmp_path: Path) -> None:
     text = page(fake_run.write(tmp_path / "run", Fake(leaks={"srn:rgb": 3})), tmp_path / "report")
     assert f"3 {TIMES} ∞" in text and "suspected leak" in text
+
+
+def test_several_runs_in_one_page(tmp_path: Path) -> None:
+    one = fake_run.write(tmp_path / "one", Fake(pictures=True, methods={"identity": 1.0, "a": 0.6}, **SMALL))
+    two = fake_run.write(tmp_path / "two", Fake(pictures=True, methods={"identity": 1.0, "b": 0.5}, **SMALL))
+    found = plugin("reports", "gallery")
+    text = found.load()(found.card).write([one, two], tmp_path / "report")[0].read_text(encoding="utf-8")
+    assert "A comparison of a and b with the blurry input" in text and "Run 2: mini" in text
+    for label in ("identity", "a", "b", "ground truth"):
+        assert text.count(f'data-label="{label}"') == 9
+
+
+def test_metrics_with_one_value_a_clip(tmp_path: Path) -> None:
+    tof = METRICS[0].model_copy(update={"id": "tof", "unit": "", "higher_is_better": False, "level": "clip"})
+    run = fake_run.write(tmp_path / "run", Fake(changes={"metrics": [*METRICS, tof]}))
+    lines = [f"{m.id},mini,{clip.name},,tof,{0.25 + n}" for m in run.manifest.methods
+             for n, clip in enumerate(run.manifest.clips)]  # fmt: skip
+    with (run.folder / "scores.csv").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    text = page(Run.open(run.folder), tmp_path / "report")
+    assert "This metric has one value a clip, none a frame." in text
+    assert text.count(">3.75<") == 3  # 0.25 + the mean of 0..7, in every row
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ LEVELS = [
     {"metrics"},
     {"methods", "datasets", "tiling", "weights", "synthesis"},
     {"manifest", "store"},
-    {"restoring", "planning", "job", "contract", "scaffold"},
+    {"restoring", "selection", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
     {"statistics", "tables", "reports"},
     {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},

@@ -34,38 +34,38 @@ class Paper:
     def __init__(self, weights):
         self.w = weights
 
-    def F_B(self, k, b):
+    def blur_features(self, k, b):
         x = conv(self.w, f"cells.{k}.F_B.0", b)
         x = conv(self.w, f"cells.{k}.F_B.1", x, stride=2)
         return conv(self.w, f"cells.{k}.F_B.2", x, stride=2)
 
-    def F_R(self, k, f_b, h):
+    def residual_features(self, k, f_b, h):
         x = torch.cat((f_b, h), 1)
         for n in range(6):
             x = residual(self.w, f"cells.{k}.F_R.{n}", x)
         return x
 
-    def F_h(self, k, f_r):
+    def hidden(self, k, f_r):
         x = residual(self.w, f"cells.{k}.F_h.1", conv(self.w, f"cells.{k}.F_h.0", f_r))
         return conv(self.w, f"cells.{k}.F_h.2", x)
 
-    def F_L(self, f_r):
+    def latent(self, f_r):
         return conv(self.w, "F_L.2", up(self.w, "F_L.1", up(self.w, "F_L.0", f_r)))
 
     def single(self, b, h, n):
-        f_b = self.F_B(0, b)
+        f_b = self.blur_features(0, b)
         for _ in range(n):
-            f_r = self.F_R(0, f_b, h)
-            h = self.F_h(0, f_r)
-        return self.F_L(f_r), h
+            f_r = self.residual_features(0, f_b, h)
+            h = self.hidden(0, f_r)
+        return self.latent(f_r), h
 
     def dual(self, b, h, n):
-        h = self.F_h(0, self.F_R(0, self.F_B(0, b), h))
-        f_b = self.F_B(1, b)
+        h = self.hidden(0, self.residual_features(0, self.blur_features(0, b), h))
+        f_b = self.blur_features(1, b)
         for _ in range(n):
-            f_r = self.F_R(1, f_b, h)
-            h = self.F_h(1, f_r)
-        return self.F_L(f_r), h
+            f_r = self.residual_features(1, f_b, h)
+            h = self.hidden(1, f_r)
+        return self.latent(f_r), h
 
 
 def test_the_papers_eleven_variants_are_there():

@@ -37,7 +37,8 @@ def test_l_reg_vanishes_only_at_the_target():
 
 def test_total_is_content_plus_ten_times_l_reg():
     torch.manual_seed(0)
-    parts = IFIRNN(2, 3, True).loss(torch.rand(2, 2, 3, 16, 16), torch.rand(2, 2, 3, 16, 16))
+    with torch.no_grad():
+        parts = IFIRNN(2, 3, True).loss(torch.rand(2, 2, 3, 16, 16), torch.rand(2, 2, 3, 16, 16))
     assert float(parts["total"]) == pytest.approx(float(parts["content"] + 10 * parts["regularisation"]), rel=1e-6)
 
 

@@ -125,7 +125,7 @@ def test_one_training_step_lowers_the_loss():
     ours = SRN()
     ours.initialise(identity=True, xavier_uniform=True)
     blurry, sharp = torch.rand(1, 1, 3, 16, 16), torch.rand(1, 1, 3, 16, 16)
-    optimiser = torch.optim.Adam(ours.network.parameters(), 3e-4)
+    optimiser = torch.optim.Adam(ours.network.parameters(), 3e-5)
     before = ours.loss(blurry, sharp)["total"]
     before.backward()
     optimiser.step()

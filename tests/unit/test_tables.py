@@ -107,6 +107,12 @@ def test_identity_is_marked_best_where_it_is(tmp_path: Path) -> None:
     assert table.rows[0].cells["seconds"].mark == ""  # copying is no restoring
 
 
+def test_random_weights_take_no_mark(tmp_path: Path) -> None:
+    fake = Fake(method_changes={"srn:rgb": {"random_weights": True}})
+    marks = {row.label: row.cells["psnr"].mark for row in tables.build([fake_run.write(tmp_path, fake)]).rows}
+    assert marks == {"identity": "second", "ifirnn:C2H3": "best", "srn:rgb": ""}
+
+
 def test_failed_methods_and_leaks_take_no_mark(tmp_path: Path) -> None:
     fake = Fake(failed={"srn:rgb": "clip-01"}, leaks={"ifirnn:C2H3": 3})
     table = tables.build([fake_run.write(tmp_path, fake)])

@@ -189,6 +189,16 @@ def test_jpeg_ground_truth_is_noted(tmp_path: Path):
     assert found.ok and "ground truth is JPEG" in only(found, "note")
 
 
+def test_jpeg_ground_truth_of_other_datasets_is_noted_too(tmp_path: Path):
+    root = copy(tmp_path)
+    for side in ("blur", "blur_gamma", "sharp"):
+        shutil.rmtree(clip(root) / side)
+    made = fakes.make_clip("GOPR0384_11_00", 7)
+    for side, frames in (("blur", made.linear), ("blur_gamma", made.gamma), ("sharp", made.sharp)):
+        fakes.write_frames(clip(root) / side, frames, 1, suffix=".jpg")
+    assert "JPEG in 1 of 5 clips" in only(report(root), "note")
+
+
 def test_a_video_folder_is_decoded_by_deep(tmp_path: Path):
     root = fakes.write_folder(tmp_path, frames=3, video=True)
     dataset, protocol = open_dataset("folder", str(root))

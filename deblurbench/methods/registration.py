@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,8 +14,10 @@ def register(neighbour: Frame, centre: Frame, tolerance: float = 1.0) -> Frame:
 
     Dense inverse search (DIS, Kroeger 2016; OpenCV's FAST preset) gives the flow from the centre to the neighbour and
     back. Where the two disagree by more than `tolerance` pixels (occlusions, failures) the centre's pixels stand in,
-    with a soft edge: these places then gain nothing and lose nothing.
+    with a soft edge: these places then gain nothing and lose nothing. Frames need a side of 12 pixels or more.
     """
+    import cv2
+
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     there, here = _grey(neighbour), _grey(centre)
     forth = search.calc(here, there, None)
@@ -28,10 +29,14 @@ def register(neighbour: Frame, centre: Frame, tolerance: float = 1.0) -> Frame:
 
 
 def _grey(frame: Frame) -> NDArray[np.uint8]:
+    import cv2
+
     return np.rint(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) * 255).clip(0, 255).astype(np.uint8)
 
 
 def _sample(image: Frame, flow: Frame) -> Frame:
     """`image` (H, W, C) at each pixel's position plus its flow (H, W, 2), x before y; bicubic, borders repeated."""
+    import cv2
+
     y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
     return cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,339 @@
+"""Whether a stored run still is what it says: digests, tables, saved frames and their scores, all computed anew.
+
+Nothing of the run is changed. What cannot be checked here (weights that are gone, no ground truth) is said, and is no
+difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips) to 1e-4, since these are
+computed in float32 whose last digits depend on the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from deblurbench import provenance
+from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.datasets.base import Clip, ImageFiles
+from deblurbench.errors import CardError, DeblurbenchError, FrameError, UsageError
+from deblurbench.frames import Frame8
+from deblurbench.imagefiles import read_frame
+from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
+from deblurbench.planning import open_dataset, split_method
+from deblurbench.rooms import Plugin, plugin
+from deblurbench.store import Part, Run, Store
+from deblurbench.weights import file_sha256
+
+State = Literal["ok", "DIFFERS", "not checked"]
+TOLERANCE, NETWORK_TOLERANCE = 1e-6, 1e-4
+SAMPLE = 24
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    what: str
+    state: State
+    detail: str = ""
+
+
+@dataclass
+class Audit:
+    """All checks of a run; `differences` are those that found one."""
+
+    run: Run
+    checks: list[Check] = field(default_factory=list)
+
+    @property
+    def differences(self) -> list[Check]:
+        """What is not as recorded."""
+        return [check for check in self.checks if check.state == "DIFFERS"]
+
+
+def audit(run: Run, every: bool = False) -> Audit:
+    """Check a run; saved frames are sampled (24 of them, spread over methods and clips), or `every` one is scored."""
+    parts, faults = read_parts(run)
+    found = Audit(run, faults)
+    found.checks += [check for method in run.manifest.methods for check in _check_method(run.manifest, method)]
+    found.checks += _check_protocol(run.manifest)
+    found.checks += _check_tables(run, parts.values())
+    found.checks += _check_whole(run.manifest, parts)
+    found.checks += _Rescoring(run, parts, every).checks()
+    return found
+
+
+def read_parts(run: Run) -> tuple[dict[tuple[str, str], Part], list[Check]]:
+    """The parts of the clips that ended well, by method and clip, and what is wrong with parts/."""
+    parts, faults = {}, []
+    for outcome in [o for o in run.manifest.outcomes if o.status == "ok"]:
+        file = run.store.part_file(outcome.method, outcome.clip)
+        what = f"part {outcome.method}/{outcome.clip}"
+        try:
+            part = Part.from_json(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            faults.append(Check(what, "DIFFERS", f"{file}: missing or damaged ({type(error).__name__}: {error})"))
+            continue
+        parts[outcome.method, outcome.clip] = part
+        if part.outcome != outcome:
+            faults.append(Check(what, "DIFFERS", f"its outcome is not run.json's: {_unlike(part.outcome, outcome)}"))
+    return parts, faults or [Check("parts", "ok", f"{len(parts)} records, checksums fit, outcomes as in run.json")]
+
+
+def _unlike(one: Outcome, two: Outcome) -> str:
+    return ", ".join(name for name in Outcome.model_fields if getattr(one, name) != getattr(two, name))
+
+
+def _check_method(manifest: Manifest, method: MethodRecord) -> Iterator[Check]:
+    """Weights, card and code of a method now, against the digests in run.json."""
+    try:
+        found = plugin("methods", method.name)
+    except (UsageError, CardError) as error:
+        told = "frames of somebody else" if method.kind == "files" else str(error).splitlines()[0]
+        yield Check(f"{method.id}: weights, card, code", "not checked", told)
+        return
+    if not method.card_sha256 or method.kind == "files":
+        yield Check(f"{method.id}: weights, card, code", "not checked", "run.json has no digests of them")
+        return
+    yield _same(f"{method.id}: card", method.card_sha256, file_sha256(found.folder / "card.yaml"))
+    yield _same(f"{method.id}: code", method.code_sha256, provenance.folder_digest(found.folder))
+    if method.weights_sha256:
+        file = _weights_file(manifest, method, found)
+        what = f"{method.id}: weights {method.weights}"
+        if file is None or not file.is_file():
+            yield Check(what, "not checked", f"the file is not here ({file or 'its tag is in no card any more'})")
+        else:
+            yield _same(what, method.weights_sha256, file_sha256(file))
+
+
+def _weights_file(manifest: Manifest, method: MethodRecord, found: Plugin) -> Path | None:
+    """The file that a method's weights came from: the request's path, or what the card has under the tag."""
+    card = found.card
+    assert isinstance(card, MethodCard)
+    for entry in card.weights:
+        if (entry.tag, entry.variant) == (method.weights, method.variant):
+            return found.folder / entry.file
+    for text in manifest.request.methods:
+        name, variant, path = split_method(text)
+        place = Path(path).expanduser() if path else None
+        if place and name == method.name and variant in (None, method.variant):
+            if method.weights in (place.stem, place.name):
+                return place / "weights.safetensors" if place.is_dir() else place
+    return None
+
+
+def _same(what: str, recorded: str, now: str) -> Check:
+    if recorded == now:
+        return Check(what, "ok", now[:12])
+    return Check(what, "DIFFERS", f"sha256 is {now[:12]} now, {recorded[:12]} in run.json")
+
+
+def _check_protocol(manifest: Manifest) -> Iterator[Check]:
+    """The protocol in run.json against its digest, and against the card's of the same name and version."""
+    yield _same("protocol in run.json", manifest.protocol_digest, manifest.protocol.digest())
+    name, _, rest = manifest.protocol.name.partition(":")
+    what = f"protocol {manifest.protocol.name} of the card"
+    try:
+        card = plugin("datasets", name).card
+        assert isinstance(card, DatasetCard)
+        now = card.protocol(rest or None)
+    except (UsageError, CardError) as error:
+        yield Check(what, "not checked", str(error).splitlines()[0])
+        return
+    yield _same(what, manifest.protocol_digest, now.digest())
+
+
+def _check_tables(run: Run, parts: Iterable[Part]) -> Iterator[Check]:
+    """scores.csv and timings.csv, written anew from the parts, against the files, byte for byte."""
+    with tempfile.TemporaryDirectory() as place:
+        fresh = Store(Path(place))
+        fresh.write_tables(run.manifest, parts)
+        for name in ("scores.csv", "timings.csv"):
+            wanted = (fresh.folder / name).read_bytes()
+            file = run.folder / name
+            there = file.read_bytes() if file.is_file() else b""
+            if there == wanted:
+                rows = len(wanted.splitlines()) - 1
+                yield Check(name, "ok", f"{rows} rows, byte for byte what the parts say")
+            else:
+                yield Check(name, "DIFFERS", _first_difference(there.decode(errors="replace"), wanted.decode()))
+
+
+def _first_difference(there: str, wanted: str) -> str:
+    pairs = zip_longest(there.splitlines(), wanted.splitlines())
+    for number, (found, expected) in enumerate(pairs, start=1):
+        if found != expected:
+            return f"line {number} is {found!r}, the parts say {expected!r}"
+    return "the line ends differ"
+
+
+def _check_whole(manifest: Manifest, parts: dict[tuple[str, str], Part]) -> Iterator[Check]:
+    """Every scored frame has a value of every frame-level metric."""
+    metrics = [m.id for m in manifest.metrics if m.level == "frame" and not m.absent]
+    faults = []
+    for (method, clip), part in parts.items():
+        there = {(frame, metric) for frame, metric, _ in part.scores}
+        record = _clip(manifest, clip)
+        wanted = {(frame, metric) for frame in record.scored for metric in metrics} if record.ground_truth else set()
+        if wanted - there:
+            faults.append(f"{method}/{clip} lacks {len(wanted - there)} of {len(wanted)} values")
+    yield Check("every scored frame", "DIFFERS" if faults else "ok", "; ".join(faults) or "has every metric")
+
+
+def _clip(manifest: Manifest, name: str) -> ClipRecord:
+    return next(clip for clip in manifest.clips if clip.name == name)
+
+
+@dataclass
+class _Rescoring:
+    """Saved frames scored anew against the ground truth that was saved, or that the data root holds."""
+
+    run: Run
+    parts: dict[tuple[str, str], Part]
+    every: bool
+
+    def checks(self) -> Iterator[Check]:
+        """One check a method, over its clips, and one for the digests of clips that are saved whole."""
+        wanted = self._chosen()
+        if not wanted:
+            yield Check("saved frames", "not checked", "the run kept no scored frames (--save-frames none)")
+            return
+        _, _, absent = self.metrics
+        for name, why in absent.items():
+            yield Check(f"saved frames: {name}", "not checked", why.splitlines()[0])
+        for method in self.run.manifest.methods:
+            mine = [(clip, stem) for m, clip, stem in wanted if m == method.id]
+            if mine:
+                yield self._check_method(method.id, mine)
+        yield from self._check_clip_level()
+        yield from self._check_digests()
+
+    @cached_property
+    def metrics(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """The run's metrics that can be computed here."""
+        from deblurbench.job import load_metrics
+
+        return load_metrics([m.id for m in self.run.manifest.metrics if not m.absent], "cpu")
+
+    @cached_property
+    def dataset_clips(self) -> dict[str, Clip]:
+        """The clips under the recorded data root; none where it is gone."""
+        manifest = self.run.manifest
+        try:
+            dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
+            return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
+        except DeblurbenchError:
+            return {}
+
+    def _chosen(self) -> list[tuple[str, str, str]]:
+        """(method, clip, frame) of the saved frames to score: all, or every n-th of them so that 24 are left."""
+        saved = [
+            (method, clip, stem)
+            for (method, clip), part in self.parts.items()
+            for stem in part.saved
+            if stem in set(_clip(self.run.manifest, clip).scored)
+        ]
+        step = 1 if self.every else max(1, math.ceil(len(saved) / SAMPLE))
+        return saved[::step]
+
+    def _check_method(self, method: str, wanted: list[tuple[str, str]]) -> Check:
+        what, faults, values, unknown = f"saved frames of {method}", [], 0, set()
+        for clip, stem in wanted:
+            recorded = {m: v for frame, m, v in self.parts[method, clip].scores if frame == stem}
+            try:
+                frame, truth = self._restored(method, clip, stem), self._truth(clip, stem)
+                if truth is None:
+                    unknown.add(clip)
+                    continue
+                values += len(recorded)
+                faults += [f"{clip}/{stem}: {fault}" for fault in self._rescore(recorded, frame, truth)]
+            except (FrameError, ValueError) as error:
+                faults.append(str(error))
+        if faults:
+            return Check(
+                what, "DIFFERS", "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" * (len(faults) > 5))
+            )
+        if len(unknown) == len({clip for clip, _ in wanted}):
+            return Check(what, "not checked", "no ground truth: none was saved, and the data root is not here")
+        return Check(what, "ok", f"{values} values of {len(wanted)} frames recomputed")
+
+    def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
+        """What differs between a frame's recorded scores and those computed now."""
+        for name, metric in self.metrics[0].items():
+            tolerance = NETWORK_TOLERANCE if name.startswith("lpips") else TOLERANCE
+            yield from _difference(name, recorded.get(name), float(metric(frame, truth)), tolerance)
+
+    def _check_clip_level(self) -> Iterator[Check]:
+        """Metrics of whole clips, where every scored frame was saved and `every` one is asked for."""
+        for (method, clip), part in self.parts.items() if self.metrics[1] else ():
+            what, scored = f"metrics of whole clips, {method}/{clip}", _clip(self.run.manifest, clip).scored
+            if not self.every or not set(scored) <= set(part.saved):
+                yield Check(what, "not checked", "needs --all, and every scored frame saved")
+                continue
+            try:
+                faults = list(self._rescore_clip(part, scored))
+            except (FrameError, ValueError) as error:
+                faults = [str(error)]
+            yield Check(what, "DIFFERS" if faults else "ok", "; ".join(faults) or f"{len(self.metrics[1])} values")
+
+    def _rescore_clip(self, part: Part, scored: list[str]) -> Iterator[str]:
+        """What differs between a clip's recorded clip-level scores and those computed now."""
+        recorded = {metric: value for frame, metric, value in part.scores if not frame}
+        metrics = {name: factory() for name, factory in self.metrics[1].items()}
+        for stem in scored:
+            truth = self._truth(part.outcome.clip, stem)
+            if truth is None:
+                return
+            frame = self._restored(part.outcome.method, part.outcome.clip, stem)
+            for metric in metrics.values():
+                metric.add(frame, truth)
+        for name, metric in metrics.items():
+            yield from _difference(name, recorded.get(name), float(metric.result()), NETWORK_TOLERANCE)
+
+    def _restored(self, method: str, clip: str, stem: str) -> Frame8:
+        return read_frame(self.run.store.frames_folder(method, clip) / f"{stem}.png")
+
+    def _truth(self, clip: str, stem: str) -> Frame8 | None:
+        """The ground truth of a frame: the PNG that was saved, else from the dataset."""
+        file = self.run.ground_truth_frames(clip).get(stem)
+        if file:
+            return read_frame(file)
+        found = self.dataset_clips.get(clip)
+        if found is None or found.sharp is None or stem not in found.stems:
+            return None
+        position = list(found.stems).index(stem)
+        if isinstance(found.sharp, ImageFiles):
+            return read_frame(found.sharp.paths[position])
+        *_, frame = found.sharp.first(position + 1)
+        return frame
+
+    def _check_digests(self) -> Iterator[Check]:
+        """The digest of all restored frames, where all of them were saved."""
+        for (method, clip), part in self.parts.items():
+            stems = _clip(self.run.manifest, clip).frames
+            if not self.every or part.saved != stems or not part.outcome.frames_sha256:
+                continue
+            digest = hashlib.sha256()
+            what = f"frames of {method}/{clip}"
+            try:
+                for stem in stems:
+                    digest.update(self._restored(method, clip, stem).data)
+            except FrameError as error:
+                yield Check(what, "DIFFERS", str(error))
+                continue
+            yield _same(what, part.outcome.frames_sha256, digest.hexdigest())
+
+
+def _difference(name: str, before: float | None, now: float, tolerance: float) -> Iterator[str]:
+    """What to say where a value is not the recorded one; a value that both times there is none of agrees."""
+    if before is None and math.isnan(now):
+        return
+    if before is None or not (before == now or abs(before - now) <= tolerance):
+        yield f"{name} is {now!r} now, {before!r} in the run"

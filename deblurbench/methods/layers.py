@@ -1,0 +1,78 @@
+"""Layers and clip helpers that several networks share. Imports torch: only plugins' code imports this module."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import torch  # noqa: TID253  (layers are classes of torch; nothing that lists or shows plugins imports this module)
+from torch import Tensor, nn  # noqa: TID253
+
+Item = TypeVar("Item")
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size (or divides it by `stride`), zero padded, with bias."""
+    return nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+
+
+def up4(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Transposed convolution 4x4 that doubles the size exactly."""
+    return nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+
+
+def up3(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Transposed convolution 3x3 that doubles the size exactly."""
+    return nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1)
+
+
+class ResBlock(nn.Module):
+    """x + conv(ReLU(conv(x))): no batch normalisation, no ReLU after the sum."""
+
+    def __init__(self, channels: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.first = conv(channels, channels, kernel)
+        self.second = conv(channels, channels, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same shape."""
+        return x + self.second(torch.relu(self.first(x)))
+
+
+def sliding(items: Iterable[Item], radius: int) -> Iterator[tuple[Item, ...]]:
+    """Windows of 2 * radius + 1 items around each item; the first and the last are repeated at the ends.
+
+    Holds one window at a time, so a clip of any length streams.
+    """
+    window: deque[Item] = deque(maxlen=2 * radius + 1)
+    owed = 0
+    for item in items:
+        window.extend([item] * (1 if window else radius + 1))
+        owed += 1
+        if len(window) == window.maxlen:
+            yield tuple(window)
+            owed -= 1
+    while owed:
+        window.append(window[-1])
+        if len(window) == window.maxlen:
+            yield tuple(window)
+            owed -= 1
+
+
+def clip_windows(clips: Tensor, radius: int) -> Tensor:
+    """Clips (B, T, C, H, W) to the window of every frame (B * T, 2 * radius + 1, C, H, W), as `sliding` makes them."""
+    windows = [torch.stack(window, dim=1) for window in sliding(clips.unbind(dim=1), radius)]
+    return torch.stack(windows, dim=1).flatten(0, 1)
+
+
+def mean_squared_error(restored: Tensor, sharp: Tensor) -> Tensor:
+    """Mean of the squared difference in float32, whatever precision the network ran in."""
+    return (restored.float() - sharp).square().mean()
+
+
+@torch.no_grad()
+def silence(layer: nn.Module) -> None:
+    """Set a layer's weight and bias to zero: what it adds to a skip starts as nothing."""
+    for parameter in layer.parameters(recurse=False):
+        parameter.zero_()

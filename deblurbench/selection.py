@@ -1,0 +1,153 @@
+"""Which clips and frames of a dataset a request takes, what is wrong with them, and how much of the whole that is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deblurbench.cards import DatasetCard
+from deblurbench.datasets.base import Clip
+from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.imagefiles import natural_key
+from deblurbench.manifest import ClipRecord, Request
+from deblurbench.protocol import Protocol
+from deblurbench.store import folder_name
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """A clip as far as the run takes it: its first frames, which are scored, and why it cannot be run if it cannot."""
+
+    clip: Clip
+    scored: tuple[str, ...]
+    size: tuple[int, int] | None
+    problems: tuple[str, ...] = ()
+
+    def record(self) -> ClipRecord:
+        """The clip as run.json names it."""
+        width, height = self.size or (0, 0)
+        return ClipRecord(
+            name=self.clip.name,
+            frames=list(self.clip.stems),
+            scored=list(self.scored),
+            released=self.clip.released,
+            width=width,
+            height=height,
+            ground_truth=self.clip.sharp is not None,
+            notes=list(self.clip.notes),
+        )
+
+    def fingerprint(self) -> str:
+        """Digest of names, sizes and times of all its files, to notice changed data."""
+        sharp = self.clip.sharp.fingerprint() if self.clip.sharp else None
+        body = json.dumps([self.clip.blurry.fingerprint(), sharp])
+        return hashlib.sha256(body.encode()).hexdigest()
+
+
+def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split: str) -> list[Clip]:
+    """The clips that a request selects, in natural order.
+
+    Raises:
+        UsageError: a clip that is not there (the nearest name is given), or two that would share a folder.
+    """
+    if protocol.clips and not request.clips and split == protocol.split:
+        clips = [clip for clip in clips if clip.name in protocol.clips]
+    if request.clips:
+        by_name = {clip.name: clip for clip in clips}
+        for name in request.clips:
+            if name not in by_name:
+                raise UsageError(f"no clip {name!r} in split {split!r}. {did_you_mean(name, by_name)}")
+        clips = [by_name[name] for name in dict.fromkeys(request.clips)]
+    folders: dict[str, str] = {}
+    for clip in clips:
+        if folders.setdefault(folder_name(clip.name), clip.name) != clip.name:
+            raise UsageError(f"clips {folders[folder_name(clip.name)]!r} and {clip.name!r} would share a folder")
+    clips.sort(key=lambda clip: natural_key(clip.name))
+    return clips[: request.limit]
+
+
+def first_frames(clip: Clip, frames: int | None) -> Clip:
+    """A clip cut to its first `frames` frames (all for None)."""
+    if frames is None:
+        return clip
+    return replace(clip, blurry=_first(clip.blurry, frames), sharp=_first(clip.sharp, frames))
+
+
+def plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip:
+    """Cut a clip to its first `frames` frames, check the headers of its files, and say which frames are scored."""
+    from deblurbench.datasets.verify import check_clip, clip_size
+
+    problems = list(clip.problems)
+    clip = first_frames(clip, frames)
+    problems += [p for p in check_clip(clip) if p not in problems]
+    stems = list(clip.stems)
+    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp else []
+    if clip.sharp and not scored and not problems:
+        first, last = protocol.leave_out
+        problems.append(
+            f"no frame left to score: the clip has {len(stems)} frames, and protocol {protocol.name!r} leaves out the "
+            f"first {first} and the last {last}. Take more frames, or a protocol that scores all"
+        )
+    size = None if problems else clip_size(clip)
+    return PlannedClip(clip, tuple(scored), size, tuple(problems))
+
+
+def _first(source: Any, frames: int) -> Any:
+    if source is None or len(source.stems) <= frames:
+        return source
+    return source.first(frames)
+
+
+def coverage_of(card: DatasetCard, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
+    """How much of the split a run covers, in figures, and whether that is less than all of it."""
+    expected = protocol.clips if protocol.clips and split == protocol.split else card.splits.get(split, ())
+    total = max(len(expected), len(clips)) if expected else len(clips)
+    frames = sum(len(clip.clip) for clip in clips)
+    released = sum(max(clip.clip.released or len(clip.clip), len(clip.clip)) for clip in clips)
+    scored = sum(len(clip.scored) for clip in clips)
+    text = f"{len(clips)} of {total} clips, {frames} of {released} frames, {scored} scored"
+    resized = _resized(protocol, clips)
+    if resized:
+        text += f", {resized}"
+    return text, len(clips) < total or frames < released or bool(resized)
+
+
+def _resized(protocol: Protocol, clips: tuple[PlannedClip, ...]) -> str:
+    """A phrase that names frames of another size than the protocol's, or nothing."""
+    odd = [clip.size for clip in clips if clip.size and protocol.size and clip.size != protocol.size]
+    if not odd or not protocol.size:
+        return ""
+    return f"at {odd[0][0]}x{odd[0][1]} instead of {protocol.size[0]}x{protocol.size[1]}"
+
+
+def refuse_silent_partial(
+    card: DatasetCard, request: Request, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]
+) -> None:
+    """See that a copy with fewer clips or frames, or frames of another size, runs only when the user means it.
+
+    Raises:
+        MissingError: what is missing, and how to run it all the same.
+    """
+    if request.partial or request.clips:
+        return
+    there = {clip.clip.name for clip in clips}
+    expected = protocol.clips or tuple(e.name for e in card.splits.get(split, ()))
+    missing = [name for name in expected if name not in there] if request.limit is None else []
+    short = [
+        f"{c.clip.name} ({len(c.clip)} of {c.clip.released})"
+        for c in clips
+        if request.frames_per_clip is None and c.clip.released and len(c.clip) < c.clip.released
+    ]
+    faults = [_some("missing clips", missing), _some("clips with missing frames", short), _resized(protocol, clips)]
+    told = "; ".join(filter(None, faults))
+    if told:
+        raise MissingError(
+            f"{card.name}: this copy is not what protocol {protocol.name!r} is run on ({told}). A table of it is not "
+            "the benchmark's: run it with --partial or name clips with --clips, and every table will say so."
+        )
+
+
+def _some(what: str, names: list[str]) -> str:
+    return f"{what}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else ""

@@ -1,0 +1,1 @@
+"""A simple convolutional auto-encoder for single frames."""

@@ -1,0 +1,1 @@
+"""A simple convolutional network for single frames."""

@@ -1,0 +1,1 @@
+"""DeepDeblur: multi-scale convolutional network (Nah, Kim, Lee, CVPR 2017)."""

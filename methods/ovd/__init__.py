@@ -1,0 +1,1 @@
+"""OVD: online video deblurring via dynamic temporal blending (Kim et al., ICCV 2017)."""

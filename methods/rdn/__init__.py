@@ -1,0 +1,1 @@
+"""RDN: learning blind motion deblurring (Wieschollek et al., ICCV 2017)."""

@@ -1,0 +1,122 @@
+"""`deblurbench compare` and `invalidate`, on runs with known differences."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from deblurbench.protocol import Protocol
+from deblurbench.store import Run
+from tests.e2e.inprocess import deblurbench
+from tests.fake_run import Fake, write
+
+METHODS = {"identity": 1.0, "ifirnn:C2H3": 0.55, "srn:rgb": 0.5}
+
+
+@pytest.fixture(scope="module")
+def a(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("a"), Fake()).folder
+
+
+def fake(tmp_path, **changes):
+    return write(tmp_path / "b", Fake(**changes)).folder
+
+
+def compared(capsys, *words, code=0):
+    capsys.readouterr()
+    deblurbench("compare", *words, "--json", code=code)
+    return json.loads(capsys.readouterr().out)
+
+
+def difference(found, method, metric="psnr"):
+    return next(d for d in found["differences"] if (d["method"], d["metric"]) == (method, metric))
+
+
+def test_a_run_is_like_itself(a, capsys):
+    found = compared(capsys, a, a, "--fail-if", "psnr<-0.0001,psnr>0.0001")
+    assert not found["changed"] and found["comparable"] and not found["violations"]
+    assert all(d["change"] == 0 for d in found["differences"]) and len(found["differences"]) == 3 * 3
+
+
+def test_differences_are_paired_and_their_interval_is_over_clips(a, tmp_path, capsys):
+    b = fake(tmp_path, methods=METHODS | {"srn:rgb": 0.6}, seed=0, changes={"precision": "bf16"},
+             method_changes={"srn:rgb": {"weights_sha256": "cd" * 32}})  # fmt: skip
+    found = compared(capsys, a, b)
+    assert {c["what"] for c in found["changed"]} == {"precision", "srn:rgb: weights"}
+    one, two = (Run.open(folder).scores.query("method == 'srn:rgb' and metric == 'ssim'") for folder in (a, b))
+    clips = [float((two.value[two.clip == c].to_numpy() - one.value[one.clip == c].to_numpy()).mean())
+             for c in one.clip.unique()]  # fmt: skip
+    expected = stats.t.interval(0.95, len(clips) - 1, loc=np.mean(clips), scale=stats.sem(clips))
+    row = difference(found, "srn:rgb", "ssim")
+    assert row["interval"] == pytest.approx(list(expected), rel=1e-9) and row["clips"] == 8 and row["frames"] == 56
+    assert row["change"] == pytest.approx(two.value.mean() - one.value.mean(), rel=1e-9)
+    assert difference(found, "ifirnn:C2H3")["change"] == 0
+    fall = difference(found, "srn:rgb")["change"]
+    assert fall == pytest.approx(-8 * np.log10(0.6 / 0.5), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [("psnr<-0.05", 4), ("psnr<-0.7", 0), ("psnr>0.05", 0), ("ssim<-0.001", 4), ("psnr<-0.7,ssim<-0.001", 4)],
+)
+def test_fail_if_gives_exit_code_4(a, tmp_path, capsys, limit, code):
+    b = fake(tmp_path, methods=METHODS | {"srn:rgb": 0.6})
+    deblurbench("compare", a, b, "--fail-if", limit, code=code)
+    assert ("srn:rgb: " in capsys.readouterr().err) == bool(code)
+
+
+@pytest.mark.parametrize("limit", ["psnr", "psnr<", "psnr<=3", "psrn<-1", "lpips-vgg<1", "psnr<nan"])
+def test_a_limit_that_checks_nothing_is_refused(a, limit):
+    deblurbench("compare", a, a, "--fail-if", limit, code=2)
+
+
+def test_a_method_that_fails_now_breaks_any_limit(a, tmp_path, capsys):
+    b = fake(tmp_path, failed={"srn:rgb": "clip-02"})
+    deblurbench("compare", a, b, "--fail-if", "psnr<-99", code=4)
+    assert "whole in A, in B failed" in capsys.readouterr().err
+
+
+def test_an_infinite_value_that_is_lost_breaks_a_limit(a, tmp_path, capsys):
+    b = fake(tmp_path, leaks={"srn:rgb": 2})
+    row = difference(compared(capsys, b, a), "srn:rgb")
+    assert row["infinite_a"] == 2 and row["frames"] == 54 and row["change"] == 0
+    deblurbench("compare", b, a, "--fail-if", "psnr<-0.05", code=4)
+    deblurbench("compare", a, b, "--fail-if", "psnr<-0.05")
+
+
+def test_unlike_protocols_are_refused_or_marked(a, tmp_path, capsys):
+    b = fake(tmp_path, protocol=Protocol(name="mini", version=2, blur="gamma", leave_out=(2, 2)))
+    deblurbench("compare", a, b, code=2)
+    assert "mini v1" in capsys.readouterr().err
+    found = compared(capsys, a, b, "--allow-mixed")
+    assert not found["comparable"] and {d["mark"] for d in found["differences"] if d["clips"]} == {"other protocol"}
+    assert {"protocol", "protocol: leave_out"} <= {c["what"] for c in found["changed"]}
+    assert difference(found, "identity")["frames"] == 8 * 6  # frames 5 to 10 are scored in both
+
+
+def test_an_invalid_run_says_so_everywhere_until_it_is_undone(tmp_path, capsys):
+    run = fake(tmp_path)
+    deblurbench("invalidate", run, "--why", "wrong blur folder")
+    deblurbench("report", run)
+    assert "wrong blur folder" in (run / "report" / "table.md").read_text()
+    capsys.readouterr()
+    deblurbench("compare", run, run)
+    assert "INVALID: wrong blur folder" in capsys.readouterr().err
+    deblurbench("invalidate", run, "--undo")
+    assert "wrong blur folder" not in (run / "report" / "table.md").read_text()
+    for words in (["--undo"], [], ["--why", "x", "--undo"], ["--why", " "]):
+        deblurbench("invalidate", run, *words, code=2)
+
+
+def test_compare_and_verify_do_not_import_torch(a, tmp_path):
+    code = (
+        "import sys\nfrom deblurbench.cli import main\n"
+        "for words in (['compare', sys.argv[1], sys.argv[1]], ['verify', sys.argv[1]]):\n"
+        "    try:\n        main(words)\n    except SystemExit as done:\n        print(done.code)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(a)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

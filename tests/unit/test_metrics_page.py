@@ -1,0 +1,30 @@
+"""docs/metrics.md is generated; a stale one, or a metric without an explanation, fails here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deblurbench.metrics import METRICS, page
+from deblurbench.metrics.explained import EXPLAINED
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_metric_is_explained_and_nothing_else():
+    assert list(EXPLAINED) == list(METRICS)
+    for told in EXPLAINED.values():
+        assert told.what and told.formula and told.traps
+
+
+def test_the_page_is_up_to_date():
+    written = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert written == page.page(), "run: python -m deblurbench.metrics.page"
+
+
+def test_ours_and_the_twins_agree_on_the_real_clip():
+    measured = json.loads(page.MEASURED.read_text(encoding="utf-8"))
+    required = {"psnr", "ssim", "ssim-matlab3d", "psnr-y", "ssim-y", "lpips-alex", "lpips-vgg", "lpips-squeeze"}
+    assert required <= set(measured["metrics"])
+    for id, row in measured["metrics"].items():
+        assert row["difference"] <= 1e-6, id

@@ -1,0 +1,142 @@
+"""Metrics over a clip, and the one without ground truth, against direct transcriptions."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from deblurbench.metrics import METRICS
+
+CLIP_LEVEL = [m.id for m in METRICS.values() if m.level == "clip"]
+
+
+def clip(frames: int = 4, step: float = 2.0) -> list[np.ndarray]:
+    """A texture that moves to the right by `step` pixels a frame, uint8 (48, 64, 3)."""
+    noise = np.random.default_rng(8).normal(0, 1, (64, 128, 3))
+    smooth = ndimage.gaussian_filter(noise, (2, 2, 0))
+    texture = 128 + 40 * smooth / smooth.std()
+    moving = (ndimage.shift(texture, (0, step * t, 0), order=3, mode="wrap") for t in range(frames))
+    return [np.clip(np.round(frame[8:56, 32:96]), 0, 255).astype(np.uint8) for frame in moving]
+
+
+def score(id: str, restored: list[np.ndarray], sharp: list[np.ndarray]) -> float:
+    metric = METRICS[id].load()()
+    for pair in zip(restored, sharp, strict=True):
+        metric.add(*pair)
+    return metric.result()
+
+
+def flicker(frames: list[np.ndarray]) -> list[np.ndarray]:
+    return [
+        np.clip(frame.astype(int) + (12 if t % 2 else -12), 0, 255).astype(np.uint8) for t, frame in enumerate(frames)
+    ]
+
+
+def test_identical_clips():
+    sharp = clip()
+    assert score("tpsnr", sharp, sharp) == METRICS["tpsnr"].best
+    assert score("tof", sharp, sharp) == METRICS["tof"].best
+    assert 0 < score("warp-error", sharp, sharp) < 1e-3
+
+
+def test_flicker_is_seen_and_a_constant_error_is_not():
+    sharp = clip()
+    brighter = [np.clip(frame.astype(int) + 10, 0, 255).astype(np.uint8) for frame in sharp]
+    assert score("tpsnr", flicker(sharp), sharp) == pytest.approx(20 * np.log10(255 / 24), abs=0.05)
+    assert score("tpsnr", brighter, sharp) > 50
+    assert score("warp-error", flicker(sharp), sharp) > 5 * score("warp-error", brighter, sharp)
+
+
+def test_flow_difference_is_in_pixels():
+    sharp, still = clip(step=2.0), clip(step=0.0)
+    assert score("tof", still, sharp) == pytest.approx(2.0, abs=0.3)
+
+
+def test_tpsnr_equals_its_formula():
+    rng = np.random.default_rng(4)
+    restored, sharp = (rng.integers(0, 256, (5, 40, 44, 3), np.uint8) for _ in range(2))
+    error = (np.diff(restored.astype(float), axis=0) - np.diff(sharp.astype(float), axis=0)) ** 2
+    assert score("tpsnr", list(restored), list(sharp)) == pytest.approx(10 * np.log10(255**2 / error.mean()), abs=1e-9)
+
+
+def dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    greys = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (first, second)]
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*greys, None)
+
+
+def test_tof_equals_its_formula():
+    sharp, restored = clip(), [cv2.blur(frame, (7, 1)) for frame in clip(step=1.3)]
+    differences = [
+        np.sqrt(((dis(restored[t], restored[t + 1]) - dis(sharp[t], sharp[t + 1])) ** 2).sum(2)).mean()
+        for t in range(3)
+    ]
+    assert score("tof", restored, sharp) == pytest.approx(np.mean(differences), abs=1e-5)
+
+
+def test_warp_error_equals_its_formula_with_scipys_interpolation():
+    sharp, restored = clip(2), flicker(clip(2))
+    back, forth = dis(sharp[1], sharp[0]), dis(sharp[0], sharp[1])
+    height, width = back.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    ys, xs = y + back[..., 1], x + back[..., 0]
+
+    def pull(plane):
+        return ndimage.map_coordinates(plane.astype(float), [ys, xs], order=1, mode="nearest")
+
+    warped = np.stack([pull(restored[0][..., c]) for c in range(3)], 2)
+    returned = np.stack([pull(forth[..., c]) for c in range(2)], 2)
+    gap = ((back + returned) ** 2).sum(2)
+    seen = gap <= 0.01 * ((back**2).sum(2) + (returned**2).sum(2)) + 0.5
+    seen &= (xs >= 0) & (ys >= 0) & (xs <= width - 1) & (ys <= height - 1)
+    expected = (((restored[1] - warped) / 255) ** 2).mean(2)[seen].mean()
+    assert score("warp-error", restored, sharp) == pytest.approx(
+        expected, rel=5e-3
+    )  # OpenCV interpolates in 1/32 pixel
+
+
+@pytest.mark.parametrize("id", CLIP_LEVEL)
+def test_one_frame_has_no_motion_and_clips_do_not_share_state(id):
+    factory, sharp = METRICS[id].load(), clip()
+    one, other = factory(), factory()
+    one.add(sharp[0], sharp[0])
+    assert np.isnan(one.result())
+    other.add(sharp[1], sharp[0])
+    other.add(sharp[2], sharp[1])
+    assert np.isnan(one.result()) and not np.isnan(other.result())
+
+
+@pytest.mark.parametrize("id", CLIP_LEVEL)
+def test_frames_may_be_reused_by_the_caller(id):
+    """A decoder that writes each frame into the same buffer must not change the result."""
+    sharp, restored = clip(), flicker(clip())
+    buffers = np.empty_like(sharp[0]), np.empty_like(sharp[0])
+    metric = METRICS[id].load()()
+    for pair in zip(restored, sharp, strict=True):
+        for buffer, frame in zip(buffers, pair, strict=True):
+            buffer[:] = frame
+        metric.add(*buffers)
+    assert metric.result() == score(id, restored, sharp)
+
+
+@pytest.mark.parametrize("id", CLIP_LEVEL)
+def test_bad_frames_are_refused(id):
+    metric, frame = METRICS[id].load()(), clip(1)[0]
+    with pytest.raises(ValueError, match="float64"):
+        metric.add(frame / 255, frame)
+    metric.add(frame, frame)
+    with pytest.raises(ValueError, match="of a clip differ in size"):
+        metric.add(frame[1:], frame[1:])
+
+
+def test_sharpness_is_the_variance_of_scipys_laplacian_and_falls_with_blur():
+    frame = clip(1)[0]
+    luma = frame @ np.array([0.299, 0.587, 0.114])
+    measure = METRICS["sharpness"].load()
+    assert measure(frame) == pytest.approx(ndimage.laplace(luma)[1:-1, 1:-1].var(), rel=1e-9)
+    assert measure(frame, None) == measure(frame, clip(2)[1])
+    assert measure(cv2.blur(frame, (9, 9))) < 0.5 * measure(frame)
+    assert not METRICS["sharpness"].needs_reference
+    with pytest.raises(ValueError, match="at least 3x3"):
+        measure(frame[:2])

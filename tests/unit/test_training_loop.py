@@ -1,0 +1,211 @@
+"""The training loop on a small endless dataset: resuming to the bit, saving, stopping, refusing."""
+
+import json
+import os
+import signal
+import textwrap
+
+import pytest
+import torch
+
+from deblurbench import rooms
+from deblurbench.errors import MissingError, UsageError
+from deblurbench.training import checkpoint, loop
+from deblurbench.training.log import read_log
+from deblurbench.training.recipe import TrainRequest
+from deblurbench.weights import load_weights
+
+DATASET = """
+import torch
+from typing import NamedTuple
+from deblurbench.datasets.base import Dataset
+
+class Batch(NamedTuple):
+    blurry: torch.Tensor
+    sharp: torch.Tensor
+    origin: list
+
+class Source:
+    def __init__(self, batch, frames, crop, seed):
+        self.shape, self.seed = (batch, frames, 3, *((crop, crop) if isinstance(crop, int) else crop)), seed
+    def batch(self, step):
+        g = torch.Generator().manual_seed(1000 * self.seed + step)
+        sharp = torch.rand(self.shape, generator=g)
+        blurry = 0.5 * sharp + 0.25
+        if step == Blurs.poison:
+            blurry[0, 0, 0, 0, 0] = float("nan")
+        return Batch(blurry, sharp, [f"made {step}"])
+
+class Blurs(Dataset):
+    poison = None
+    def training_source(self, protocol, *, batch, frames, crop, seed, device="cpu", share="train"):
+        return Source(batch, frames, crop, seed if share == "train" else 77)
+"""
+TINY = ("batch=1", "frames=2", "crop=16", "steps=6", "validation_clips=0", "learning_rate=1e-3", "warmup=0")
+
+
+@pytest.fixture(autouse=True)
+def blurs(tmp_path, monkeypatch):
+    folder = tmp_path / "plugins" / "datasets" / "blurs"
+    folder.mkdir(parents=True)
+    (folder / "card.yaml").write_text("name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nprotocols: [{name: blurs}]\n")
+    (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
+    monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
+    plugin = rooms.plugin("datasets", "blurs").load()
+    monkeypatch.setattr(plugin, "poison", None)
+    return plugin
+
+
+def request(output, variant="C1H1", settings=(), **more):
+    return TrainRequest(
+        method="ifirnn", variant=variant, dataset="blurs", output=output, device="cpu", threads=1, quiet=True,
+        settings=(*TINY, *settings), **more,
+    )  # fmt: skip
+
+
+def losses(folder):
+    return [(r["step"], r["loss"]) for r in read_log(folder / "log.jsonl") if "loss" in r]
+
+
+def weights(folder):
+    return checkpoint.read(folder / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("variant", ["C1H1", "C2H3-reg"])
+def test_resuming_gives_the_run_that_was_not_stopped_to_the_bit(tmp_path, monkeypatch, variant):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    loop.train(request(tmp_path / "straight", variant))
+    loop.train(request(tmp_path / "halves", variant, limit_steps=3))
+    assert weights(tmp_path / "halves").step == 3
+    torch.rand(5)
+    loop.train(request(tmp_path / "halves", variant, resume=True))
+    assert losses(tmp_path / "halves") == losses(tmp_path / "straight")
+    assert len(losses(tmp_path / "straight")) == 6
+    one, two = weights(tmp_path / "straight"), weights(tmp_path / "halves")
+    for part in ("network", "training_only", "average"):
+        for key, value in getattr(one, part).items():
+            assert torch.equal(value, getattr(two, part)[key]), key
+    assert torch.equal(one.random["cpu"], two.random["cpu"])
+
+
+def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    settings = ("steps=30", "validation_clips=2", "validation_frames=2", "validate_every=10", "ema=0.5", "half=true")
+    folder = loop.train(request(tmp_path / "run", settings=settings))
+    curve = [loss for _, loss in losses(folder)]
+    assert sum(curve[-5:]) < 0.8 * sum(curve[:5])
+    told = json.loads((folder / "training.json").read_text())
+    assert (told["method"], told["variant"], told["seed"]) == ("ifirnn", "C1H1", 0)
+    assert told["trained_on"] == ["blurs"]
+    assert told["validation"]["psnr"] > told["validation"]["identity"]
+    network = rooms.plugin("methods", "ifirnn").load()(1, 1).network
+    load_weights(network, folder / "weights.safetensors")
+
+
+def test_weights_are_the_best_validated_not_the_last(tmp_path, monkeypatch):
+    from deblurbench.training.validation import Validation
+
+    marks = iter([20.0, 25.0, 22.0, 21.0])
+    monkeypatch.setattr(loop, "validate", lambda *_: Validation(next(marks), 20.0, 1))
+    folder = loop.train(
+        request(tmp_path / "run", settings=("validation_clips=1", "validate_every=3", "validation_frames=1"))
+    )
+    assert json.loads((folder / "training.json").read_text())["steps"] == 3
+
+
+def test_a_folder_in_use_is_not_overwritten(tmp_path):
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    with pytest.raises(UsageError, match="--resume"):
+        loop.train(request(tmp_path / "run", limit_steps=1))
+
+
+def test_resuming_another_variant_recipe_or_seed_is_refused(tmp_path):
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    with pytest.raises(UsageError, match=r"'ifirnn:C1H1'.*'ifirnn:C1H2'"):
+        loop.train(request(tmp_path / "run", "C1H2", resume=True))
+    with pytest.raises(UsageError, match="batch was 1, is 2"):
+        loop.train(request(tmp_path / "run", settings=("batch=2",), resume=True))
+    with pytest.raises(UsageError, match="seed 0, not 5"):
+        loop.train(request(tmp_path / "run", seed=5, resume=True))
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
+def test_a_checkpoint_cut_short_is_refused(tmp_path, keep):
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    file = tmp_path / "run" / "checkpoint.pt"
+    data = file.read_bytes()
+    file.write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
+    with pytest.raises(UsageError, match="not a whole checkpoint"):
+        loop.train(request(tmp_path / "run", resume=True))
+
+
+def test_resuming_nothing_is_refused(tmp_path):
+    with pytest.raises(MissingError, match="no checkpoint"):
+        loop.train(request(tmp_path / "run", resume=True))
+
+
+def test_a_pickle_with_code_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    (tmp_path / "run").mkdir()
+    torch.save({"format": Evil()}, tmp_path / "run" / "checkpoint.pt")
+    with pytest.raises(UsageError, match="not a whole checkpoint"):
+        loop.train(request(tmp_path / "run", resume=True))
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path, monkeypatch, blurs):
+    monkeypatch.setattr(blurs, "poison", 4)
+    with pytest.raises(loop.NonFiniteLoss, match=r"step 4 .*made 4.*learning_rate=0.0005"):
+        loop.train(request(tmp_path / "run"))
+
+
+def test_sigterm_saves_before_leaving(tmp_path, monkeypatch):
+    step = loop._step
+
+    def interrupted(run, module, batch, rate):
+        if run.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(run, module, batch, rate)
+
+    monkeypatch.setattr(loop, "_step", interrupted)
+    with pytest.raises(loop.InterruptedTraining, match=r"after step 3.*--resume"):
+        loop.train(request(tmp_path / "run"))
+    assert weights(tmp_path / "run").step == 3
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    from deblurbench import imagefiles
+    from deblurbench.errors import DiskError
+
+    loop.train(request(tmp_path / "run", limit_steps=2))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(imagefiles.os, "fsync", full)
+    with pytest.raises(DiskError, match="No space left"):
+        loop.train(request(tmp_path / "run", resume=True))
+    assert weights(tmp_path / "run").step == 2
+    assert not list((tmp_path / "run").glob(".*part"))
+
+
+def test_minutes_end_a_run_and_the_schedule(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    folder = loop.train(request(tmp_path / "run", settings=("steps=100000",), minutes=0.02))
+    rates = [r["lr"] for r in read_log(folder / "log.jsonl") if "lr" in r]
+    assert rates[0] == pytest.approx(1e-3, rel=1e-3)
+    assert rates[-1] < 5e-4
+
+
+def test_a_recipe_without_end_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--minutes"):
+        loop.train(request(tmp_path / "run", settings=("steps=null",)))
+
+
+def test_initialisation_that_the_method_does_not_know_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="initialise"):
+        loop.train(request(tmp_path / "run", settings=("initialise={identitty: true}",)))
