@@ -49,7 +49,7 @@ class Weights(Frozen):
     file: str = Field(description="relative to the method's folder")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     origin: Literal["ours", "official"] = "ours"
-    trained_on: tuple[str, ...] = Field(default=(), description="dataset, dataset/split or dataset/split/clip it has seen")
+    trained_on: tuple[str, ...] = Field(default=(), description="dataset[/split[/clip]] seen in training")
     recipe: str = ""
     training: dict[str, Any] = Field(default_factory=dict, description="steps, seed, device, hours, commit, validation")
     note: str = ""

@@ -184,4 +184,4 @@ def _step(method: Method, blurry: torch.Tensor, sharp: torch.Tensor, optimiser: 
     optimiser.zero_grad()
     total.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
-    return float(total)
+    return float(total.detach())

@@ -150,7 +150,7 @@ def _look_at_first_bytes(file: Path) -> None:
         found = "a web page, not weights; looks like a download error page"
     elif start.startswith(b"version https://git-lfs"):
         found = "a Git LFS pointer, not the weights; run 'git lfs pull'"
-    elif start.startswith((b"PK\x03\x04", b"\x80")):
+    elif start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{":  # a length of 128 begins with \x80, too
         found = (
             "a pickle (.pth, .pt), which can run code when it is opened; it was not opened. "
             "Convert it to safetensors in a place you trust"

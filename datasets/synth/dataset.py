@@ -73,7 +73,7 @@ class Synth(Dataset):
         files = find_photos(self.folders())
         if len(files) < FEWEST:
             raise MissingError(
-                f"{self.root}: {len(files)} photograph(s) (.jpg or .png) here; at least {FEWEST} are needed, since training, "
+                f"{self.root}: {len(files)} photograph(s) (.jpg or .png) here; at least {FEWEST} are needed: training, "
                 f"validation and test never share one.\n{self.how_to_get()}"
             )
         wanted = set(shares(list(files))[share])

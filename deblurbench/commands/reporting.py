@@ -14,13 +14,15 @@ from deblurbench.store import Run
 from deblurbench.terminal import say
 
 
-def write_reports(runs: Sequence[Path], folder: Path, kinds: Sequence[str] = ()) -> list[Path]:
+def write_reports(
+    runs: Sequence[Path], folder: Path, kinds: Sequence[str] = (), allow_mixed: bool = False
+) -> list[Path]:
     """Write the named kinds of report (the default ones for none) and return their main files."""
     opened = [Run.open(run) for run in runs]
     files: list[Path] = []
     for card in _cards(kinds):
         report = plugin("reports", card.name).load()(card)
-        files += report.write(opened, folder)[:1]
+        files += report.write(opened, folder, allow_mixed=allow_mixed)[:1]
     return files
 
 
@@ -33,11 +35,11 @@ def _cards(kinds: Sequence[str]) -> list[ReportCard]:
     return sorted(fitting, key=lambda card: (card.order, card.name))
 
 
-def print_results(runs: Sequence[Path], as_json: bool = False) -> None:
+def print_results(runs: Sequence[Path], as_json: bool = False, allow_mixed: bool = False) -> None:
     """Print the comparison table of stored runs on standard output."""
     from deblurbench import tables
 
-    table = tables.build([Run.open(run) for run in runs])
+    table = tables.build([Run.open(run) for run in runs], allow_mixed=allow_mixed)
     if as_json:
         print(tables.as_json(table))
         return
@@ -50,10 +52,13 @@ def print_results(runs: Sequence[Path], as_json: bool = False) -> None:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write; by default RUN/report of the first.")
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of report; see 'deblurbench list reports'.")
+@click.option("--allow-mixed", is_flag=True, help="Let runs under different protocols share a table, marked.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-def report(runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], as_json: bool) -> None:
+def report(
+    runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, as_json: bool
+) -> None:
     """Build the report of stored runs anew."""
-    files = write_reports(runs, output or runs[0] / "report", kinds)
-    print_results(runs, as_json)
+    files = write_reports(runs, output or runs[0] / "report", kinds, allow_mixed)
+    print_results(runs, as_json, allow_mixed)
     for file in files:
         say(f"  {file}")

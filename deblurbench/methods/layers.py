@@ -76,3 +76,49 @@ def silence(layer: nn.Module) -> None:
     """Set a layer's weight and bias to zero: what it adds to a skip starts as nothing."""
     for parameter in layer.parameters(recurse=False):
         parameter.zero_()
+
+
+@torch.no_grad()
+def pick(layer: nn.Conv2d, taps: Iterable[tuple[int, int, int, int]]) -> None:
+    """Let the outputs named in `taps` (output, input, row, column) read one input pixel each, and nothing else."""
+    for output, source, row, column in taps:
+        layer.weight[output] = 0
+        layer.weight[output, source, row, column] = 1
+        if layer.bias is not None:
+            layer.bias[output] = 0
+
+
+def copy_channels(layer: nn.Conv2d, channels: int, source: int = 0, target: int = 0) -> None:
+    """Let outputs `target`.. be a copy of the `channels` inputs from `source` on."""
+    middle = layer.kernel_size[0] // 2
+    pick(layer, [(target + c, source + c, middle, middle) for c in range(channels)])
+
+
+def sort_blocks(layer: nn.Conv2d, channels: int) -> None:
+    """Let a stride-2 convolution sort 2x2 blocks of its first `channels` inputs into its first 4 * `channels` outputs.
+
+    With padding k // 2, tap k // 2 + d of output i reads input 2 i + d.
+    """
+    middle = layer.kernel_size[0] // 2
+    pick(layer, [(o, c, middle + dy, middle + dx) for o, c, dy, dx in _blocks(channels)])
+
+
+@torch.no_grad()
+def place_blocks(layer: nn.ConvTranspose2d, channels: int, source: int = 0) -> None:
+    """Let `up3` or `up4` undo `sort_blocks`, from its inputs `source`.. to its first `channels` outputs.
+
+    With padding 1, tap k of input i lands on output 2 i - 1 + k.
+    """
+    layer.weight[:, :channels] = 0
+    if layer.bias is not None:
+        layer.bias[:channels] = 0
+    for block, channel, dy, dx in _blocks(channels):
+        layer.weight[source + block, channel, 1 + dy, 1 + dx] = 1
+
+
+def _blocks(channels: int) -> Iterator[tuple[int, int, int, int]]:
+    """(sorted channel, channel, row, column) of the pixels of 2x2 blocks."""
+    for channel in range(channels):
+        for dy in (0, 1):
+            for dx in (0, 1):
+                yield 4 * channel + 2 * dy + dx, channel, dy, dx

@@ -15,9 +15,10 @@ class Report:
     def __init__(self, card: ReportCard) -> None:
         self.card = card
 
-    def write(self, runs: Sequence[Run], folder: Path) -> list[Path]:
+    def write(self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False) -> list[Path]:
         """Write the report of one or several runs into `folder` and return the files, the one to open first.
 
-        The same runs give the same bytes.
+        The same runs give the same bytes. Runs under different protocols, scored frames or metric versions are refused
+        unless `allow_mixed` is set; then their rows are marked (`deblurbench.tables.build` does both).
         """
         raise NotImplementedError

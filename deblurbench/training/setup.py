@@ -236,13 +236,24 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
         "device": device,
     }
     if hasattr(dataset, "training_source"):
-        source = dataset.training_source(protocol, **shape, **recipe.synthesis)
+        source = _endless(dataset, protocol, shape, recipe)
         seen = tuple(f"{request.dataset}/{root.name}" for root in request.roots) or (request.dataset,)
         return Data(source, held_out(dataset, protocol, recipe, ()), seen, protocol.name)
     clips, kept = _split(dataset, protocol, recipe)
     source = FileSource(clips, noise=recipe.noise, **shape)
     held = held_out(dataset, protocol, recipe, kept)
     return Data(source, held, tuple(f"{request.dataset}/{clip.name}" for clip in clips), protocol.name)
+
+
+def _endless(dataset: Any, protocol: Protocol, shape: dict[str, Any], recipe: Recipe) -> Source:
+    try:
+        source: Source = dataset.training_source(protocol, **shape, **recipe.synthesis)
+    except TypeError as error:
+        raise UsageError(
+            f"dataset {dataset.card.name!r} does not take the recipe's 'synthesis' settings {recipe.synthesis}: "
+            f"{error}. Leave them out with --set synthesis={{}}."
+        ) from error
+    return source
 
 
 def _split(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> tuple[list[Any], list[Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import ResBlock, mean_squared_error
+from deblurbench.methods.layers import ResBlock, copy_channels, mean_squared_error, silence
 
 from .network import DeepDeblurNetwork, pyramid
 
+COLOURS = 3
 SHIFT = 0.5
 
 
@@ -32,7 +33,6 @@ class DeepDeblur(FrameMethod):
         errors = [mean_squared_error(a, b) for a, b in zip(latents, pyramid(sharp.flatten(0, 1) - SHIFT), strict=True)]
         return {"total": torch.stack(errors).mean() / 2, "fine": errors[-1]}
 
-    @torch.no_grad()
     def initialise(self, identity: bool = False) -> None:
         """`identity: true` writes a copy of the blurry frame into each scale's own layers; the layers stay the paper's.
 
@@ -43,15 +43,6 @@ class DeepDeblur(FrameMethod):
         for scale in self.network.scales:
             for block in scale[1:-1]:
                 assert isinstance(block, ResBlock)
-                nn.init.zeros_(block.second.weight)
-                nn.init.zeros_(block.second.bias)
-            _copy_first_three(scale[0])
-            _copy_first_three(scale[-1])
-
-
-def _copy_first_three(layer: nn.Conv2d) -> None:
-    """Let outputs 0..2 be inputs 0..2 and read nothing else; the other outputs keep their start."""
-    layer.weight[:3] = 0
-    layer.bias[:3] = 0
-    for colour in range(3):
-        layer.weight[colour, colour, 2, 2] = 1
+                silence(block.second)
+            copy_channels(scale[0], COLOURS)
+            copy_channels(scale[-1], COLOURS)

@@ -164,9 +164,8 @@ def verdict(table: ResultTable) -> list[str]:
     cell = best.cells[column.key]
     value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
     if len(table.rows) == 1:
-        return [
-            f"{'The blurry input' if best.method.name == REFERENCE else best.label} has a mean {column.label} of {value}."
-        ]
+        name = "The blurry input" if best.method.name == REFERENCE else best.label
+        return [f"{name} has a mean {column.label} of {value}."]
     if is_reference(table, best) and len(ranked) > 1:
         return [f"No method is better than the blurry input ({value} {column.label}).", *_rivals(table, best, column)]
     lines = [f"{best.label} has the highest mean {column.label}: {value}."]

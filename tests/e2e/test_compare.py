@@ -47,8 +47,8 @@ def test_differences_are_paired_and_their_interval_is_over_clips(a, tmp_path, ca
     found = compared(capsys, a, b)
     assert {c["what"] for c in found["changed"]} == {"precision", "srn:rgb: weights"}
     one, two = (Run.open(folder).scores.query("method == 'srn:rgb' and metric == 'ssim'") for folder in (a, b))
-    clips = [float((two.value[two.clip == c].to_numpy() - one.value[one.clip == c].to_numpy()).mean())
-             for c in one.clip.unique()]  # fmt: skip
+    clips = [float((two.value[two["clip"] == c].to_numpy() - one.value[one["clip"] == c].to_numpy()).mean())
+             for c in one["clip"].unique()]  # fmt: skip
     expected = stats.t.interval(0.95, len(clips) - 1, loc=np.mean(clips), scale=stats.sem(clips))
     row = difference(found, "srn:rgb", "ssim")
     assert row["interval"] == pytest.approx(list(expected), rel=1e-9) and row["clips"] == 8 and row["frames"] == 56

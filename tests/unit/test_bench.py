@@ -1,0 +1,151 @@
+"""Runtime as a measurement: the interval, the rounds, the counts, and what a failing method costs."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+
+from deblurbench import benching
+from deblurbench.benching import Measured, Settings, measure, median_interval, parse_sizes
+from deblurbench.errors import UsageError
+from deblurbench.planning import plan_method
+from tests.conftest import write_plugin
+from tests.e2e.inprocess import deblurbench
+
+CONV = """
+import torch
+from deblurbench.methods.base import {base}
+class Plugin({base}):
+    def __init__(self):
+        self.network = torch.nn.Conv2d(3, 3, 3, padding=1, bias=False)
+    {body}
+"""
+FRAME = "def restore_frame(self, frame): return self.network(frame[None])[0]"
+WHOLE = """def restore(self, frames):
+        frames = list(frames)
+        yield from [self.network(frame[None])[0] for frame in frames for _ in range(2)][::2]"""
+FAILS = "def restore_frame(self, frame): raise RuntimeError('not at this size')"
+
+
+def test_the_median_interval_is_that_of_the_binomial():
+    assert median_interval([1, 2, 3, 4, 5]) is None
+    assert (median_interval([6, 1, 5, 2, 4, 3]).low, median_interval([6, 1, 5, 2, 4, 3]).high) == (1, 6)
+    found = median_interval(range(1, 21))  # tables of order statistics: n = 20 gives ranks 6 and 15
+    assert (found.low, found.high) == (6, 15)
+
+
+def test_the_median_interval_covers_as_it_says():
+    random, hits = np.random.default_rng(3), 0
+    for _ in range(1000):
+        found = median_interval(random.lognormal(0, 1, 15))
+        hits += found.low <= 1 <= found.high
+    assert 0.94 <= hits / 1000 <= 0.985  # exact: 0.9648
+
+
+@pytest.mark.parametrize("text", ["", "1280", "1280x", "0x4", "axb", "-4x4", "4x4x4"])
+def test_a_size_that_is_none_is_refused(text):
+    with pytest.raises(UsageError, match="--size"):
+        parse_sizes(text)
+
+
+def test_sizes_are_width_by_height():
+    assert parse_sizes("1280x720, 64X48") == [(1280, 720), (64, 48)]
+
+
+class Fake:
+    """A stream whose rounds take the times it is told."""
+
+    def __init__(self, name, times, order):
+        self.found, self.times, self.order = Measured(name, None, False, 4, 4, 0), times, order
+
+    def attempt(self, work):
+        if not self.found.error:
+            work()
+
+    def warm_up(self):
+        if not self.times:
+            self.found.error = "out of memory"
+
+    def round(self):
+        self.order.append(self.found.method)
+        seconds = self.times[len(self.found.rounds) % len(self.times)]
+        self.found.samples.append(seconds)
+        self.found.rounds.append(seconds)
+
+
+def test_rounds_interleave_turn_and_stop_when_every_interval_is_narrow():
+    order = []
+    streams = [Fake("steady", [1.0], order), Fake("jumps", [1.0, 1.1, 1.0, 1.1, 1.0, 1.1] + [1.0] * 20, order),
+               Fake("broken", [], order)]  # fmt: skip
+    benching._rounds(streams, Settings(seconds=5), lambda text: None)
+    assert order[:4] == ["steady", "jumps", "jumps", "steady"] and "broken" not in order
+    steady, jumps, _ = (stream.found for stream in streams)
+    assert len(steady.rounds) == len(jumps.rounds) > benching.MIN_ROUNDS and steady.settled and jumps.settled
+    assert streams[2].found.error == "out of memory"
+
+
+def test_rounds_stop_when_the_time_is_up_and_the_report_says_so():
+    restless = Fake("restless", [1.0, 2.0], [])
+    begin = time.monotonic()
+    benching._rounds([restless], Settings(seconds=0.05), lambda text: None)
+    assert time.monotonic() - begin < 5 and not restless.found.settled
+    report = benching.Report("CPU", Settings(), [restless.found], [{"load": None}])
+    assert any("time was up" in note and "restless at 4x4" in note for note in report.notes)
+
+
+def test_percentile_and_plain_values():
+    found = Measured("m", None, True, 8, 4, 10, samples=[float(n) for n in range(1, 101)], rounds=[50.0] * 6)
+    plain = json.loads(json.dumps(found.as_dict()))
+    assert (plain["median_seconds"], plain["p95_seconds"], plain["interval"]) == (50.5, 95.0, [50.0, 50.0])
+    assert plain["fps"] == pytest.approx(1 / 50.5) and plain["random_weights"] is True
+
+
+def test_clocks_that_disagree_are_told():
+    found = Measured("m", None, False, 8, 4, 0, samples=[1.0], rounds=[1.0], events=[0.8])
+    assert any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
+    found.events = [0.99]
+    assert not any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
+
+
+@pytest.fixture
+def methods(plugin_folder):
+    card = "trainable: true\nneeds: {{multiple_of: 8, causal: {causal}}}\n"
+    write_plugin(plugin_folder, "frames", CONV.format(base="FrameMethod", body=FRAME), card.format(causal="true"))
+    write_plugin(plugin_folder, "whole", CONV.format(base="Method", body=WHOLE), card.format(causal="false"))
+    write_plugin(plugin_folder, "fails", CONV.format(base="FrameMethod", body=FAILS), card.format(causal="true"))
+    return plugin_folder
+
+
+def test_counts_are_exact_and_a_failure_costs_its_own_row(methods):
+    planned = [plan_method(name, random_weights=True) for name in ("frames", "whole", "fails")]
+    report = measure(planned, [(62, 45), (128, 96)], Settings("cpu", frames=3, seconds=0))
+    by = {(m.method, m.width): m for m in report.results}
+    for width, pixels in ((62, 64 * 48), (128, 128 * 96)):
+        assert by["frames", width].macs == pixels * 3 * 3 * 9  # padded to multiples of 8
+        assert by["whole", width].macs == 2 * pixels * 3 * 3 * 9  # restores each frame twice
+        assert by["frames", width].parameters == 81
+        assert len(by["frames", width].samples) == 3 and len(by["whole", width].samples) == 1
+        assert "not at this size" in by["fails", width].error and not by["fails", width].samples
+        assert 0 < by["frames", width].median < 10 and by["frames", width].random_weights
+    assert sum("RANDOM" in note for note in report.notes) == 3
+
+
+def test_memory_is_what_the_method_adds():
+    with benching.Memory("cpu") as memory:
+        block = np.ones(40_000_000, np.uint8)
+    if memory.added is None:
+        pytest.skip("this system does not count peak memory")
+    assert block[-1] and 36e6 < memory.added < 80e6
+
+
+def test_the_command_writes_its_files(methods, tmp_path, capsys):
+    words = ("bench", "--methods", "frames", "--size", "32x24", "--seconds", "0", "--device", "cpu")
+    deblurbench(*words, "--output", tmp_path / "out", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    written = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert printed["results"] == written["results"] and math.isfinite(written["results"][0]["median_seconds"])
+    assert "frames (random weights)" in (tmp_path / "out" / "bench.md").read_text()
+    deblurbench("bench", "--methods", "fails", "--size", "32x24", "--output", tmp_path / "bad", code=1)
+    assert "not at this size" in capsys.readouterr().out
