@@ -136,14 +136,15 @@ def _with_run_name(row: Row, runs: Sequence[Run]) -> Row:
 def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
     """Mark best and second of every column, as printed; equal printed values share a mark.
 
-    Only finite means count. Random weights take no mark, nor does the time of the blurry input, which restores nothing.
+    Only finite means count. Rows of unlike runs and random weights take no mark, nor does the time of the blurry input,
+    which restores nothing.
     """
     for column in columns:
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
             idle = column.key == SECONDS and row.method.name == REFERENCE
-            if value is None or math.isinf(value) or idle or row.method.random_weights:
+            if value is None or math.isinf(value) or idle or {MIXED, RANDOM} & set(row.marks):
                 continue
             shown[position] = float(column.show(value))
         ranked = sorted(set(shown.values()), reverse=column.higher_is_better)
@@ -205,7 +206,7 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         lines.append(f"Device {m.device}, precision {m.precision}{tile}. {versions}.")
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
-        lines.append("Values are means over frames. " + _interval_line(runs[0].manifest, rows))
+        lines.append("Values are means over frames. " + _interval_line(runs, rows))
     lines += list(dict.fromkeys(_absent_line(m) for run in runs for m in run.manifest.metrics if m.absent))
     return lines
 
@@ -217,10 +218,12 @@ def _versions(manifest: Manifest) -> dict[str, str]:
     return {"deblurbench": manifest.deblurbench, **torch, **python}
 
 
-def _interval_line(manifest: Manifest, rows: Sequence[Row]) -> str:
-    count = len(manifest.clips)
-    if any(cell.interval for row in rows for cell in row.cells.values()):
-        return f"Intervals: 95 %, Student's t over the means of {count} clips (the clip is the unit, not the frame)."
+def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
+    with_interval = sorted({row.run for row in rows for cell in row.cells.values() if cell.interval})
+    if with_interval:
+        counts = " or ".join(dict.fromkeys(str(len(runs[number].manifest.clips)) for number in with_interval))
+        return f"Intervals: 95 %, Student's t over the means of {counts} clips (the clip is the unit, not the frame)."
+    count = len(runs[0].manifest.clips)
     return (
         f"No interval: {count} clip{'s' if count != 1 else ''}, and an interval needs at least {MIN_CLIPS} "
         "(frames of one clip resemble each other too much to count as independent)."

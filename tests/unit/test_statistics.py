@@ -33,6 +33,15 @@ def test_interval_equals_scipys_on_clip_means() -> None:
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+def test_interval_covers_the_truth_about_95_times_in_100() -> None:
+    """11 clips with a clip effect and resembling frames, true mean 0: the clip is the unit."""
+    random = np.random.default_rng(7)
+    effects = random.normal(0, 1.5, (600, 11))
+    frames = effects[..., None] + np.cumsum(random.normal(0, 0.2, (600, 11, 20)), axis=2)
+    intervals = [t_interval(list(clips.mean(axis=1))) for clips in frames]
+    assert 0.92 <= np.mean([i.low <= 0 <= i.high for i in intervals]) <= 0.97
+
+
 def test_no_interval_below_three_clips_and_a_point_for_equal_values() -> None:
     assert t_interval([1.0, 2.0]) is None
     equal = t_interval([0.5, 0.5, 0.5])

@@ -131,6 +131,7 @@ def test_unlike_protocols_are_refused_or_marked(tmp_path: Path) -> None:
     table = tables.build([one, two_], allow_mixed=True)
     assert [row.marks for row in table.rows if row.run == 1] == [("†",), ("†",)]
     assert "not comparable" in table.notes["†"]
+    assert not any(cell.mark for row in table.rows if row.run == 1 for cell in row.cells.values())
     assert {row.label for row in table.rows if row.method.id == "identity"} == {"identity [one]", "identity [two]"}
 
 
