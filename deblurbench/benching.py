@@ -250,7 +250,8 @@ class _Stream:
         import torch
 
         try:
-            with torch.inference_mode(), autocast(self.settings.precision, self.device):
+            place = torch.cuda.device(self.device) if self.device.startswith("cuda") else contextlib.nullcontext()
+            with place, torch.inference_mode(), autocast(self.settings.precision, self.device):
                 work()
         except Exception as error:  # whatever a method raises costs its own row
             self.found.error = describe_failure(error)["reason"]
