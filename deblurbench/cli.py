@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         error.show()
         code = 2
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _say(_interrupted(words))
+        _say("\ninterrupted")
         code = INTERRUPTED
     except DeblurbenchError as error:
         _say(f"deblurbench: {error}")
@@ -92,14 +92,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupted(words: list[str]) -> str:
-    if words and words[0] in ("run", "train"):
-        from deblurbench.runner import resume_command
-
-        return f"\ninterrupted; what was finished is kept. Resume with:\n  {resume_command(words)}"
-    return "\ninterrupted"
 
 
 def _as_interrupt(*_: Any) -> None:

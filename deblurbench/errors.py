@@ -21,6 +21,10 @@ class UsageError(DeblurbenchError):
     exit_code = 2
 
 
+class DamagedError(UsageError):
+    """A record of a run cannot be read: cut short, or not what its name says."""
+
+
 class MissingError(DeblurbenchError):
     """Data or weights are not there; the message says where they come from."""
 

@@ -144,9 +144,11 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C, too, leaves no half file behind
         if temporary:
             Path(temporary).unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise DiskError(
             f"{path}: cannot be written ({error.strerror}). Free space or choose another --output; "
             "what was finished before is kept, and the same command resumes."

@@ -102,7 +102,8 @@ class Bench:
             tile=self.job.tile,
             multiple_of=self.card.needs.multiple_of,
             warmup=3 if self.device.startswith("cuda") else 1,
-            metrics=frame_level,
+            metrics={name: score for name, score in frame_level.items() if metric(name).needs_reference},
+            no_reference={name: score for name, score in frame_level.items() if not metric(name).needs_reference},
             clip_metrics=clip_level,
         )
 
@@ -134,7 +135,7 @@ class Bench:
             self.method,
             clip,
             self.settings,
-            scored=set(job.scored),
+            scored=set(job.scored if clip.sharp else clip.stems),
             save={stem: folder / f"{stem}.png" for stem in job.saved},
             save_sharp={stem: sharp / f"{stem}.png" for stem in job.saved} if keeps_sharp else None,
             warm=self.warm,
@@ -247,5 +248,5 @@ def describe_failure(error: BaseException) -> dict[str, str]:
     elif isinstance(error, DeblurbenchError):
         kind, reason = "refused", str(error)
     elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        kind, reason = "out of memory", f"{str(error).splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
+        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
     return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}

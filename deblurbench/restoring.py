@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import queue
 import threading
 import time
@@ -44,6 +45,7 @@ class Settings:
     multiple_of: int = 1
     warmup: int = 1
     metrics: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
+    no_reference: Mapping[str, Callable[[Frame8, None], float]] = field(default_factory=dict)
     clip_metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -284,7 +286,9 @@ def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> 
 
 
 class _Behind:
-    """Scoring and writing, a bounded number of frames behind the restoring."""
+    """Scoring and writing, a bounded number of frames behind the restoring.
+
+    Metrics that need no reference are taken of clips without ground truth as well."""
 
     def __init__(
         self,
@@ -306,7 +310,7 @@ class _Behind:
         if scored and truth is not None:
             for metric in self.clip_metrics.values():
                 metric.add(frame, truth)
-        self.waiting.append(self.pool.submit(self._work, stem, frame, truth if scored else None, file))
+        self.waiting.append(self.pool.submit(self._work, stem, frame, truth, file, scored))
         if sharp_file is not None and truth is not None and not sharp_file.exists():
             write_png(sharp_file, truth)
         while len(self.waiting) > SCORE_BEHIND:
@@ -316,12 +320,17 @@ class _Behind:
         """Wait for all frames, then take the clip-level metrics."""
         while self.waiting:
             self.result.scores += self.waiting.popleft().result()
-        if any(True for _ in self.result.scores) or self.clip_metrics:
-            self.result.scores += [("", name, metric.result()) for name, metric in self.clip_metrics.items()]
+        found = [("", name, float(metric.result())) for name, metric in self.clip_metrics.items()]
+        self.result.scores += [score for score in found if not math.isnan(score[2])]  # a clip of one frame has none
 
-    def _work(self, stem: str, frame: Frame8, truth: Frame8 | None, file: Path | None) -> list[tuple[str, str, float]]:
+    def _work(
+        self, stem: str, frame: Frame8, truth: Frame8 | None, file: Path | None, scored: bool
+    ) -> list[tuple[str, str, float]]:
         if file is not None:
             write_png(file, frame)
-        if truth is None:
+        if not scored:
             return []
-        return [(stem, name, float(score(frame, truth))) for name, score in self.settings.metrics.items()]
+        values = [(stem, name, float(score(frame, None))) for name, score in self.settings.no_reference.items()]
+        if truth is not None:
+            values += [(stem, name, float(score(frame, truth))) for name, score in self.settings.metrics.items()]
+        return values

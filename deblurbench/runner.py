@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,34 +15,16 @@ from typing import Any
 import filelock
 
 from deblurbench import __version__, provenance
-from deblurbench.errors import DiskError, UsageError
+from deblurbench.errors import DamagedError, DiskError, UsageError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
+from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, Outcome, Request
-from deblurbench.planning import Plan, PlannedMethod
+from deblurbench.planning import IDENTITY, Plan, PlannedMethod
 from deblurbench.selection import PlannedClip
-from deblurbench.store import Part, Store
+from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
 
 SAMPLE_AT = (1 / 6, 1 / 2, 5 / 6)
-
-
-class Listener:
-    """Told what happens, for progress bars. This one listens and says nothing."""
-
-    def begin(self, total: int, cached: int) -> None:
-        """The run begins: frames to restore, and frames already there."""
-
-    def clip(self, method: str, clip: str, frames: int) -> None:
-        """A method begins a clip."""
-
-    def frame(self, method: str, clip: str, stem: str) -> None:
-        """A frame was restored."""
-
-    def outcome(self, outcome: Outcome) -> None:
-        """A clip ended."""
-
-    def say(self, text: str) -> None:
-        """Something worth telling happened."""
 
 
 @dataclass
@@ -97,10 +80,18 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
         return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
     if part.outcome.status != "ok":
         return Work(method, clip, "retry", key, f"failed before: {part.outcome.reason[:100]}")
-    missing = [s for s in part.saved if not (store.frames_folder(method.id, clip.clip.name) / f"{s}.png").is_file()]
+    missing = [file for file in _saved_files(store, part) if not file.is_file()]
     if missing:
         return Work(method, clip, "stale", key, f"{len(missing)} saved frames were deleted")
     return Work(method, clip, "cached", key, part=part)
+
+
+def _saved_files(store: Store, part: Part) -> list[Path]:
+    """The PNGs that a part says are there: `identity` keeps those of the ground truth, too."""
+    method, clip = part.outcome.method, part.outcome.clip
+    has_truth = method == IDENTITY and any(frame for frame, _, _ in part.scores)
+    folders = [store.frames_folder(name, clip) for name in ([method, GROUND_TRUTH] if has_truth else [method])]
+    return [folder / f"{stem}.png" for folder in folders for stem in part.saved]
 
 
 @contextlib.contextmanager
@@ -145,7 +136,10 @@ def check_folder(folder: Path, request: Request, fresh: bool) -> None:
         return
     if not (folder / "run.json").is_file():
         return
-    before = store.read_manifest().request
+    try:
+        before = store.read_manifest().request
+    except DamagedError:
+        return  # every part says itself what it was made of
     lines = [
         f"  {name}: {getattr(before, name)!r} there, {getattr(request, name)!r} asked"
         for name in Request.model_fields
@@ -177,8 +171,10 @@ def run(
     """
     with claim(folder):
         check_folder(folder, plan.request, fresh)
-        session = _Session(plan, Store(folder), command, listener or Listener(), in_process, timeout)
-        return session.run()
+        session = _Session(plan, Store(folder.absolute()), command, listener or Listener(), in_process, timeout)
+        session.run()
+    failed = [outcome for outcome in session.manifest.outcomes if outcome.status == "failed"]
+    return RunResult(folder, session.manifest, failed)
 
 
 class _Session:
@@ -195,7 +191,7 @@ class _Session:
 
     def _manifest(self, command: str) -> Manifest:
         plan = self.plan
-        old = self.store.read_manifest() if (self.store.folder / "run.json").is_file() else None
+        old = self._before()
         return Manifest(
             deblurbench=__version__,
             command=command or "deblurbench run (from Python)",
@@ -221,7 +217,19 @@ class _Session:
             invalidated=old.invalidated if old else None,
         )
 
-    def run(self) -> RunResult:
+    def _before(self) -> Manifest | None:
+        """The manifest that is there; a damaged one is kept aside, since the parts hold all that was computed."""
+        if not (self.store.folder / "run.json").is_file():
+            return None
+        try:
+            return self.store.read_manifest()
+        except DamagedError as error:
+            self.store.set_manifest_aside()
+            self.listener.say(f"{error} It is kept as run.json.damaged.")
+            return None
+
+    def run(self) -> None:
+        """Do what is missing; whatever happens, the manifest and the tables are left as they then stand."""
         for work in self.work:
             if work.part:
                 self._keep(work.part)
@@ -245,8 +253,6 @@ class _Session:
             self.manifest.finished = _now()
         finally:
             self._write()
-        failed = [o for o in self.manifest.outcomes if o.status == "failed"]
-        return RunResult(self.store.folder, self.manifest, failed)
 
     def _by_worker(self, method: PlannedMethod, works: list[Work]) -> None:
         worker: Worker | None = None
@@ -258,6 +264,7 @@ class _Session:
                         worker = Worker(self._method_job(method), self.store.log_file(method.id), self.timeout)
                         hello = worker.hello()
                         if hello["event"] == "broken":
+                            worker.kill()
                             self._broken(works[works.index(work) :], hello)
                             return
                         self._hello(method, hello)
@@ -289,17 +296,25 @@ class _Session:
                 return
 
     def _in_process(self, method: PlannedMethod, works: list[Work]) -> None:
+        with contextlib.chdir("."), contextlib.redirect_stdout(sys.stderr):  # as a worker's: its own, and not our data
+            try:
+                bench = Bench(self._method_job(method))
+            except (Exception, SystemExit) as error:  # any failure to get a method ready costs its own row only
+                self._broken(works, describe_failure(error))
+                return
+            self._hello(method, bench.hello())
+            for work in works:
+                self._in_process_clip(bench, work)
+
+    def _in_process_clip(self, bench: Bench, work: Work) -> None:
+        method, clip = work.method.id, work.clip.clip
+        self.listener.clip(method, clip.name, len(clip))
         try:
-            bench = Bench(self._method_job(method))
-        except Exception as error:  # any failure to get a method ready costs its own row only
-            self._broken(works, describe_failure(error))
+            bench.run(self._clip_job(work), lambda stem: self.listener.frame(method, clip.name, stem))
+        except SystemExit as error:  # a plugin's sys.exit(0) is no success
+            self._failed(work, **describe_failure(error))
             return
-        self._hello(method, bench.hello())
-        for work in works:
-            name = work.clip.clip.name
-            self.listener.clip(method.id, name, len(work.clip.clip))
-            bench.run(self._clip_job(work), lambda stem, name=name: self.listener.frame(method.id, name, stem))  # type: ignore[misc]
-            self._done(work)
+        self._done(work)
 
     def _done(self, work: Work) -> None:
         part = self.store.read_part(work.method.id, work.clip.clip.name)
@@ -391,6 +406,9 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def resume_command(argv: list[str]) -> str:
-    """The command that resumes a run, as one can paste it."""
-    return shlex.join(["deblurbench", *(word for word in argv if word != "--fresh")])
+def resume_command(argv: list[str], folder: Path) -> str:
+    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
+    words = [word for word in argv if word != "--fresh"]
+    if not any(word == "--output" or word.startswith("--output=") for word in words):
+        words += ["--output", str(folder)]
+    return shlex.join(["deblurbench", *words])

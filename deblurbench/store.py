@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from deblurbench.errors import UsageError
+from deblurbench.errors import DamagedError, UsageError
 from deblurbench.imagefiles import natural_key, write_atomically
 from deblurbench.manifest import SCHEMA, Manifest, Outcome
 
@@ -128,7 +128,8 @@ class Store:
         """Read run.json.
 
         Raises:
-            UsageError: no run here, a damaged file, or a newer schema than this version reads.
+            UsageError: no run here, or a newer schema than this version reads.
+            DamagedError: the file is damaged.
         """
         file = self.folder / "run.json"
         if not file.is_file():
@@ -142,9 +143,15 @@ class Store:
                 )
             return Manifest.model_validate(raw)
         except (ValueError, AttributeError) as error:
-            raise UsageError(
-                f"{file}: damaged or not a run.json ({str(error).splitlines()[0]}). Run the same command with --fresh."
+            raise DamagedError(
+                f"{file}: damaged or not a run.json ({str(error).splitlines()[0]}). "
+                "The run's command writes it anew; what lies in parts/ is kept."
             ) from error
+
+    def set_manifest_aside(self) -> None:
+        """Rename a damaged run.json to run.json.damaged, so that a new one can be written."""
+        file = self.folder / "run.json"
+        file.replace(file.with_name("run.json.damaged"))
 
     def write_tables(self, manifest: Manifest, parts: Iterable[Part]) -> None:
         """Write scores.csv and timings.csv from the parts: sorted, byte for byte the same for the same parts."""

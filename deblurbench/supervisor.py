@@ -10,12 +10,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import IO, Any
 
+from deblurbench.errors import DiskError
 from deblurbench.job import ClipJob, MethodJob
 
 LOG_LIMIT = 4_000_000
+LOOK_EVERY = 2.0  # seconds between looks at whether a silent worker still lives
 
 
 class WorkerLost(Exception):
@@ -27,19 +30,26 @@ class WorkerLost(Exception):
 
 
 class Worker:
-    """One worker process for one method. Its output goes to `log`, at most 4 MB of it."""
+    """One worker process for one method. Its output goes to `log`, at most 4 MB of it.
+
+    Raises (when made):
+        DiskError: the log's folder cannot be made.
+    """
 
     def __init__(self, job: MethodJob, log: Path, timeout: float) -> None:
         self.timeout = timeout
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DiskError(f"{log.parent}: cannot be made ({error.strerror}). Name another --output.") from error
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "deblurbench.worker"],
+            [sys.executable, "-P", "-m", "deblurbench.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=_environment(),
         )
         self.threads = [
             threading.Thread(target=self._read_events, args=(self.process.stdout,), daemon=True),
@@ -51,7 +61,10 @@ class Worker:
 
     def hello(self) -> dict[str, Any]:
         """Wait until the method is ready: device, parameter count, absent metrics; or event `broken` with the cause."""
-        return self.next_event()
+        try:
+            return self.next_event()
+        except WorkerLost as lost:
+            return {"event": "broken", "kind": lost.kind, "reason": f"while getting ready: {lost}"}
 
     def start(self, job: ClipJob) -> None:
         """Hand over the next clip."""
@@ -63,16 +76,20 @@ class Worker:
         Raises:
             WorkerLost: the process ended, or nothing came for `timeout` seconds.
         """
-        try:
-            event = self.events.get(timeout=self.timeout)
-        except queue.Empty:
-            self.kill()
-            raise WorkerLost(
-                "timeout", f"nothing came from the method for {self.timeout:.0f} s; it was ended (--timeout sets this)"
-            ) from None
-        if event is None:
-            raise WorkerLost(*self._epitaph())
-        return event
+        until = time.monotonic() + self.timeout
+        while (left := until - time.monotonic()) > 0:
+            dead = self.process.poll() is not None  # a child of the plugin may hold the pipe open after its death
+            with contextlib.suppress(queue.Empty):
+                event = self.events.get(timeout=min(left, LOOK_EVERY))
+                if event is None:
+                    raise WorkerLost(*self._epitaph())
+                return event
+            if dead:
+                raise WorkerLost(*self._epitaph())
+        self.kill()
+        raise WorkerLost(
+            "timeout", f"nothing came from the method for {self.timeout:.0f} s; it was ended (--timeout sets this)"
+        )
 
     def _tell(self, message: dict[str, Any]) -> None:
         assert self.process.stdin
@@ -87,12 +104,16 @@ class Worker:
         self.events.put(None)
 
     def _epitaph(self) -> tuple[str, str]:
-        code = self.process.wait()
+        try:
+            code = self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "left", "the method closed the pipe that its results come through; it was ended"
         if code == -signal.SIGKILL:
             return "killed", "killed: signal 9 (likely out of memory; try --tile 512)"
         if code < 0:
-            return "crashed", f"crashed: signal {-code} ({signal.Signals(-code).name})"
-        return "left", f"the process left with code {code} in the middle of a clip"
+            return "crashed", f"crashed: signal {-code} ({signal_name(-code)})"
+        return "left", f"the process left by itself with code {code}"
 
     def kill(self) -> None:
         """End the process and every process of its session."""
@@ -111,15 +132,35 @@ class Worker:
         self.kill()
 
 
+def _environment() -> dict[str, str]:
+    """The worker's environment: this deblurbench is found wherever it lies, and no file of the current folder is.
+
+    With `-P` a user's `random.py` in the current folder hides nothing from Python or torch.
+    """
+    home = str(Path(__file__).resolve().parent.parent)
+    paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
+
+
+def signal_name(number: int) -> str:
+    """SIGSEGV and the like; real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"
+
+
 def _keep_log(source: IO[bytes], file: Path) -> None:
+    """Read all that a worker prints, so that it never waits for us, and keep the first of it as far as the disk lets us."""
     kept = 0
-    with file.open("ab") as log:
-        for line in iter(lambda: source.readline(65536), b""):
-            if kept < LOG_LIMIT:
-                with contextlib.suppress(OSError):
-                    log.write(line)
-                    log.flush()
-            kept += len(line)
-        if kept > LOG_LIMIT:
-            with contextlib.suppress(OSError):
-                log.write(f"\n[{kept - LOG_LIMIT} more bytes were printed and left out]\n".encode())
+    for line in iter(lambda: source.readline(65536), b""):
+        if kept < LOG_LIMIT:
+            _append(file, line)
+        kept += len(line)
+    if kept > LOG_LIMIT:
+        _append(file, f"\n[{kept - LOG_LIMIT} more bytes were printed and left out]\n".encode())
+
+
+def _append(file: Path, text: bytes) -> None:
+    with contextlib.suppress(OSError), file.open("ab", buffering=0) as log:
+        log.write(text)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from deblurbench.listening import Listener
 from deblurbench.manifest import Outcome
-from deblurbench.runner import Listener
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -90,7 +90,8 @@ class ProgressBars(Listener):
     def outcome(self, outcome: Outcome) -> None:
         """Say how a clip ended: failures always, successes where no bar is drawn."""
         if outcome.status == "failed":
-            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {outcome.kind}: {outcome.reason.splitlines()[0]}")
+            reason = outcome.reason.partition("\n")[0]
+            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {outcome.kind}: {reason}")
         elif not self.live:
             seconds = time.monotonic() - self.began
             self.say(f"done    {outcome.method}  {outcome.clip}  ({self.count} frames in {seconds:.1f} s)")

@@ -1,7 +1,8 @@
 """A worker process: one method, clip by clip, told by JSON lines on its standard input.
 
 Everything a plugin prints goes to the log; answers go out on a pipe of their own. The process ends with its parent:
-when standard input closes it exits at once, whatever a plugin is doing, and on Linux the kernel ends it too.
+when standard input closes it exits at once, whatever a plugin is doing, and on Linux the kernel ends it too. A guard
+beside it then ends whatever processes a plugin has started.
 This isolates faults. It is no security sandbox: a method can do whatever its user can.
 """
 
@@ -15,6 +16,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from typing import Any, TextIO
 
 
@@ -22,6 +24,17 @@ def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent is gone (Linux only)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+
+
+def guard_session() -> None:
+    """Leave a small process that kills this worker's whole session when the worker is gone, however it went."""
+    worker = os.getpid()
+    if os.getpgrp() != worker or os.fork():  # only where the supervisor gave it a session of its own
+        return
+    os.closerange(0, 64)  # hold no pipe open
+    while os.getppid() == worker:
+        time.sleep(0.2)
+    os.killpg(worker, signal.SIGKILL)
 
 
 def read_orders(source: TextIO, orders: queue.Queue[dict[str, Any]]) -> None:
@@ -34,6 +47,7 @@ def read_orders(source: TextIO, orders: queue.Queue[dict[str, Any]]) -> None:
 def main() -> None:
     """Take a MethodJob, say hello, then work off ClipJobs until the pipe closes."""
     die_with_parent()
+    guard_session()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     source = os.fdopen(os.dup(0), "r")
     os.dup2(2, 1)

@@ -11,14 +11,26 @@ from typing import Any
 
 import click
 
+from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
 from deblurbench.planning import Plan, make_plan
 from deblurbench.store import folder_name
 
+INTERRUPTED = 130
 
-def names(text: str | None) -> list[str] | None:
-    """A comma-separated option as a list; None stays None."""
-    return [word.strip() for word in text.split(",") if word.strip()] if text is not None else None
+
+def names(text: str | None, option: str = "") -> list[str] | None:
+    """A comma-separated option as a list; None stays None.
+
+    Raises:
+        UsageError: the option was given but names nothing, as an unset variable of a shell script would.
+    """
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if option and not words:
+        raise UsageError(f"{option} {text!r} names nothing. Name at least one, or leave the option out.")
+    return words
 
 
 def options(function: Any) -> Any:
@@ -38,7 +50,7 @@ def options(function: Any) -> Any:
         click.option("--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample",
                      show_default=True, help="Which restored frames to keep as PNG."),
         click.option("--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'."),
-        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
         click.option("--random-weights", is_flag=True, help="Run methods without weights untrained, marked as such."),
     ]  # fmt: skip
     for option in reversed(given):
@@ -51,7 +63,7 @@ def options(function: Any) -> Any:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
-@click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds without a frame = hung.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung.")
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def run(
@@ -75,9 +87,9 @@ def make_request(**asked: Any) -> Request:
     return Request(
         **{
             **asked,
-            "methods": names(asked["methods"]),
-            "clips": names(asked["clips"]),
-            "metrics": names(asked["metrics"]),
+            "methods": names(asked["methods"], "--methods"),
+            "clips": names(asked["clips"], "--clips"),
+            "metrics": names(asked["metrics"], "--metrics"),
             "data_root": str(Path(root).expanduser().resolve()) if root else None,
         }
     )
@@ -91,15 +103,33 @@ def default_folder(request: Request) -> Path:
     return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"
 
 
+def check_device(device: str) -> None:
+    """See that a device named by the user is there, before anything is made; the usual ones cost no import of torch.
+
+    Raises:
+        UsageError: no such device.
+    """
+    from deblurbench.job import resolve_device
+
+    if device not in ("auto", "cpu"):
+        resolve_device(device)
+
+
 def execute(plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool) -> int:
     """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
     from deblurbench import runner, terminal
 
-    with terminal.ProgressBars() as bars:
-        result = runner.run(
-            plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
-            timeout=timeout, listener=bars,
-        )  # fmt: skip
+    check_device(plan.request.device)
+    try:
+        with terminal.ProgressBars() as bars:
+            result = runner.run(
+                plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
+                timeout=timeout, listener=bars,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        resume = runner.resume_command(sys.argv[1:], folder)
+        terminal.say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
+        return INTERRUPTED
     from deblurbench.commands.reporting import print_results, write_reports
 
     files = write_reports([result.folder], result.folder / "report")

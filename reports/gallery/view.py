@@ -11,7 +11,7 @@ from markupsafe import Markup
 from deblurbench.manifest import Manifest
 from deblurbench.statistics import REFERENCE, Paired, clip_means, summarise
 from deblurbench.tables import Cell, Column, ResultTable, Row
-from deblurbench.tables.model import SECONDS, significant
+from deblurbench.tables.model import MIXED, RANDOM, SECONDS, significant
 
 from . import svg
 from .palette import Style, is_reference
@@ -156,8 +156,7 @@ def verdict(table: ResultTable) -> list[str]:
     if not table.metrics:
         return ["There is no ground truth, so there are no scores: judge by the pictures and the times."]
     column = table.metrics[0]
-    ranked = [r for r in table.rows if column.key in r.cells and math.isfinite(r.cells[column.key].value or math.inf)]
-    ranked.sort(key=lambda r: r.cells[column.key].value or 0, reverse=column.higher_is_better)
+    ranked = _ranked(table, column)
     if not ranked:
         return ["No method finished all clips, so there is nothing to rank."]
     best = ranked[0]
@@ -166,7 +165,9 @@ def verdict(table: ResultTable) -> list[str]:
     if len(table.rows) == 1:
         name = "The blurry input" if best.method.name == REFERENCE else best.label
         return [f"{name} has a mean {column.label} of {value}."]
-    if is_reference(table, best) and len(ranked) > 1:
+    if len(ranked) == 1 and is_reference(table, best):
+        return [f"Nothing to compare with the blurry input ({value} {column.label}): no trained method finished."]
+    if is_reference(table, best):
         return [f"No method is better than the blurry input ({value} {column.label}).", *_rivals(table, best, column)]
     lines = [f"{best.label} has the highest mean {column.label}: {value}."]
     if not column.higher_is_better:
@@ -174,6 +175,17 @@ def verdict(table: ResultTable) -> list[str]:
     if cell.paired:
         lines.append(_against_reference(cell.paired, column))
     return lines + _rivals(table, best, column)
+
+
+def _ranked(table: ResultTable, column: Column) -> list[Row]:
+    """Rows that may be called best, best first: finite means of trained, comparable methods."""
+    fit = [r for r in table.rows if not {MIXED, RANDOM} & set(r.marks) and math.isfinite(_value(r, column))]
+    return sorted(fit, key=lambda r: _value(r, column), reverse=column.higher_is_better)
+
+
+def _value(row: Row, column: Column) -> float:
+    value = row.value(column.key)
+    return math.inf if value is None else value
 
 
 def _against_reference(paired: Paired, column: Column) -> str:

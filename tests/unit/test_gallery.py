@@ -163,6 +163,13 @@ def test_leaks_and_infinite_frames(tmp_path: Path) -> None:
     assert f"3 {TIMES} ∞" in text and "suspected leak" in text
 
 
+def test_random_weights_are_never_called_best(tmp_path: Path) -> None:
+    changes = {"srn:rgb": {"random_weights": True}}
+    text = page(fake_run.write(tmp_path / "run", Fake(method_changes=changes)), tmp_path / "report")
+    assert "ifirnn:C2H3 has the highest mean PSNR" in text
+    assert "srn:rgb: random weights, untrained" in text
+
+
 def test_several_runs_in_one_page(tmp_path: Path) -> None:
     one = fake_run.write(tmp_path / "one", Fake(pictures=True, methods={"identity": 1.0, "a": 0.6}, **SMALL))
     two = fake_run.write(tmp_path / "two", Fake(pictures=True, methods={"identity": 1.0, "b": 0.5}, **SMALL))

@@ -1,5 +1,7 @@
 """The learned methods: parameter counts, shapes, streaming, first steps of training, starting as the identity."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -112,19 +114,23 @@ def test_recipes_are_readable(name):
         read_recipe(card_of(name), recipe)
 
 
-@pytest.mark.parametrize(("name", "past", "future"), [("dbn", 2, 2), ("ovd", 99, 2), ("estrnn", 99, 2), ("rdn", 4, 0)])
+@pytest.mark.parametrize(("name", "past", "future"), [("dbn", 2, 2), ("ovd", 5, 2), ("estrnn", 5, 2), ("rdn", 4, 0)])
 def test_frames_depend_on_the_frames_they_claim(name, past, future):
-    """The middle frame of 11 changes when a frame in reach changes, and only then."""
+    """The sixth frame of nine changes when a frame in reach changes, and only then (OVD and ESTRNN: from the first)."""
     method = make(name)
     method.network.eval()
-    frames = clip(11, 16, 16)
-    with torch.inference_mode():
-        before = list(method.restore(iter(frames)))[5]
-        for changed in range(11):
-            other = frames.clone()
-            other[changed] = 1 - other[changed]
-            moved = not torch.equal(list(method.restore(iter(other)))[5], before)
-            assert moved == (5 - past <= changed <= 5 + future), f"frame {changed}"
+    frames = clip(9, 16, 16)
+    before = sixth(method, frames)
+    for changed in {0, 5 - past, 5, 5 + future, min(8, 6 + future)}:
+        other = frames.clone()
+        other[changed] = 1 - other[changed]
+        moved = not torch.equal(sixth(method, other), before)
+        assert moved == (5 - past <= changed <= 5 + future), f"frame {changed}"
+
+
+@torch.inference_mode()
+def sixth(method, frames):
+    return list(itertools.islice(method.restore(iter(frames)), 6))[5]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])

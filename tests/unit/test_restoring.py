@@ -159,3 +159,24 @@ def test_tiling_reaches_the_method():
     clip = Clip("c", Frames(size=(96, 160)), Frames(size=(96, 160)))
     result = scored(clip, Watch(), tile=64, multiple_of=16)
     assert sizes == {(64, 64)} and result.scores[0][2] == 0.0
+
+
+def test_without_ground_truth_only_metrics_without_a_reference_are_taken():
+    settings = Settings(
+        device="cpu", metrics={"psnr": lambda a, b: 1.0}, no_reference={"sharpness": lambda a, b: float(a.mean())}
+    )
+    clip = Clip("c", Frames(), None)
+    result = restore_clip(Copy(), clip, settings, scored={"002"}, save={})
+    assert result.scores == [("002", "sharpness", 20.0)]
+
+
+def test_a_clip_metric_without_a_value_is_left_out():
+    class Nothing:
+        def add(self, restored, sharp):
+            pass
+
+        def result(self):
+            return float("nan")
+
+    settings = Settings(device="cpu", clip_metrics={"tof": Nothing})
+    assert restore_clip(Copy(), Clip("c", Frames(1), Frames(1)), settings, scored={"000"}, save={}).scores == []
