@@ -48,7 +48,9 @@ class Weights(Frozen):
     variant: str
     file: str = Field(description="relative to the method's folder")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    origin: Literal["ours", "official"] = "ours"
+    origin: Literal["ours", "official", "public"] = Field(
+        default="ours", description="trained by us, by the authors, or by a public re-implementation"
+    )
     trained_on: tuple[str, ...] = Field(default=(), description="dataset[/split[/clip]] seen in training")
     recipe: str = ""
     training: dict[str, Any] = Field(default_factory=dict, description="steps, seed, device, hours, commit, validation")

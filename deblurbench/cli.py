@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "run:run",
     "train": "train:train",
     "export": "train:export",
+    "import-weights": "importing:import_weights",
     "list": "catalogue:list_plugins",
     "show": "catalogue:show",
     "check": "catalogue:check",

@@ -23,7 +23,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ DTYPES = {
     23: "<u8",
 }  # fmt: skip
 """TensorFlow's DataType numbers that NumPy knows. Strings (7), bfloat16 (14) and others are not read."""
+FIXED = {1: 8, 5: 4}
+"""Protocol buffers' kinds of fixed length, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Checkpoint:
 
     index: Path
     shards: int
-    tensors: dict[str, TensorEntry] = field(default_factory=dict)
+    tensors: dict[str, TensorEntry]
 
     def files(self) -> list[Path]:
         """The index and the shards, in order, whether they are there or not."""
@@ -234,16 +236,21 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
-        kind = tag & 7
+        number, kind = tag >> 3, tag & 7
         if kind == 0:
             value, at = _varint(message, at)
-            yield tag >> 3, value
+            yield number, value
             continue
-        length, at = _varint(message, at) if kind == 2 else ({1: 8, 5: 4}[kind] if kind in (1, 5) else -1, at)
-        if length < 0 or at + length > len(message):
-            raise ValueError(f"field {tag >> 3} of a message is cut short or of an unknown kind")
+        if kind == 2:
+            length, at = _varint(message, at)
+        elif kind in FIXED:
+            length = FIXED[kind]
+        else:
+            raise ValueError(f"field {number} of a message is of an unknown kind ({kind})")
+        if at + length > len(message):
+            raise ValueError(f"field {number} of a message is cut short")
         piece = message[at : at + length]
-        yield tag >> 3, piece if kind == 2 else int.from_bytes(piece, "little")
+        yield number, piece if kind == 2 else int.from_bytes(piece, "little")
         at += length
 
 

@@ -122,7 +122,17 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
         state = load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
         raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
-    own = network.state_dict()
+    faults = differences(network.state_dict(), state)
+    if faults:
+        raise UsageError(
+            f"{file}: these weights are of another architecture or variant: {faults}. "
+            "Name the variant that they were trained as."
+        )
+    network.load_state_dict(state, strict=True)
+
+
+def differences(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> str:
+    """The first five keys or shapes by which weights differ from a network's own; empty where they fit."""
     faults = [f"missing {key}" for key in own if key not in state]
     faults += [f"unexpected {key}" for key in state if key not in own]
     faults += [
@@ -130,30 +140,29 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
-    if faults:
-        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
-        raise UsageError(
-            f"{file}: these weights are of another architecture or variant: {'; '.join(faults[:5])}{more}. "
-            "Name the variant that they were trained as."
-        )
-    network.load_state_dict(state, strict=True)
+    return "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" if len(faults) > 5 else "")
+
+
+def not_weights(start: bytes) -> str | None:
+    """What a file is that can hold no weights, told from its first 200 bytes; None where it may hold some."""
+    lower = start.lstrip().lower()
+    if not start:
+        return "the file is empty"
+    if lower.startswith((b"<!doctype", b"<html")):
+        return "a web page, not weights; looks like a download error page"
+    if start.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer, not the weights; run 'git lfs pull'"
+    return None
 
 
 def _look_at_first_bytes(file: Path) -> None:
     with file.open("rb") as stream:
         start = stream.read(200)
-    lower = start.lstrip().lower()
-    found = None
-    if not start:
-        found = "the file is empty"
-    elif lower.startswith((b"<!doctype", b"<html")):
-        found = "a web page, not weights; looks like a download error page"
-    elif start.startswith(b"version https://git-lfs"):
-        found = "a Git LFS pointer, not the weights; run 'git lfs pull'"
-    elif start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{":  # a length of 128 begins with \x80, too
+    found = not_weights(start)
+    if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{":  # a length of 128 begins with \x80, too
         found = (
             "a pickle (.pth, .pt), which can run code when it is opened; it was not opened. "
-            "Convert it to safetensors in a place you trust"
+            "Convert it to safetensors by 'deblurbench import-weights', which opens tensors only"
         )
     if found:
         raise UsageError(f"{file}: {found}.")

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """Another implementation's weights under our network's names and in its layout.
+
+    `origin` and `note` go into the card's entry: whose weights they are, and what makes outputs differ from theirs.
+    """
+
+    weights: dict[str, Tensor]
+    origin: Literal["official", "public"] = "public"
+    note: str = ""
 
 
 class Method:
@@ -42,6 +55,15 @@ class Method:
         """Set the network's first weights before training, as the recipe's `initialise` mapping says."""
         if settings:
             raise NotImplementedError(f"{type(self).__name__} has no initialisation {settings}")
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """Weights read from another implementation's checkpoint, under the names and in the layout of `network`.
+
+        Keys that are not known stay as they are; the harness compares all keys and shapes afterwards. Overridden where
+        an implementation with the same network and other names is known. Raises UsageError where the names are known
+        but the network computes something else.
+        """
+        return Renamed(foreign)
 
 
 class FrameMethod(Method):

@@ -18,7 +18,7 @@ def register(neighbour: Frame, centre: Frame, tolerance: float = 1.0) -> Frame:
     """
     import cv2
 
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     there, here = _grey(neighbour), _grey(centre)
     forth = search.calc(here, there, None)
     back = search.calc(there, here, None)
@@ -39,4 +39,5 @@ def _sample(image: Frame, flow: Frame) -> Frame:
     import cv2
 
     y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
-    return cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    sampled = cv2.remap(image, x + flow[..., 0], y + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(sampled, np.float32)

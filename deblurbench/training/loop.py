@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import signal
 import threading
@@ -132,7 +133,10 @@ def _done(run: Run) -> bool:
 
 
 def _check(run: Run, log: Log) -> None:
-    """Validate; the best weights so far are exported. Without held-out clips the last weights are."""
+    """Validate; the best weights so far are exported, never the untrained ones of step 0, which are the yardstick.
+
+    Without held-out clips the last weights are exported.
+    """
     if run.ranks.rank != 0:
         return
     if not run.data.held:
@@ -141,9 +145,10 @@ def _check(run: Run, log: Log) -> None:
     averaged = run.average.inside(run.network) if run.average else contextlib.nullcontext()
     with averaged:
         found = validate(run.method, run.data.held, run.device, run.card.needs.multiple_of)
-    log.write(step=run.step, psnr=found.psnr, identity=found.identity, frames=found.frames)
-    if found.psnr > run.best.get("psnr", -math.inf):
-        run.best = {"psnr": found.psnr, "identity": found.identity, "frames": found.frames, "step": run.step}
+    figures = dataclasses.asdict(found)
+    log.write(step=run.step, **figures)
+    if run.step and found.pooled > run.best.get("pooled", -math.inf):
+        run.best = {**figures, "step": run.step}
         export(run, run.best)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deblurbench.methods.base import RecurrentMethod
+from deblurbench.methods.base import RecurrentMethod, Renamed
 
 from .gate import WEIGHT, Gate, gated_step, regularisation
 from .initialise import copy_input
+from .names import from_public_port
 from .network import IFIRNNNetwork
 
 SHIFT = 0.5
@@ -60,3 +61,7 @@ class IFIRNN(RecurrentMethod):
         """`identity: true` starts the network as a copy of its input (see `initialise.py`); default: PyTorch's own."""
         if identity:
             copy_input(self.network, residual)
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """Weights of the public port of two cells as ours."""
+        return from_public_port(foreign, self.network.iterations, regularised=self.training_only is not None)

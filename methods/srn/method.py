@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deblurbench.methods.base import FrameMethod
+from deblurbench.methods.base import FrameMethod, Renamed
 
 from .initialise import copy_input, xavier
+from .names import from_tensorflow
 from .network import SRNNetwork
 from .resize import Conventions, resize
 
@@ -41,6 +42,10 @@ class SRN(FrameMethod):
             xavier(self.network)
         if identity:
             copy_input(self.network, residual)
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """The authors' TensorFlow variables as our weights."""
+        return from_tensorflow(foreign, self.network.conventions)
 
     def _as_batch(self, frames: Tensor) -> Tensor:
         """(B, 3, H, W) to (B, 3, H, W), or to (3 B, 1, H, W) for the grey-scale network."""

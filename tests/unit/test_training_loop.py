@@ -116,8 +116,8 @@ def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkey
 def test_weights_are_the_best_validated_not_the_last(tmp_path, monkeypatch):
     from deblurbench.training.validation import Validation
 
-    marks = iter([20.0, 25.0, 22.0, 21.0])
-    monkeypatch.setattr(loop, "validate", lambda *_: Validation(next(marks), 20.0, 1))
+    marks = iter([30.0, 25.0, 22.0, 21.0])  # the first is taken at step 0 and never chosen
+    monkeypatch.setattr(loop, "validate", lambda *_: Validation(0.0, 0.0, next(marks), 20.0, 1))
     folder = loop.train(
         request(tmp_path / "run", settings=("validation_clips=1", "validate_every=3", "validation_frames=1"))
     )

@@ -122,9 +122,10 @@ def test_validation_pads_rounds_and_compares_with_the_input():
     frame = np.full((20, 30, 3), 100, np.uint8)
     held = [Held("a", (frame, frame), (frame - 1, frame - 3))]
     found = validate(Darker(), held, multiple_of=8)
-    expected = (99 + psnr(frame - 1, frame - 3)) / 2
+    expected = (99 + psnr(2.0**2)) / 2
     assert found.psnr == pytest.approx(expected)
     assert found.identity == pytest.approx((10 * np.log10(255**2) + 10 * np.log10(255**2 / 9)) / 2)
+    assert found.pooled == pytest.approx(psnr((0 + 4) / 2)) and found.pooled_identity == pytest.approx(psnr(5.0))
     assert found.frames == 2
 
 
