@@ -52,6 +52,16 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. A reader that has seen enough of our output (`| head`) is no failure."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -89,9 +99,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except DeblurbenchError as error:
         _say(f"deblurbench: {error}")
         code = error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except OSError as error:  # a folder that may not be read, a disk that is gone: for the user to mend
+        _say(f"deblurbench: {error.filename or ''}: {error.strerror or error}. Mend this and try again.")
+        code = 1
     sys.exit(code if isinstance(code, int) else 0)
 
 

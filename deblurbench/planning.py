@@ -5,7 +5,6 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin, plugins
 from deblurbench.selection import PlannedClip, choose_clips, coverage_of, plan_clip, refuse_silent_partial
 from deblurbench.store import folder_name
-from deblurbench.weights import WeightsFile, file_sha256, find_weights
+from deblurbench.weights import WeightsFile, file_sha256, find_weights, read_story
 
 IDENTITY = "identity"
 
@@ -147,14 +146,11 @@ def _has_default(card: MethodCard, variant: str) -> bool:
 
 def _variant_of(wanted: str | None, card: MethodCard) -> str:
     """The variant that a bare name means: that of the training folder or tag asked for, else the card's default."""
-    if wanted:
-        story = Path(wanted).expanduser() / "training.json"
-        if story.is_file():
-            return str(json.loads(story.read_text(encoding="utf-8")).get("variant", card.default_variant))
-        for weights in card.weights:
-            if weights.tag == wanted:
-                return weights.variant
-    return card.default_variant
+    for weights in card.weights:
+        if weights.tag == wanted:
+            return weights.variant
+    told = read_story(Path(wanted).expanduser()) if wanted else {}
+    return str(told.get("variant", card.default_variant))
 
 
 def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMethod, ...]:
@@ -165,7 +161,14 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
             planned += [plan_method(name) for name in _runnable()]
         else:
             planned.append(plan_method(text, random_weights))
-    unique = {method.id: method for method in planned}
+    unique: dict[str, PlannedMethod] = {}
+    for method in planned:
+        same = unique.setdefault(method.id, method)
+        if same.weights != method.weights:
+            raise UsageError(
+                f"two weight files would both be called {method.id!r}: {same.weights and same.weights.file} and "
+                f"{method.weights and method.weights.file}. Rename one of them, or run them apart."
+            )
     folders: dict[str, str] = {}
     for identifier in unique:
         other = folders.setdefault(folder_name(identifier), identifier)

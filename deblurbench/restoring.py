@@ -288,7 +288,8 @@ def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> 
 class _Behind:
     """Scoring and writing, a bounded number of frames behind the restoring.
 
-    Metrics that need no reference are taken of clips without ground truth as well."""
+    Metrics that need no reference are taken of clips without ground truth as well.
+    """
 
     def __init__(
         self,

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shlex
-import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 from deblurbench import __version__, provenance
-from deblurbench.errors import DamagedError, DiskError, UsageError
+from deblurbench.claiming import check_folder, claim
+from deblurbench.errors import DamagedError, DiskError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, Outcome, Request
@@ -92,64 +89,6 @@ def _saved_files(store: Store, part: Part) -> list[Path]:
     has_truth = method == IDENTITY and any(frame for frame, _, _ in part.scores)
     folders = [store.frames_folder(name, clip) for name in ([method, GROUND_TRUTH] if has_truth else [method])]
     return [folder / f"{stem}.png" for folder in folders for stem in part.saved]
-
-
-@contextlib.contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Hold a run's folder against a second process.
-
-    Raises:
-        UsageError: another process is writing there.
-        DiskError: the folder cannot be made or written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UsageError(f"{folder}: another run is writing here. Wait for it, or name another --output.") from None
-    except OSError as error:
-        raise DiskError(f"{folder}: cannot be written ({error.strerror}). Name another --output.") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def check_folder(folder: Path, request: Request, fresh: bool) -> None:
-    """See that a folder is empty, or holds a run of the same request; with `fresh`, clear that run away.
-
-    Raises:
-        UsageError: another request's run, or files that are no run.
-    """
-    store = Store(folder)
-    others = [f.name for f in folder.iterdir() if f.name != ".lock"] if folder.is_dir() else []
-    if not others:
-        return
-    if not (folder / "run.json").is_file() and not (folder / "parts").is_dir():
-        raise UsageError(f"{folder}: not empty and no run ({', '.join(sorted(others)[:4])}). Name another --output.")
-    if fresh:
-        for name in ("parts", "frames", "logs", "report"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for name in ("run.json", "scores.csv", "timings.csv"):
-            (folder / name).unlink(missing_ok=True)
-        return
-    if not (folder / "run.json").is_file():
-        return
-    try:
-        before = store.read_manifest().request
-    except DamagedError:
-        return  # every part says itself what it was made of
-    lines = [
-        f"  {name}: {getattr(before, name)!r} there, {getattr(request, name)!r} asked"
-        for name in Request.model_fields
-        if getattr(before, name) != getattr(request, name)
-    ]
-    if lines:
-        raise UsageError(
-            f"{folder} holds a run of another request:\n" + "\n".join(lines) + "\nName another --output, "
-            "repeat that request to resume it, or start over with --fresh."
-        )
 
 
 def run(

@@ -151,7 +151,7 @@ def signal_name(number: int) -> str:
 
 
 def _keep_log(source: IO[bytes], file: Path) -> None:
-    """Read all that a worker prints, so that it never waits for us, and keep the first of it as far as the disk lets us."""
+    """Read all that a worker prints, so that it never waits for us; keep the first of it, as far as the disk allows."""
     kept = 0
     for line in iter(lambda: source.readline(65536), b""):
         if kept < LOG_LIMIT:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError, UsageError, did_you_mean
@@ -38,7 +38,8 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
     """
     card = plugin.card
     assert isinstance(card, MethodCard)
-    if wanted and (wanted.endswith(".safetensors") or "/" in wanted or Path(wanted).exists()):
+    is_tag = any(weights.tag == wanted for weights in card.weights)  # a folder of that name does not hide it
+    if wanted and not is_tag and (wanted.endswith(".safetensors") or "/" in wanted or Path(wanted).exists()):
         return _from_path(Path(wanted).expanduser(), card, variant)
     if not card.needs_weights:
         if wanted:
@@ -81,18 +82,33 @@ def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
-    trained_on: tuple[str, ...] = ()
-    story = file.with_name("training.json")
-    if story.is_file():
-        told = json.loads(story.read_text(encoding="utf-8"))
-        trained_on = tuple(told.get("trained_on", ()))
-        meant = told.get("method", ""), told.get("variant", variant)
-        if meant != (card.name, variant):
-            raise UsageError(
-                f"{file}: trained as '{meant[0]}:{meant[1]}', asked for as '{card.name}:{variant}'. "
-                f"Run '{meant[0]}:{meant[1]}@{path}'."
-            )
-    return WeightsFile(path.stem if path.is_file() else path.name, file, file_sha256(file), trained_on)
+    told = read_story(file.parent)
+    meant = told.get("method", card.name), told.get("variant", variant)
+    if meant != (card.name, variant):
+        raise UsageError(
+            f"{file}: trained as '{meant[0]}:{meant[1]}', asked for as '{card.name}:{variant}'. "
+            f"Run '{meant[0]}:{meant[1]}@{path}'."
+        )
+    tag = file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
+    return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())))
+
+
+def read_story(folder: Path) -> dict[str, Any]:
+    """What `train` wrote into the training.json of its folder; empty where there is none.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    file = folder / "training.json"
+    if not file.is_file():
+        return {}
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read ({error}). Train anew, or move the weights elsewhere.") from error
+    if not isinstance(told, dict):
+        raise UsageError(f"{file}: expected a mapping, found {type(told).__name__}. Train anew.")
+    return told
 
 
 def file_sha256(file: Path) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+from deblurbench.claiming import check_folder
 from deblurbench.errors import DeblurbenchError
 from deblurbench.planning import Plan
-from deblurbench.runner import Work, check_folder, frames_to_save, survey
+from deblurbench.runner import Work, frames_to_save, survey
 from deblurbench.store import Run, Store
 from deblurbench.terminal import print_json, print_table, say
 

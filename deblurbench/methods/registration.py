@@ -20,8 +20,9 @@ def register(neighbour: Frame, centre: Frame, tolerance: float = 1.0) -> Frame:
 
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     there, here = _grey(neighbour), _grey(centre)
-    forth = search.calc(here, there, None)
-    back = search.calc(there, here, None)
+    still = np.zeros((*here.shape, 2), np.float32)
+    forth = np.asarray(search.calc(here, there, still.copy()), np.float32)
+    back = np.asarray(search.calc(there, here, still), np.float32)
     warped = _sample(neighbour, forth)
     error = np.linalg.norm(forth + _sample(back, forth), axis=2)
     trust = cv2.GaussianBlur((error < tolerance).astype(np.float32), (0, 0), SOFT)[..., None]

@@ -1,4 +1,7 @@
-"""Richardson and Lucy: the multiplicative iteration towards the likeliest frame under Poisson noise."""
+"""Richardson and Lucy: the multiplicative iteration towards the likeliest frame under Poisson noise.
+
+W. H. Richardson, Journal of the Optical Society of America 62(1), 1972; L. B. Lucy, Astronomical Journal 79, 1974.
+"""
 
 from __future__ import annotations
 

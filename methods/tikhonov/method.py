@@ -1,4 +1,7 @@
-"""Tikhonov's regularised inverse: the x with the least |h * x - blurry|^2 + strength |laplacian x|^2."""
+"""Tikhonov's regularised inverse: the x with the least |h * x - blurry|^2 + strength |laplacian x|^2.
+
+A. N. Tikhonov and V. Y. Arsenin, Solutions of Ill-Posed Problems, Winston, 1977.
+"""
 
 from __future__ import annotations
 

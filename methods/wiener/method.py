@@ -1,4 +1,7 @@
-"""Wiener's filter: conj(H) / (|H|^2 + 1/SNR), with a signal-to-noise ratio that is the same at every frequency."""
+"""Wiener's filter: conj(H) / (|H|^2 + 1/SNR), with a signal-to-noise ratio that is the same at every frequency.
+
+N. Wiener, Extrapolation, Interpolation, and Smoothing of Stationary Time Series, MIT Press, 1949.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from deblurbench.cards import MethodCard
 from deblurbench.contract import check_method
 from deblurbench.rooms import plugins
 
-HEAVY = 4_000_000
+HEAVY = 10_000_000
 
 
 def cases():

@@ -23,7 +23,7 @@ def compare(rows, blurry, sharp):
 def test_gopro_clip(cli, real_data):
     root = real_data / "GOPRO_Large"
     done = cli("run", "--methods", "identity", "--dataset", "gopro:linear", "--split", "train",
-               "--clips", "GOPR0372_07_00", "--data-root", root, "--output", "out", "--metrics", "psnr,ssim")  # fmt: skip
+               "--clips", "GOPR0372_07_00", "--data-root", root, "--metrics", "psnr,ssim", "--output", "out")  # fmt: skip
     rows = read_scores(cli.folder / "out")
     frames = sorted({row["frame"] for row in rows})
     assert (frames[0], frames[-1], len(frames)) == ("000051", "000069", 19)

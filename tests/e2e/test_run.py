@@ -1,7 +1,6 @@
 """`deblurbench run` from end to end, in processes of its own, on small fake datasets in real layouts."""
 
 import json
-import os
 import random
 import signal
 import time
@@ -304,4 +303,4 @@ def test_in_process_gives_the_same_scores(cli, private, tmp_path):
     cli(*words, "--output", "a")
     cli(*words, "--output", "b", "--in-process")
     assert (cli.folder / "a" / "scores.csv").read_bytes() == (cli.folder / "b" / "scores.csv").read_bytes()
-    assert os.path.exists(cli.folder / "a" / "logs")
+    assert (cli.folder / "a" / "logs").is_dir()
