@@ -5,22 +5,22 @@ The only module that rounds, clamps, pads or reorders colours. Two forms of a fr
 * **8-bit**: numpy uint8, (H, W, 3), RGB, sRGB-encoded. What files hold, what metrics see.
 * **float**: torch float32, (3, H, W), RGB, sRGB-encoded, [0, 1]. What methods see.
 
-torch is imported inside the functions that need it, so that reading a frame does not cost seconds.
+torch and numpy are imported inside the functions that need them, so that reading a frame does not cost seconds and
+`list` none at all.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deblurbench.errors import ContractError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Frame8: TypeAlias = NDArray[np.uint8]
+Frame8: TypeAlias = "NDArray[np.uint8]"
 
 
 class Rounded(NamedTuple):
@@ -32,11 +32,14 @@ class Rounded(NamedTuple):
 
 def swap_red_blue(frame: Frame8) -> Frame8:
     """RGB to BGR or back, (H, W, 3) uint8, contiguous. OpenCV's files are BGR."""
+    import numpy as np
+
     return np.ascontiguousarray(frame[:, :, ::-1])
 
 
 def to_float(frame: Frame8, device: str = "cpu") -> Tensor:
     """8-bit (H, W, 3) to float32 (3, H, W) in [0, 1] on `device`."""
+    import numpy as np
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)

@@ -189,8 +189,8 @@ def _pytorch(path: Path) -> dict[str, Tensor]:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"an object besides tensors ({named[1]})" if named else "something besides tensors, or is damaged"
         raise UsageError(
-            f"{path}: holds {what}. Such a file can run code when it is opened, so it was not. Where you trust it, save "
-            "its state_dict alone, as safetensors, and import that."
+            f"{path}: holds {what}. Such a file can run code when it is opened, so it was not. Where you trust it, "
+            "save its state_dict alone, as safetensors, and import that."
         ) from error
     except Exception as error:  # a damaged pickle fails in whatever way its bytes lead to
         raise UsageError(

@@ -129,6 +129,17 @@ class Manifest(Record):
     warnings: list[str] = Field(default_factory=list)
     invalidated: str | None = Field(default=None, description="the reason, where somebody declared the run invalid")
 
+    def seen_in_training(self, method: MethodRecord) -> list[str]:
+        """Entries of a method's training data (dataset[/split[/clip]]) that may hold frames of this run's clips."""
+        base = self.protocol.name.partition(":")[0]
+        clips = {clip.name for clip in self.clips}
+        found = []
+        for entry in method.trained_on:
+            dataset, split, clip = [*entry.split("/", 2), "", ""][:3]
+            if dataset == base and split in ("", self.split) and (not clip or clip in clips):
+                found.append(entry)
+        return found
+
     def outcome(self, method: str, clip: str) -> Outcome:
         """The outcome of a method on a clip; pending where there is none yet."""
         for outcome in self.outcomes:

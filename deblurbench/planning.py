@@ -262,22 +262,7 @@ def make_plan(request: Request) -> Plan:
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, clips)
     refuse_silent_partial(dataset.card, request, protocol, split, clips)
-    notes = (*found.notes, *_overlap(methods, dataset.card.name, split))
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
-        partial or split != protocol.split, notes,
+        partial or split != protocol.split, found.notes,
     )  # fmt: skip
-
-
-def _overlap(methods: tuple[PlannedMethod, ...], dataset: str, split: str) -> list[str]:
-    return [
-        f"{m.id} was trained on frames of {dataset!r}, split {split!r}: its scores here say little"
-        for m in methods
-        if m.weights and any(_covers(entry, dataset, split) for entry in m.weights.trained_on)
-    ]
-
-
-def _covers(entry: str, dataset: str, split: str) -> bool:
-    """Whether an entry of `trained_on` (dataset, dataset/split or dataset/split/clip) names frames of this split."""
-    name, _, rest = entry.partition("/")
-    return name == dataset and rest.partition("/")[0] in ("", split)

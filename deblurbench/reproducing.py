@@ -18,7 +18,6 @@ from deblurbench.planning import IDENTITY
 from deblurbench.rooms import Plugin
 from deblurbench.statistics import MethodSummary, summarise
 from deblurbench.store import Run
-from deblurbench.tables.building import trained_on_dataset
 from deblurbench.weights import find_weights
 
 FPS = "fps"
@@ -161,7 +160,7 @@ def _state(summary: MethodSummary | None) -> str:
 
 
 def _seen(run: Run, summary: MethodSummary | None) -> str:
-    return f" {SEEN}" if summary and trained_on_dataset(run.manifest, summary.method) else ""
+    return f" {SEEN}" if summary and run.manifest.seen_in_training(summary.method) else ""
 
 
 def _notes(found: Reproduction, card: MethodCard, run: Run, ours: Iterable[MethodSummary]) -> Iterable[str]:

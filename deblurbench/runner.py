@@ -15,7 +15,7 @@ from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 from deblurbench.listening import Listener
-from deblurbench.manifest import Manifest, Outcome, Request
+from deblurbench.manifest import Manifest, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store

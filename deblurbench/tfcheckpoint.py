@@ -1,7 +1,7 @@
 """TensorFlow checkpoints of version 2 ("tensor bundles"), read without TensorFlow.
 
-A checkpoint lies in PREFIX.index, a sorted table from a tensor's name to a message that says where its bytes are, and in
-PREFIX.data-SSSSS-of-NNNNN, the bytes themselves (row-major, little-endian), one file for each of N shards.
+A checkpoint lies in PREFIX.index, a sorted table from a tensor's name to a message that says where its bytes are, and
+in PREFIX.data-SSSSS-of-NNNNN, the bytes themselves (row-major, little-endian), one file for each of N shards.
 
 The table is LevelDB's, read from its end:
 
@@ -161,10 +161,10 @@ def _read_bytes(file: Path, name: str, entry: TensorEntry) -> bytes:
     try:
         with file.open("rb") as stream:
             whole = stream.seek(0, 2)
-            if entry.offset + entry.size > whole:
+            end = entry.offset + entry.size
+            if end > whole:
                 raise UsageError(
-                    f"{file}: cut short: tensor {name!r} ends at byte {entry.offset + entry.size}, the file at {whole}. "
-                    "Fetch it anew."
+                    f"{file}: cut short: tensor {name!r} ends at byte {end}, the file at {whole}. Fetch it anew."
                 )
             stream.seek(entry.offset)
             return stream.read(entry.size)

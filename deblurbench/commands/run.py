@@ -63,10 +63,11 @@ def options(function: Any) -> Any:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
-@click.option("--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True,
-              help="Seconds without a frame = hung.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def run(
     output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, as_json: bool, **asked: Any
 ) -> int:

@@ -62,13 +62,13 @@ def linear_motion_psf(length: float, angle: float) -> Array:
 def estimate_motion(grey: Array, longest: float = 35.0) -> Motion:
     """The straight motion that best explains the blur of a grey frame (H, W).
 
-    After Yitzhaky and Kopeika (1997, doi 10.1006/gmip.1997.0435): whitened along its motion, a frame that was averaged over `length` pixels looks
-    like the difference of two copies that far apart, so its autocorrelation has a negative peak (ideally -0.5 of the
-    value at 0) there. Theirs fixes the direction first; here direction (every 3 degrees) and length are searched
-    together, lengths from 3 to `longest` or half the shorter side. The spectrum is whitened by |omega|^2 (natural
-    frames fall off like its inverse) and smoothed by a Gaussian of 1 pixel against noise. A sharp frame's
-    autocorrelation falls below 0 at the shortest lags already, in all directions: so only local minima count, and
-    clarity is how far one lies below the median of all directions.
+    After Yitzhaky and Kopeika (1997, doi 10.1006/gmip.1997.0435): whitened along its motion, a frame that was averaged
+    over `length` pixels looks like the difference of two copies that far apart, so its autocorrelation has a negative
+    peak (ideally -0.5 of the value at 0) there. Theirs fixes the direction first; here direction (every 3 degrees) and
+    length (every half pixel from 3 to `longest` or half the shorter side) are searched together. The spectrum is
+    whitened by |omega|^2 (natural frames fall off like its inverse) and smoothed by a Gaussian of 1 pixel against
+    noise. A sharp frame's autocorrelation falls below 0 at the shortest lags already, in all directions: so only local
+    minima count, and clarity is how far one lies below the median of all directions.
     """
     lengths = np.arange(SHORTEST, min(longest, min(grey.shape) / 2 - 1) + 0.5, 0.5)
     if len(lengths) < 3 or np.ptp(grey) == 0:

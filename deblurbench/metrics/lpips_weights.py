@@ -106,9 +106,15 @@ def _what_to_do(name: str) -> str:
     chosen = os.environ.get(ENVIRONMENT)
     tried = f"{ENVIRONMENT}={chosen} holds none; " if chosen else ""
     return (
-        f"lpips-{name} needs the {trunk.title} weights {trunk.file}: {tried}looked in {hub_folder()}. "
+        f"lpips-{name} needs the {trunk.title} weights {trunk.file}: {tried}looked in {_short(hub_folder())}. "
         f"Run 'deblurbench data fetch lpips-{name}', or set {ENVIRONMENT} to the file or its folder."
     )
+
+
+def _short(folder: Path) -> str:
+    """A folder with the home folder written as ~."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 
 
 def _from_environment(name: str) -> State | None:

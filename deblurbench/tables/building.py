@@ -98,7 +98,7 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     method = summary.method
     marks = [MIXED] if mixed else []
     marks += [RANDOM] if method.random_weights else []
-    marks += [SEEN] if trained_on_dataset(manifest, method) else []
+    marks += [SEEN] if manifest.seen_in_training(method) else []
     marks += [LEAK] if any(s.infinite for s in summary.metrics.values()) else []
     paper = {} if manifest.partial else comparable_papers(manifest, method)
     cells = {}
@@ -157,12 +157,6 @@ def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
             cells = rows[position].cells
             cells[column.key] = replace(cells[column.key], mark=marks.get(value, ""))
     return rows
-
-
-def trained_on_dataset(manifest: Manifest, method: MethodRecord) -> list[str]:
-    """The entries of the method's training data that name this run's dataset or one of its clips."""
-    base = manifest.protocol.name.partition(":")[0]
-    return [e for e in method.trained_on if e == base or e.startswith((f"{base}/", f"{base}:"))]
 
 
 def comparable_papers(manifest: Manifest, method: MethodRecord) -> dict[str, Published]:
@@ -277,8 +271,7 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"
         lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: suspected leak")
-    seen = trained_on_dataset(manifest, row.method)
-    clips = {f"{manifest.protocol.name.partition(':')[0]}/{clip.name}" for clip in manifest.clips}
-    if seen and (manifest.split == "train" or clips & set(seen)):
-        lines.append(f"{row.label}: its training data ({', '.join(seen)}) may include the frames scored here")
+    seen = manifest.seen_in_training(row.method)
+    if seen:
+        lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
     return lines

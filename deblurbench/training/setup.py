@@ -237,12 +237,13 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
     }
     if hasattr(dataset, "training_source"):
         source = _endless(dataset, protocol, shape, recipe)
-        seen = tuple(f"{request.dataset}/{root.name}" for root in request.roots) or (request.dataset,)
+        share = f"{request.dataset}/train"
+        seen = tuple(f"{share}/{root.name}" for root in request.roots) or (share,)
         return Data(source, held_out(dataset, protocol, recipe, ()), seen, protocol.name)
     clips, kept = _split(dataset, protocol, recipe)
     source = FileSource(clips, noise=recipe.noise, **shape)
     held = held_out(dataset, protocol, recipe, kept)
-    return Data(source, held, tuple(f"{request.dataset}/{clip.name}" for clip in clips), protocol.name)
+    return Data(source, held, tuple(f"{request.dataset}/train/{clip.name}" for clip in clips), protocol.name)
 
 
 def _endless(dataset: Any, protocol: Protocol, shape: dict[str, Any], recipe: Recipe) -> Source:

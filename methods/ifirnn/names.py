@@ -19,8 +19,8 @@ RESBLOCK = {"0": "first", "2": "second"}
 NOTE = (
     "from a checkpoint of the public port zzh-tech/ESTRNN model/IFIRNN.py (two cells, three iterations, no stochastic "
     "regularisation), not the authors'. The port works on BGR frames: the colours of the first and last layers were "
-    "turned round. Its test script starts the hidden state anew in every window of frames (20 by default), here it runs "
-    "through the whole clip: figures differ from the port's on longer clips"
+    "turned round. Its test script starts the hidden state anew in every window of frames (20 by default); here it "
+    "runs through the whole clip: figures differ from the port's on longer clips"
 )
 
 

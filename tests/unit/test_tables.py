@@ -152,7 +152,7 @@ def test_runs_share_identity_and_keep_both_others(tmp_path: Path) -> None:
 
 def test_caveats(tmp_path: Path) -> None:
     fake = Fake(
-        method_changes={"srn:rgb": {"trained_on": ["mini/clip-01"], "random_weights": True}},
+        method_changes={"srn:rgb": {"trained_on": ["mini/test/clip-01"], "random_weights": True}},
         absent={"lpips-alex": "trunk weights missing; run `deblurbench data fetch lpips-alex`"},
         changes={"partial": True, "invalidated": "wrong gamma", "coverage": "1 of 22 clips", "warnings": ["careful"]},
     )

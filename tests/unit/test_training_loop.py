@@ -107,7 +107,7 @@ def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkey
     assert sum(curve[-5:]) < 0.8 * sum(curve[:5])
     told = json.loads((folder / "training.json").read_text())
     assert (told["method"], told["variant"], told["seed"]) == ("ifirnn", "C1H1", 0)
-    assert told["trained_on"] == ["blurs"]
+    assert told["trained_on"] == ["blurs/train"]
     assert told["validation"]["psnr"] > told["validation"]["identity"]
     network = rooms.plugin("methods", "ifirnn").load()(1, 1).network
     load_weights(network, folder / "weights.safetensors")
