@@ -15,7 +15,7 @@ from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 from deblurbench.listening import Listener
-from deblurbench.manifest import Manifest, Outcome
+from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
@@ -77,18 +77,18 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
         return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
     if part.outcome.status != "ok":
         return Work(method, clip, "retry", key, f"failed before: {part.outcome.reason[:100]}")
-    missing = [file for file in _saved_files(store, part) if not file.is_file()]
+    missing = [file for file in _saved_files(store, part, clip) if not file.is_file()]
     if missing:
         return Work(method, clip, "stale", key, f"{len(missing)} saved frames were deleted")
     return Work(method, clip, "cached", key, part=part)
 
 
-def _saved_files(store: Store, part: Part) -> list[Path]:
+def _saved_files(store: Store, part: Part, clip: PlannedClip) -> list[Path]:
     """The PNGs that a part says are there: `identity` keeps those of the ground truth, too."""
-    method, clip = part.outcome.method, part.outcome.clip
-    has_truth = method == IDENTITY and any(frame for frame, _, _ in part.scores)
-    folders = [store.frames_folder(name, clip) for name in ([method, GROUND_TRUTH] if has_truth else [method])]
-    return [folder / f"{stem}.png" for folder in folders for stem in part.saved]
+    names = [part.outcome.method]
+    if names == [IDENTITY] and clip.clip.sharp is not None:
+        names.append(GROUND_TRUTH)
+    return [store.frames_folder(name, clip.clip.name) / f"{stem}.png" for name in names for stem in part.saved]
 
 
 def run(
@@ -146,7 +146,7 @@ class _Session:
             coverage=plan.coverage,
             partial=plan.partial,
             clips=[clip.record() for clip in plan.clips],
-            methods=[method.record() for method in plan.methods],
+            methods=[_as_before(method.record(), old) for method in plan.methods],
             metrics=[m.model_copy(update={"absent": _absent(old, m.id)}) for m in plan.metrics],
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
@@ -332,6 +332,14 @@ class _Session:
             saved=frames_to_save(self.plan, work.clip),
             key=work.key,
         )
+
+
+def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
+    """The record with the parameter count that a worker told before, as long as the code is the same."""
+    for before in old.methods if old else []:
+        if (before.id, before.code_sha256) == (record.id, record.code_sha256):
+            return record.model_copy(update={"parameters": before.parameters})
+    return record
 
 
 def _absent(old: Manifest | None, metric: str) -> str | None:

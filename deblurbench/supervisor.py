@@ -18,6 +18,7 @@ from deblurbench.errors import DiskError
 from deblurbench.job import ClipJob, MethodJob
 
 LOG_LIMIT = 4_000_000
+LAST_BREATH = 10.0  # seconds that a process may take to end
 LOOK_EVERY = 2.0  # seconds between looks at whether a silent worker still lives
 
 
@@ -105,7 +106,7 @@ class Worker:
 
     def _epitaph(self) -> tuple[str, str]:
         try:
-            code = self.process.wait(timeout=10)
+            code = self.process.wait(timeout=LAST_BREATH)
         except subprocess.TimeoutExpired:
             self.kill()
             return "left", "the method closed the pipe that its results come through; it was ended"
@@ -120,7 +121,7 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=LAST_BREATH)
 
     def close(self) -> None:
         """Let an idle worker go."""

@@ -91,7 +91,8 @@ class ProgressBars(Listener):
         """Say how a clip ended: failures always, successes where no bar is drawn."""
         if outcome.status == "failed":
             reason = outcome.reason.partition("\n")[0]
-            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {outcome.kind}: {reason}")
+            cause = reason if reason.startswith(outcome.kind) else f"{outcome.kind}: {reason}"
+            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
         elif not self.live:
             seconds = time.monotonic() - self.began
             self.say(f"done    {outcome.method}  {outcome.clip}  ({self.count} frames in {seconds:.1f} s)")

@@ -82,7 +82,7 @@ def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
-    told = read_story(file.parent)
+    told = read_story(file.parent) or _told_within(file)
     meant = told.get("method", card.name), told.get("variant", variant)
     if meant != (card.name, variant):
         raise UsageError(
@@ -90,7 +90,7 @@ def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
             f"Run '{meant[0]}:{meant[1]}@{path}'."
         )
     tag = file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
-    return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())))
+    return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())), told.get("note", ""))
 
 
 def read_story(folder: Path) -> dict[str, Any]:
@@ -109,6 +109,17 @@ def read_story(folder: Path) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise UsageError(f"{file}: expected a mapping, found {type(told).__name__}. Train anew.")
     return told
+
+
+def _told_within(file: Path) -> dict[str, Any]:
+    """What `import-weights` wrote into a safetensors file's metadata; empty for any other file."""
+    with file.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        head = stream.read(size) if size < file.stat().st_size else b"{}"
+    try:
+        return dict(json.loads(json.loads(head)["__metadata__"]["deblurbench"]))
+    except (ValueError, KeyError, TypeError):  # what is no safetensors file, `load_weights` names
+        return {}
 
 
 def file_sha256(file: Path) -> str:

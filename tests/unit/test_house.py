@@ -14,7 +14,7 @@ LEVELS = [
     {"cards", "rooms", "imagefiles", "provenance"},
     {"metrics"},
     {"methods", "datasets", "tiling", "weights", "tfcheckpoint", "synthesis"},
-    {"manifest", "store"},
+    {"manifest", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
     {"statistics", "tables", "reports"},

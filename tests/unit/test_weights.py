@@ -9,8 +9,10 @@ from safetensors.torch import save_file
 
 from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError, UsageError
+from deblurbench.planning import plan_methods
 from deblurbench.rooms import Plugin
 from deblurbench.weights import file_sha256, find_weights, load_weights
+from tests.conftest import write_plugin
 
 
 class Canary:
@@ -123,3 +125,31 @@ def test_a_header_whose_length_begins_like_a_pickle_is_still_safetensors(tmp_pat
     other = torch.nn.Conv2d(3, 3, 3)
     load_weights(other, file)
     assert torch.equal(other.weight, network.weight)
+
+
+def test_a_damaged_training_story_is_told(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "weights.safetensors")
+    for text in ("", "{", "[]"):
+        (tmp_path / "training.json").write_text(text)
+        with pytest.raises(UsageError, match=r"training\.json"):
+            find_weights(card(tmp_path), "y", str(tmp_path))
+
+
+def test_a_folder_does_not_hide_a_tag(tmp_path, monkeypatch):
+    file = tmp_path / "w.safetensors"
+    save_file({"a": torch.zeros(1)}, file)
+    (tmp_path / "t").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_weights(card(tmp_path, file_sha256(file)), "x", "t").file == file
+
+
+def test_trainings_are_called_by_their_folder_and_never_mixed_up(tmp_path, plugin_folder):
+    write_plugin(plugin_folder, "m", "", "trainable: true\n")
+    for name, value in (("first", 1), ("second", 2), ("other/first", 3)):
+        (tmp_path / name).mkdir(parents=True)
+        save_file({"a": torch.full((1,), float(value))}, tmp_path / name / "weights.safetensors")
+    texts = [f"m@{tmp_path / 'first'}", f"m@{tmp_path / 'second' / 'weights.safetensors'}"]
+    planned = plan_methods(texts, random_weights=False)
+    assert [method.id for method in planned] == ["identity", "m@first", "m@second"]
+    with pytest.raises(UsageError, match="would both be called 'm@first'"):
+        plan_methods([texts[0], f"m@{tmp_path / 'other' / 'first'}"], random_weights=False)

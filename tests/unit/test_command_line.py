@@ -1,0 +1,71 @@
+"""What the command line makes of its words, without running anything."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from deblurbench import cli
+from deblurbench.commands.run import check_device, names
+from deblurbench.errors import UsageError
+from deblurbench.runner import resume_command
+from tests.conftest import ROOT
+
+
+def test_lists_of_names():
+    assert names(None, "--clips") is None
+    assert names("a, b ,,c,", "--clips") == ["a", "b", "c"]
+    for nothing in ("", ",", " , "):
+        with pytest.raises(UsageError, match="--clips.*names nothing"):
+            names(nothing, "--clips")
+
+
+def test_the_command_that_resumes_names_the_folder():
+    words = ["run", "--methods", "a", "--dataset", "my data", "--fresh"]
+    folder = Path("runs/2030-01-01-mini-a")
+    assert resume_command(words, folder) == (
+        "deblurbench run --methods a --dataset 'my data' --output runs/2030-01-01-mini-a"
+    )
+    for given in (["--output", "x"], ["--output=x"]):
+        assert resume_command([*words, *given], folder).count("--output") == 1
+
+
+def test_a_device_that_is_not_there_is_told_before_work_begins():
+    check_device("auto")
+    check_device("cpu")
+    with pytest.raises(UsageError, match="'gpu' is not there"):
+        check_device("gpu")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/data/locked"), 1, "/data/locked: Permission denied"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (UsageError("no"), 2, "deblurbench: no"),
+    ],
+)
+def test_no_traceback_for_what_a_user_can_mend(monkeypatch, capsys, raised, code, said):
+    @click.command()
+    def fails():
+        raise raised
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fails)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["env"])
+    assert left.value.code == code and said in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    line = f"set -o pipefail; {sys.executable} -m deblurbench list --json | head -1"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+
+
+def test_listing_imports_nothing_heavy():
+    code = "import sys\nfrom deblurbench.commands import catalogue\nfor k in catalogue.KINDS: catalogue._table(k)\n"
+    code += "print(sorted({'numpy', 'torch', 'pandas', 'cv2', 'rich', 'deblurbench.runner'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,120 @@
+"""The parent's side of a worker: it notices death, silence and full disks, and leaves no process behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from deblurbench import supervisor
+from deblurbench.job import MethodJob
+from deblurbench.supervisor import Worker, WorkerLost, signal_name
+from tests.conftest import ROOT
+
+JOB = MethodJob(
+    id="a", name="no-such-method", variant="default", weights=None, output=".", dataset="mini", data_root=None,
+    split="test", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def worker_of(tmp_path, monkeypatch):
+    """Starts a `Worker` whose process runs a few lines of Python instead of a method."""
+    workers = []
+
+    def start(lines, log=None, timeout=60.0):
+        script = tmp_path / "worker"
+        script.write_text(f"#!{sys.executable}\nimport json, os, signal, sys, time\n{lines}\n")
+        script.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(script))
+        workers.append(Worker(JOB, log or tmp_path / "logs" / "a.log", timeout))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+
+
+def gone(pid: int, seconds: float = 10) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_death_is_noticed_though_a_child_holds_the_pipe_open(worker_of):
+    worker = worker_of("""
+child = os.fork()
+if child == 0:
+    time.sleep(600)
+print(json.dumps({"event": "hello", "child": child}), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+""")
+    child = worker.next_event()["child"]
+    began = time.monotonic()
+    with pytest.raises(WorkerLost, match="signal 9") as lost:
+        worker.next_event()
+    assert lost.value.kind == "killed" and time.monotonic() - began < 20
+    worker.kill()
+    assert gone(child)
+
+
+def test_a_method_that_leaves_while_getting_ready_is_broken_as_a_whole(worker_of):
+    event = worker_of("sys.exit(0)").hello()
+    assert event["event"] == "broken" and event["kind"] == "left" and "getting ready" in event["reason"]
+
+
+def test_silence_ends_the_worker(worker_of):
+    worker = worker_of("time.sleep(600)", timeout=1.0)
+    with pytest.raises(WorkerLost, match="--timeout") as lost:
+        worker.next_event()
+    assert lost.value.kind == "timeout" and gone(worker.process.pid)
+
+
+def test_a_method_that_closes_the_pipe_of_results_is_ended(worker_of, monkeypatch):
+    monkeypatch.setattr(supervisor, "LAST_BREATH", 0.3)
+    worker = worker_of("os.close(1)\ntime.sleep(600)")
+    with pytest.raises(WorkerLost, match="closed the pipe"):
+        worker.next_event()
+    assert gone(worker.process.pid)
+
+
+def test_a_log_that_cannot_be_written_stops_nobody(worker_of, tmp_path):
+    log = tmp_path / "logs" / "a.log"
+    log.mkdir(parents=True)
+    worker = worker_of('sys.stderr.write("x" * 3_000_000)\nprint(json.dumps({"event": "hello"}))', log)
+    assert worker.hello() == {"event": "hello"}
+
+
+def test_signals_without_a_name_have_one():
+    assert signal_name(signal.SIGSEGV) == "SIGSEGV" and "real-time" in signal_name(40)
+
+
+def test_files_of_the_current_folder_hide_no_module(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('the wrong random')")
+    monkeypatch.chdir(tmp_path)
+    worker = Worker(JOB, tmp_path / "a.log", timeout=120)
+    event = worker.hello()
+    worker.close()
+    assert "unknown method 'no-such-method'" in event["reason"], (event, (tmp_path / "a.log").read_text())
+
+
+def test_what_a_plugin_started_ends_with_a_worker_that_is_killed():
+    code = """
+import os, signal, subprocess
+from deblurbench.worker import guard_session
+guard_session()
+print(subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL).pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert gone(int(done.stdout))
