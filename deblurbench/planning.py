@@ -134,7 +134,7 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
         if not random_weights:
             raise
         return PlannedMethod(identifier, found, variant, None, random=True)
-    usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else weights
+    usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
     if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
     return PlannedMethod(identifier, found, variant, weights)

@@ -177,7 +177,8 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     if len(data) < FOOTER or not data.endswith(MAGIC):
         raise ValueError("the magic number at its end is missing")
     footer = data[-FOOTER:]
-    _, _, at = _handle(footer, 0)
+    offset, size, at = _handle(footer, 0)
+    _block(data, offset, size)  # metaindex: empty, but its checksum counts
     offset, size, _ = _handle(footer, at)
     for _, value in _entries(_block(data, offset, size)):
         offset, size, _ = _handle(value, 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import platform
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from deblurbench import provenance
 from deblurbench.imagefiles import write_atomically
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "steps": run.step,
         "hours": round(run.elapsed / 3600, 3),
         "minutes_asked": run.request.minutes,
-        "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else platform.processor() or "cpu",
+        "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else provenance.cpu_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "commit": provenance.source_state().get("commit", provenance.source_state()["version"]),
         "data": run.data.name,
         "trained_on": list(run.data.trained_on),
         "started_from": run.request.start_from.name if run.request.start_from else None,

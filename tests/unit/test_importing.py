@@ -262,7 +262,7 @@ def test_a_checkpoint_cut_short_or_without_weights_is_told(tmp_path, port):
     with pytest.raises(UsageError, match="damaged or cut short"):
         read_foreign(file)
     torch.save({"epoch": 3, "lr": 0.1}, file)
-    with pytest.raises(UsageError, match="only epoch, lr|found epoch, lr"):
+    with pytest.raises(UsageError, match="found epoch, lr"):
         read_foreign(file)
     with pytest.raises(MissingError, match="no such checkpoint"):
         read_foreign(tmp_path / "absent.pth")

@@ -1,0 +1,143 @@
+"""Runs as a newcomer or a rude plugin makes them, in this process: quick, since torch is imported once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_plugin
+from tests.e2e.conftest import read_scores
+from tests.e2e.inprocess import deblurbench
+from tests.fakes import write_folder
+
+RUDE = """
+import os
+import torch
+from deblurbench.methods.base import FrameMethod
+print("hello from a plugin")
+class Plugin(FrameMethod):
+    def restore_frame(self, frame):
+        os.chdir("/")
+        torch.set_default_dtype(torch.float64)
+        print("noise")
+        return frame
+"""
+LEAVES = """
+import sys
+from deblurbench.methods.base import FrameMethod
+class Plugin(FrameMethod):
+    def restore_frame(self, frame):
+        sys.exit(0)
+"""
+EMPTY_MEMORY = LEAVES.replace("sys.exit(0)", "raise MemoryError")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("deblurbench.cli.signal.signal", lambda *_: None)
+    yield tmp_path
+    torch.set_default_dtype(torch.float32)
+
+
+def run(*words, code=0):
+    deblurbench("run", "--dataset", "folder", "--metrics", "psnr", "--in-process", *words, code=code)
+
+
+def test_rude_plugins_cost_no_data(here, plugin_folder, capsys):
+    write_folder(here / "data", clips=["one"], frames=3)
+    for name, code in (("rude", RUDE), ("leaves", LEAVES), ("memory", EMPTY_MEMORY)):
+        write_plugin(plugin_folder, name, code)
+    run("--methods", "leaves,memory,rude,", "--data-root", "data", "--output", "out", "--json", code=1)
+    told = capsys.readouterr()
+    assert Path.cwd() == here and "noise" in told.err
+    states = {row["method"]: row["state"] for row in json.loads(told.out)["methods"]}
+    assert states == {"identity": "ok", "leaves": "failed", "memory": "failed", "rude": "ok"}
+    reasons = {o["method"]: o["reason"] for o in json.loads((here / "out" / "run.json").read_text())["outcomes"]}
+    assert "SystemExit: 0" in reasons["leaves"] and "MemoryError" in reasons["memory"]
+    values = {(row["method"], row["frame"]): row["value"] for row in read_scores(here / "out")}
+    assert values["rude", "000001"] == values["identity", "000001"]
+
+
+def test_a_damaged_manifest_costs_nothing_computed(here, capsys):
+    write_folder(here / "data", clips=["one"], frames=3)
+    words = ["--methods", "identity", "--data-root", "data", "--output", "out"]
+    run(*words)
+    scores = (here / "out" / "scores.csv").read_bytes()
+    stamp = (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns
+    (here / "out" / "run.json").write_text("{")
+    run(*words)
+    assert "run.json.damaged" in capsys.readouterr().err
+    assert (here / "out" / "scores.csv").read_bytes() == scores
+    assert (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns == stamp
+
+
+def test_deleted_frames_are_made_again(here):
+    write_folder(here / "data", clips=["one"], frames=3)
+    words = ["--methods", "identity", "--data-root", "data", "--output", "out"]
+    run(*words)
+    for name in ("identity", "_ground-truth"):
+        kept = here / "out" / "frames" / name / "one"
+        files = {file.name: file.read_bytes() for file in kept.iterdir()}
+        shutil.rmtree(kept)
+        run(*words)
+        assert {file.name: file.read_bytes() for file in kept.iterdir()} == files and files
+
+
+def test_names_are_only_names(here, capsys):
+    clips = ["<b>bold", "ünï cødé 1", "[red]x", "50% $HOME; 'q'"]
+    write_folder(here / "data", clips=clips, frames=2)
+    run("--methods", "identity", "--data-root", "data", "--output", "out with blanks", "--clips", "<b>bold,[red]x,")
+    assert "[red]x" in capsys.readouterr().err
+    assert {row["clip"] for row in read_scores(here / "out with blanks")} == {"<b>bold", "[red]x"}
+    page = (here / "out with blanks" / "report" / "index.html").read_text()
+    assert "<b>bold" not in page and "&lt;b&gt;bold" in page or r"\u003cb\u003ebold" in page
+    run("--methods", "identity", "--data-root", "data", "--output", "all")
+    assert {row["clip"] for row in read_scores(here / "all")} == set(clips)
+
+
+def test_the_data_root_may_be_named_from_anywhere_or_by_the_environment(here, monkeypatch):
+    write_folder(here / "data", clips=["one"], frames=2)
+    words = ["--methods", "identity", "--output", here / "out"]
+    run(*words, "--data-root", "data")
+    stamp = (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns
+    (here / "below").mkdir()
+    monkeypatch.chdir(here / "below")
+    run(*words, "--data-root", "../data")
+    assert (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns == stamp
+    monkeypatch.setenv("DEBLURBENCH_DATA", "../data")
+    run("--methods", "identity", "--output", "by-environment", "--save-frames", "none")
+    assert read_scores(Path("by-environment")) == read_scores(here / "out")
+    assert not list(Path("by-environment").rglob("*.png"))
+
+
+def test_without_ground_truth_frames_are_restored_and_tables_say_so(here, capsys):
+    write_folder(here / "data", clips=["one"], frames=2, sharp=None)
+    run("--methods", "identity", "--data-root", "data", "--output", "out", "--save-frames", "all")
+    assert "no ground truth" in capsys.readouterr().out
+    assert len(list((here / "out" / "frames" / "identity" / "one").glob("*.png"))) == 2
+    deblurbench("report", "out", "--json")
+    assert json.loads(capsys.readouterr().out)["methods"][0]["state"] == "ok"
+    run("--methods", "identity", "--data-root", "data", "--output", "out", "--save-frames", "all")
+    assert "2 frames are there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--methods", ",", "--data-root", "data"], "--methods"),
+        (["--methods", "identity", "--data-root", "data", "--clips", ","], "--clips"),
+        (["--methods", "identity", "--data-root", "data", "--metrics", ","], "--metrics"),
+        (["--methods", "identity", "--data-root", "data", "--device", "tpu"], "tpu"),
+        (["--methods", "identity", "--data-root", "data", "--limit", "0"], "--limit"),
+        (["--methods", "identity", "--data-root", "data", "--timeout", "0"], "--timeout"),
+    ],
+)
+def test_options_that_say_nothing_are_refused_before_anything_is_made(here, capsys, words, said):
+    write_folder(here / "data", clips=["one"], frames=2)
+    run(*words, "--output", "out", code=2)
+    assert said in capsys.readouterr().err
+    assert not (here / "out").exists()
