@@ -16,12 +16,13 @@ from deblurbench.store import Store
 
 @contextlib.contextmanager
 def claim(folder: Path) -> Iterator[None]:
-    """Hold a run's folder against a second process.
+    """Hold a run's folder against a second process, and clear away what a killed one left half written.
 
     Raises:
-        UsageError: another process is writing there.
+        UsageError: another process is writing there, or the folder holds files that are no run.
         DiskError: the folder cannot be made or written.
     """
+    refuse_strangers(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / ".lock")
@@ -31,9 +32,22 @@ def claim(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(f"{folder}: cannot be written ({error.strerror}). Name another --output.") from error
     try:
+        for left in folder.rglob(".*.part"):
+            left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()
+
+
+def refuse_strangers(folder: Path) -> None:
+    """See that a folder is not there, is empty, or holds a run. Hidden files do not count.
+
+    Raises:
+        UsageError: it holds something else.
+    """
+    others = sorted(f.name for f in folder.iterdir() if not f.name.startswith(".")) if folder.is_dir() else []
+    if others and not (folder / "run.json").is_file() and not (folder / "parts").is_dir():
+        raise UsageError(f"{folder}: not empty and no run ({', '.join(others[:4])}). Name another --output.")
 
 
 def check_folder(folder: Path, request: Request, fresh: bool) -> None:
@@ -42,12 +56,7 @@ def check_folder(folder: Path, request: Request, fresh: bool) -> None:
     Raises:
         UsageError: another request's run, or files that are no run.
     """
-    store = Store(folder)
-    others = [f.name for f in folder.iterdir() if f.name != ".lock"] if folder.is_dir() else []
-    if not others:
-        return
-    if not (folder / "run.json").is_file() and not (folder / "parts").is_dir():
-        raise UsageError(f"{folder}: not empty and no run ({', '.join(sorted(others)[:4])}). Name another --output.")
+    refuse_strangers(folder)
     if fresh:
         for name in ("parts", "frames", "logs", "report"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -57,7 +66,7 @@ def check_folder(folder: Path, request: Request, fresh: bool) -> None:
     if not (folder / "run.json").is_file():
         return
     try:
-        before = store.read_manifest().request
+        before = Store(folder).read_manifest().request
     except DamagedError:
         return  # every part says itself what it was made of
     lines = [

@@ -25,6 +25,7 @@ COMMANDS = {
     "data": "data:data",
     "score": "score:score",
     "report": "reporting:report",
+    "figure": "figure:figure",
     "compare": "compare:compare",
     "bench": "bench:bench",
     "reproduce": "reproduce:reproduce",

@@ -38,7 +38,8 @@ class CardError(UsageError):
 class FrameError(DeblurbenchError):
     """A frame's file is missing, unreadable, or of a kind that would be scored wrongly.
 
-    `kind` is one of `missing`, `empty`, `corrupt`, `not-an-image`, `channels`, `depth`, `too-large`, `size`.
+    `kind` is one of `missing`, `empty`, `corrupt`, `not-an-image`, `channels`, `depth`, `too-large`, `size`,
+    `changed`.
     """
 
     def __init__(self, message: str, kind: str = "corrupt") -> None:

@@ -17,13 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from deblurbench import provenance
 from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Clip
+from deblurbench.datasets.headers import clip_size
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
 from deblurbench.rooms import plugin
-from deblurbench.selection import first_frames
+from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
 
@@ -114,6 +115,8 @@ class Bench:
             DiskError: nothing can be written; the run must stop.
         """
         seed_everything(self.job.seed)
+        if self.method.network is not None:
+            self.method.network.eval()  # however the clip before left it
         outcome = Outcome(method=self.job.id, clip=job.clip, status="failed")
         result = ClipResult()
         try:
@@ -128,6 +131,7 @@ class Bench:
 
     def _restore(self, job: ClipJob, on_frame: Callable[[str], None]) -> ClipResult:
         clip = first_frames(self.clips[job.clip], job.frames)
+        self._check_size(clip)
         folder = self.store.frames_folder(self.job.id, job.clip)
         sharp = self.store.frames_folder(GROUND_TRUTH, job.clip)
         keeps_sharp = self.job.name == IDENTITY
@@ -142,7 +146,17 @@ class Bench:
             on_frame=on_frame,
         )
         self.warm = True
+        if fingerprint(clip) != job.key["data"]:
+            raise FrameError("files of this clip changed since the run was planned; ask for the run again", "changed")
         return result
+
+    def _check_size(self, clip: Clip) -> None:
+        size, least = clip_size(clip), self.card.needs.min_size
+        if size and min(size) < least:
+            raise UsageError(
+                f"{self.job.id} takes frames of at least {least} pixels a side (needs.min_size of its card), "
+                f"this clip has {size[0]}x{size[1]}"
+            )
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
         return {

@@ -19,7 +19,14 @@ from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin, plugins
-from deblurbench.selection import PlannedClip, choose_clips, coverage_of, plan_clip, refuse_silent_partial
+from deblurbench.selection import (
+    PlannedClip,
+    choose_clips,
+    coverage_of,
+    plan_clip,
+    refuse_silent_partial,
+    refuse_undecodable,
+)
 from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, file_sha256, find_weights, read_story
 
@@ -258,6 +265,7 @@ def make_plan(request: Request) -> Plan:
     metrics = plan_metrics(request.metrics, protocol)
     split = request.split or protocol.split
     found = dataset.find(protocol)
+    refuse_undecodable([str(found.root)])
     chosen = choose_clips(dataset.clips(protocol, split), request, protocol, split)
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, clips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,9 +42,13 @@ class PlannedClip:
 
     def fingerprint(self) -> str:
         """Digest of names, sizes and times of all its files, to notice changed data."""
-        sharp = self.clip.sharp.fingerprint() if self.clip.sharp else None
-        body = json.dumps([self.clip.blurry.fingerprint(), sharp])
-        return hashlib.sha256(body.encode()).hexdigest()
+        return fingerprint(self.clip)
+
+
+def fingerprint(clip: Clip) -> str:
+    """sha256 over names, sizes and times of all files of a clip, as 64 hexadecimal digits."""
+    body = json.dumps([clip.blurry.fingerprint(), clip.sharp.fingerprint() if clip.sharp else None])
+    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split: str) -> list[Clip]:
@@ -61,11 +66,25 @@ def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split:
                 raise UsageError(f"no clip {name!r} in split {split!r}. {did_you_mean(name, by_name)}")
         clips = [by_name[name] for name in dict.fromkeys(request.clips)]
     folders: dict[str, str] = {}
+    refuse_undecodable(name for clip in clips for name in (clip.name, *clip.stems))
     for clip in clips:
         if folders.setdefault(folder_name(clip.name), clip.name) != clip.name:
             raise UsageError(f"clips {folders[folder_name(clip.name)]!r} and {clip.name!r} would share a folder")
     clips.sort(key=lambda clip: natural_key(clip.name))
     return clips[: request.limit]
+
+
+def refuse_undecodable(names: Iterable[str]) -> None:
+    """See that names of folders and files can be written into run.json, which is UTF-8.
+
+    Raises:
+        UsageError: a name is not UTF-8, as out of an archive packed under another encoding.
+    """
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{name!r}: this name is not UTF-8. Rename it, e.g. with 'convmv -t utf8'.") from None
 
 
 def first_frames(clip: Clip, frames: int | None) -> Clip:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from deblurbench.cards import DatasetCard, MethodCard
-from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.metrics import METRICS
 from deblurbench.rooms import Plugin, Room, plugins
 from deblurbench.terminal import print_json, print_table, say
@@ -161,6 +161,11 @@ def check(name: str, as_json: bool) -> int:
     rows: list[tuple[str, str, str, str]] = []
     for each in wanted:
         bare, variant, weights = split_method(each)
-        rows += [(each, *finding) for finding in check_method(bare, variant, weights)]
+        try:
+            rows += [(each, *finding) for finding in check_method(bare, variant, weights)]
+        except CardError as error:
+            if name != "all":
+                raise
+            rows.append((each, "card and import", "FAILED", str(error).splitlines()[0]))
     print_table(("method", "check", "result", "detail"), rows, as_json)
     return 1 if any(row[2] == "FAILED" for row in rows) else 0

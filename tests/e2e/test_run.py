@@ -242,7 +242,7 @@ def test_clips_too_short_for_the_protocol_are_told(cli, tmp_path, frames):
         (["--methods", "identity", "--dataset", "dvd", "--data-root", "not/there"], 3, "not/there does not exist"),
         (["--methods", "identity", "--dataset", "gopro", "--data-root", "."], 3, "Expected layout"),
         (["--methods", "identity", "--dataset", "folder", "--data-root", "."], 3, "no frame"),
-        (["--methods", "", "--dataset", ""], 2, "unknown dataset"),
+        (["--methods", "identity", "--dataset", ""], 2, "unknown dataset"),
         (["--dataset", "mini"], 2, "--methods"),
     ],
 )  # fmt: skip

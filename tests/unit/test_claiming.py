@@ -43,3 +43,21 @@ def test_files_of_somebody_are_never_cleared(tmp_path):
         with pytest.raises(UsageError, match="not empty and no run"):
             check_folder(tmp_path, REQUEST, fresh)
     assert (tmp_path / "thesis.tex").read_text() == "mine"
+    with pytest.raises(UsageError, match="not empty and no run"), claim(tmp_path):
+        pass
+    assert [f.name for f in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_killed_process_left_half_written_is_cleared(tmp_path):
+    (tmp_path / "frames").mkdir(parents=True)
+    for left in (".run.json.abc.part", "frames/.000001.png.x.part"):
+        (tmp_path / left).write_text("")
+    (tmp_path / "run.json").write_text("{}")
+    with claim(tmp_path):
+        assert not list(tmp_path.rglob("*.part"))
+
+
+def test_killed_at_its_very_first_write_a_run_can_be_asked_for_again(tmp_path):
+    (tmp_path / ".run.json.abc.part").write_text("{")
+    with claim(tmp_path):
+        check_folder(tmp_path, REQUEST, fresh=False)

@@ -18,7 +18,7 @@ def test_lists_of_names():
     assert names(None, "--clips") is None
     assert names("a, b ,,c,", "--clips") == ["a", "b", "c"]
     for nothing in ("", ",", " , "):
-        with pytest.raises(UsageError, match="--clips.*names nothing"):
+        with pytest.raises(UsageError, match=r"--clips.*names nothing"):
             names(nothing, "--clips")
 
 

@@ -1,0 +1,101 @@
+"""Where the pictures of a comparison strip stand, in whole device pixels, so that magnified pixels stay exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from deblurbench.errors import UsageError
+from deblurbench.figures.style import DPI
+
+FINEST = 2 * DPI
+TALLEST = 8.8  # inches
+FRAME_SHARE = 0.22  # of the width, which the whole frame has at least
+GAP = 4.0  # points between pictures
+LINE = 9.4  # points from one line of text to the next
+
+
+class Place(NamedTuple):
+    """A rectangle in device pixels; x and y count from the figure's upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A figure of `width` x `height` pixels at `dpi`: the whole frame, and one cell a crop, magnified by `factor`.
+
+    `filled` is the share of the figure that pictures cover; `cell` the width that a crop's text may take.
+    """
+
+    dpi: int
+    width: int
+    height: int
+    frame: Place
+    crops: tuple[Place, ...]
+    factor: int
+    cell: int
+    lines: int
+    filled: float
+
+
+def arrange(
+    count: int, frame: tuple[int, int], crop: tuple[int, int], width: float, needed: dict[int, float]
+) -> Layout:
+    """The layout with the largest share of pictures, for `count` crops at a figure `width` in inches.
+
+    `frame` and `crop` are (width, height) in pixels of the frame; `needed` maps a number of text lines under each crop
+    to the width in points that these lines take.
+
+    Raises:
+        UsageError: the crop is too large to be shown without shrinking it.
+    """
+    for dpi in (DPI, FINEST):
+        found = list(_candidates(count, frame, crop, width, needed, dpi))
+        low = [layout for layout in found if layout.height <= TALLEST * dpi]
+        if found:
+            return max(low, key=lambda layout: layout.filled) if low else min(found, key=lambda layout: layout.height)
+    room = int(width * FINEST * (1 - FRAME_SHARE))
+    raise UsageError(
+        f"--crop: a window {crop[0]} pixels wide cannot be shown pixel by pixel in {width} inches; "
+        f"choose one of at most {room} pixels, or --width double"
+    )
+
+
+def _candidates(
+    count: int, frame: tuple[int, int], crop: tuple[int, int], width: float, needed: dict[int, float], dpi: int
+) -> Iterator[Layout]:
+    whole, gap = round(width * dpi), round(GAP * dpi / 72)
+    for columns in range(1, count + 1):
+        room = int(whole * (1 - FRAME_SHARE)) - columns * gap
+        for factor in range(1, max(0, room // (columns * crop[0])) + 1):
+            for lines, points in needed.items():
+                cell = max(factor * crop[0], round(points * dpi / 72))
+                left = whole - columns * (cell + gap)
+                if left >= FRAME_SHARE * whole:
+                    size = (left, round(left * frame[1] / frame[0]))
+                    yield _place(count, columns, factor, crop, cell, lines, (whole, gap, dpi), size)
+
+
+def _place(
+    count: int, columns: int, factor: int, crop: tuple[int, int], cell: int, lines: int, page: tuple[int, int, int],
+    size: tuple[int, int],
+) -> Layout:  # fmt: skip
+    whole, gap, dpi = page
+    text = round((LINE * lines + 3) * dpi / 72)
+    wide, high = factor * crop[0], factor * crop[1]
+    rows = -(-count // columns)
+    below = round((LINE + 3) * dpi / 72)
+    height = max(rows * (high + text) + (rows - 1) * gap, size[1] + below)
+    places = tuple(
+        Place(
+            size[0] + gap + (n % columns) * (cell + gap) + (cell - wide) // 2, (n // columns) * (high + text + gap), wide, high
+        )
+        for n in range(count)
+    )
+    filled = (size[0] * size[1] + count * wide * high) / (whole * height)
+    return Layout(dpi, whole, height, Place(0, 0, *size), places, factor, cell, lines, filled)
