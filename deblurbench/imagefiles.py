@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from deblurbench.errors import DiskError, FrameError
 from deblurbench.frames import Frame8, swap_red_blue
 
@@ -97,6 +95,7 @@ def read_frame(path: Path) -> Frame8:
 def decode_frame(data: bytes, path: Path) -> Frame8:
     """Decode a file's bytes as `read_frame` does; `path` is for messages."""
     import cv2
+    import numpy as np
 
     _check_header(path, data)
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION

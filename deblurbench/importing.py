@@ -179,11 +179,14 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 def _pytorch(path: Path) -> dict[str, Tensor]:
     """The tensors of a PyTorch checkpoint. Its pickle may build tensors and plain containers, nothing else."""
     import pickle
+    import warnings
 
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickles of a newer kind: either it opens or the reason is told
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The message is rebuilt: PyTorch's own one advises to load without the restriction.
         named = re.search(r"GLOBAL ([\w.]+)", str(error))

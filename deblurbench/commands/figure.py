@@ -29,7 +29,9 @@ HEIGHTS = {"single": 2.3, "double": 3.0}
 @click.option("--kind", type=click.Choice(KINDS), help="By default strip where a clip or frame is named, else runtime.")
 @click.option("--clip", help="The clip of a strip, or of per-frame curves (all clips without it).")
 @click.option("--frame", help="The frame of a strip, by its name; by default the middle one of those kept.")
-@click.option("--crop", metavar="X,Y,W,H", help="Window of a strip; by default where input and ground truth differ most.")
+@click.option(
+    "--crop", metavar="X,Y,W,H", help="Window of a strip; by default where input and ground truth differ most."
+)
 @click.option("--methods", help="Only these, in this order, separated by commas; the blurry input is always there.")
 @click.option("--metric", help="By default the run's first, which is psnr where it was computed.")
 @click.option("--width", type=click.Choice(list(HEIGHTS)), help="3.25 or 6.875 inches; strips are double by default.")

@@ -64,14 +64,12 @@ def _means(axes: Axes, series: Sequence[Series], looks: Mapping[str, Look], them
             axes.hlines(y, one.interval.low, one.interval.high, looks[one.label].colour, linewidth=1.2)
         _marker(axes, one.mean, y, looks[one.label], 5.0)
         axes.annotate(
-            one.shown, (1, y), xycoords=("axes fraction", "data"), xytext=(-2, 0), textcoords="offset points",
-            ha="right", va="center", fontsize=SMALL, color=theme.text,
+            one.shown, (1, y), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
+            ha="left", va="center_baseline", fontsize=SMALL, color=theme.text,
         )  # fmt: skip
 
 
-def _dots(
-    axes: Axes, names: Sequence[str], series: Sequence[Series], looks: Mapping[str, Look], theme: Theme
-) -> None:
+def _dots(axes: Axes, names: Sequence[str], series: Sequence[Series], looks: Mapping[str, Look], theme: Theme) -> None:
     plain_axes(axes, theme, "x")
     for y in range(len(names)):
         known = [v for s in series if (v := s.values[y]) is not None and math.isfinite(v)]

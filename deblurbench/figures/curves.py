@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deblurbench.figures.style import SMALL, WIDTHS, Look, Theme, better, new_figure, plain_axes, shorten
+from deblurbench.figures.style import SMALL, WIDTHS, Look, Theme, better, new_figure, plain_axes, shorten, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,9 +85,7 @@ def _curve(axes: Axes, values: Sequence[float | None], look: Look, number: int) 
             )
 
 
-def _legend(
-    figure: Figure, panels: Sequence[Panel], looks: Mapping[str, Look], theme: Theme, width: float
-) -> None:
+def _legend(figure: Figure, panels: Sequence[Panel], looks: Mapping[str, Look], theme: Theme, width: float) -> None:
     from matplotlib.lines import Line2D
 
     labels = list(dict.fromkeys(label for panel in panels for label in panel.values))
@@ -99,14 +97,15 @@ def _legend(
     names = [shorten(label, SMALL, width * 30) for label in labels]
     legend = figure.legend(
         handles, names, loc="outside upper center", ncols=_columns(names, width), fontsize=SMALL, frameon=False,
-        handlelength=3.2, columnspacing=1.4, borderpad=0.1, labelcolor=theme.text,
+        handlelength=2.8, columnspacing=1.2, borderpad=0.1, labelcolor=theme.text,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
 def _columns(names: Sequence[str], width: float) -> int:
-    from deblurbench.figures.style import text_width
-
-    widest = max(text_width(name, SMALL) for name in names) + 40
+    wide = [text_width(name, SMALL) for name in names]
+    if sum(wide) + 36 * len(wide) <= width * 72:
+        return len(wide)
+    widest = max(wide) + 36
     return max(1, min(len(names), int(width * 72 / widest)))

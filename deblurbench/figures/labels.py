@@ -22,6 +22,10 @@ class Box(NamedTuple):
     right: float
     top: float
 
+    def grown(self, pixels: float) -> Box:
+        """The box with a margin on every side; a line alone has no area."""
+        return Box(self.left - pixels, self.bottom - pixels, self.right + pixels, self.top + pixels)
+
     def overlap(self, other: Box) -> float:
         """The common area of two boxes."""
         wide = min(self.right, other.right) - max(self.left, other.left)
@@ -43,7 +47,10 @@ def name_points(
     border = Box(*axes.get_window_extent().extents)
     unit = axes.get_figure(root=True).dpi / 72 * size  # type: ignore[union-attr]
     dots = {name: axes.transData.transform(place) for name, place in points.items()}
-    taken = [*obstacles, *[Box(x - 0.55 * unit, y - 0.55 * unit, x + 0.55 * unit, y + 0.55 * unit) for x, y in dots.values()]]
+    taken = [
+        *obstacles,
+        *[Box(x - 0.55 * unit, y - 0.55 * unit, x + 0.55 * unit, y + 0.55 * unit) for x, y in dots.values()],
+    ]
     for name in sorted(points, key=lambda n: (-dots[n][1], dots[n][0])):
         taken.append(_name_point(axes, name, points[name], size, colour, taken, border))
 

@@ -12,6 +12,7 @@ from deblurbench.figures.style import DPI
 FINEST = 2 * DPI
 TALLEST = 8.8  # inches
 FRAME_SHARE = 0.22  # of the width, which the whole frame has at least
+LARGEST_SHARE = 0.42  # which it has at most, where crops can be that large: they are what the strip is for
 GAP = 4.0  # points between pictures
 LINE = 9.4  # points from one line of text to the next
 
@@ -56,14 +57,22 @@ def arrange(
     """
     for dpi in (DPI, FINEST):
         found = list(_candidates(count, frame, crop, width, needed, dpi))
-        low = [layout for layout in found if layout.height <= TALLEST * dpi]
         if found:
-            return max(low, key=lambda layout: layout.filled) if low else min(found, key=lambda layout: layout.height)
+            return _best(found)
     room = int(width * FINEST * (1 - FRAME_SHARE))
     raise UsageError(
         f"--crop: a window {crop[0]} pixels wide cannot be shown pixel by pixel in {width} inches; "
         f"choose one of at most {room} pixels, or --width double"
     )
+
+
+def _best(found: list[Layout]) -> Layout:
+    """The best filled one of those that fit on a page with large crops; else that fit on a page; else the lowest."""
+    low = [layout for layout in found if layout.height <= TALLEST * layout.dpi]
+    large = [layout for layout in low if layout.frame.width <= LARGEST_SHARE * layout.width]
+    if low:
+        return max(large or low, key=lambda layout: layout.filled)
+    return min(found, key=lambda layout: layout.height)
 
 
 def _candidates(
@@ -93,7 +102,10 @@ def _place(
     height = max(rows * (high + text) + (rows - 1) * gap, size[1] + below)
     places = tuple(
         Place(
-            size[0] + gap + (n % columns) * (cell + gap) + (cell - wide) // 2, (n // columns) * (high + text + gap), wide, high
+            size[0] + gap + (n % columns) * (cell + gap) + (cell - wide) // 2,
+            (n // columns) * (high + text + gap),
+            wide,
+            high,
         )
         for n in range(count)
     )

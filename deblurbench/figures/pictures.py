@@ -14,13 +14,12 @@ from deblurbench.figures.style import INPUT, TRUTH
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord
-from deblurbench.statistics import REFERENCE
 from deblurbench.store import Run
 from deblurbench.tables import Column, Row
 
 KEEP = (
-    "To keep frames, make a run with --save-frames all (in another --output folder, or with --fresh; "
-    "DISK: about 1 MB a frame and method at 1280x720)"
+    "To keep every frame, run with --save-frames all (in another --output folder, or with --fresh); "
+    "at 1280x720 a frame takes about 1.5 MB of disk for each method"
 )
 RULE = "the window of a quarter of the frame's width and height where {} and {} differ most"
 NEAR = 6
@@ -50,7 +49,9 @@ def moment(selection: Selection, clip: str | None, frame: str | None, crop: Crop
     stem = _find_frame(selection, record, sources, frame)
     images = _read(selection, record, sources, stem)
     if TRUTH not in images:
-        selection.notes.append("the run kept no ground truth of this frame: none is shown, the whole frame is the first")
+        selection.notes.append(
+            "the run kept no ground truth of this frame: none is shown, the whole frame is the first"
+        )
     whole = images.get(TRUTH, next(iter(images.values())))
     window = crop or _choose_crop(selection, images)
     check_crop(window, whole)
@@ -72,9 +73,7 @@ def _sources(selection: Selection, clip: ClipRecord) -> dict[str, dict[str, Path
     return {label: frames for label, frames in found.items() if frames}
 
 
-def _find_frame(
-    selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], name: str | None
-) -> str:
+def _find_frame(selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], name: str | None) -> str:
     """The frame asked for, or the middle one of those kept (scored ones first)."""
     kept = [stem for stem in clip.frames if any(stem in frames for frames in sources.values())]
     if name is not None:
@@ -100,7 +99,8 @@ def _stem(clip: ClipRecord, name: str) -> str:
     near = difflib.get_close_matches(name, clip.frames, n=1, cutoff=0.3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"--frame: no {name!r} in {clip.name}.{hint} It has {len(clip.frames)} frames, {clip.frames[0]} to {clip.frames[-1]}."
+        f"--frame: no {name!r} in {clip.name}.{hint} It has {len(clip.frames)} frames, {clip.frames[0]} to "
+        f"{clip.frames[-1]}."
     )
 
 
@@ -111,9 +111,7 @@ def _kept(clip: ClipRecord, kept: list[str]) -> str:
     return f"Kept of {clip.name}: {', '.join(kept[:NEAR])}{more}"
 
 
-def _read(
-    selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], stem: str
-) -> dict[str, Frame8]:
+def _read(selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], stem: str) -> dict[str, Frame8]:
     """Label -> image, in the order of the strip; all of one size."""
     images: dict[str, Frame8] = {}
     rows = {selection.label(row): row for row in selection.rows}
@@ -139,9 +137,7 @@ def _choose_crop(selection: Selection, images: dict[str, Frame8]) -> Crop:
     return crop
 
 
-def _shots(
-    selection: Selection, clip: ClipRecord, stem: str, images: dict[str, Frame8]
-) -> tuple[list[Shot], str]:
+def _shots(selection: Selection, clip: ClipRecord, stem: str, images: dict[str, Frame8]) -> tuple[list[Shot], str]:
     """The pictures with their values, and the caption's addition where no ground truth carries the values' names."""
     columns = _columns(selection)
     rows = {selection.label(row): row for row in selection.rows}

@@ -32,7 +32,7 @@ def runtime(
     size: tuple[float, float],
     theme: Theme | None = None,
 ) -> Figure:
-    """Draw the plot; `reference` is the blurry input's mean, a dashed line. `size` is in inches, `heading` as a column's.
+    """Draw the plot; `reference` is the blurry input's mean, a dashed line. `size` is in inches, `heading` a column's.
 
     `points` is not empty. The time axis spans at least a factor of eight, so that near times look near.
     """
@@ -52,7 +52,7 @@ def runtime(
     _limits(axes, [point.seconds for point in points])
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    obstacles = [Box(*artist.get_window_extent().extents) for artist in (*line, *axes.collections)]
+    obstacles = [Box(*artist.get_window_extent().extents).grown(10) for artist in (*line, *axes.collections)]
     name_points(axes, {p.label: (p.seconds, p.value) for p in points}, theme.label_size, theme.text, obstacles)
     return figure
 

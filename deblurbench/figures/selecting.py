@@ -17,6 +17,7 @@ from deblurbench.statistics import REFERENCE, clip_means
 from deblurbench.store import Run
 from deblurbench.tables import Column, Row
 
+
 @dataclass
 class Selection:
     """The rows of a run that a figure shows: the blurry input first, then the methods in the order asked for.

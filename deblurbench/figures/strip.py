@@ -10,7 +10,7 @@ import numpy as np
 
 from deblurbench.figures.crops import Crop
 from deblurbench.figures.layout import LINE, Layout, Place, arrange
-from deblurbench.figures.style import SMALL, Theme, new_figure, shorten, text_width
+from deblurbench.figures.style import Theme, new_figure, shorten, text_width
 from deblurbench.frames import Frame8
 
 if TYPE_CHECKING:

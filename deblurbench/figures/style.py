@@ -77,18 +77,23 @@ def looks(labels: Sequence[str], reference: str) -> dict[str, Look]:
     return {label: found.get(label, Look(COLOURS[0], "x", DASHES[2])) for label in labels}
 
 
-def render(draw: Callable[[], Figure], suffix: str, settings: Mapping[str, Any] | None = None) -> Rendered:
+def render(
+    draw: Callable[[], Figure], suffix: str, settings: Mapping[str, Any] | None = None, transparent: bool = False
+) -> Rendered:
     """Draw and encode a figure under fixed settings; a person's matplotlibrc changes nothing.
 
     `suffix` is one of `FORMATS`. The same data give the same bytes: no dates, no random ids, no version names.
     """
     import matplotlib.style
 
-    with matplotlib.style.context(["default", {**_SETTINGS, **(settings or {})}]), warnings.catch_warnings(record=True) as said:
+    with (
+        matplotlib.style.context(["default", {**_SETTINGS, **(settings or {})}]),
+        warnings.catch_warnings(record=True) as said,
+    ):
         warnings.simplefilter("always")
         out = io.BytesIO()
         figure = draw()
-        figure.savefig(out, format=suffix[1:], metadata=_METADATA[suffix], transparent=settings is not None)
+        figure.savefig(out, format=suffix[1:], metadata=_METADATA[suffix], transparent=transparent)
     lacking = [str(w.message).partition(" (")[2].partition(")")[0] for w in said if "missing from" in str(w.message)]
     return Rendered(out.getvalue(), list(dict.fromkeys(lacking)))
 
@@ -135,7 +140,7 @@ def shorten(text: str, size: float, width: float) -> str:
         return text
     for left_out in range(1, len(text) - 1):
         half = (len(text) - left_out + 1) // 2
-        shorter = f"{text[:half]}…{text[half + left_out:]}"
+        shorter = f"{text[:half]}…{text[half + left_out :]}"
         if text_width(shorter, size) <= width:
             return shorter
     return "…"
