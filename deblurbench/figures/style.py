@@ -34,7 +34,7 @@ _METADATA: dict[str, dict[str, str | None]] = {
 _SETTINGS = {
     "font.family": ["DejaVu Sans"], "font.size": 8, "axes.labelsize": 8, "xtick.labelsize": SMALL,
     "ytick.labelsize": SMALL, "text.hinting": "none", "text.usetex": False, "svg.hashsalt": "deblurbench",
-    "svg.fonttype": "path", "pdf.fonttype": 42, "pdf.compression": 9, "axes.unicode_minus": True,
+    "svg.fonttype": "path", "pdf.fonttype": 42, "axes.unicode_minus": True,
     "path.simplify": False, "savefig.dpi": "figure",
 }  # fmt: skip
 

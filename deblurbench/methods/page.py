@@ -1,13 +1,12 @@
-"""Write docs/methods.md: `python -m deblurbench.methods.page [FILE]`.
+"""Write docs/methods.md: `python -m deblurbench.methods.page [--recount]`.
 
-Everything but the multiply-adds is read from the cards, so a stale page is found without building a network. The
-multiply-adds are counted when the page is written, and kept in it.
+Everything but the multiply-adds is read from the cards, so a stale page is found, and written anew, without building a
+network. The multiply-adds of a variant are counted once and kept in the page; `--recount` counts all of them again.
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,10 +51,14 @@ def row_name(card: MethodCard, variant: str) -> str:
     return f"{card.name}:{variant}" if len(card.variants) > 1 else card.name
 
 
-def count_all() -> dict[str, int | None]:
-    """Multiply-adds of every variant by row name; None where there is no network or it cannot be counted."""
-    found = [p for p in plugins("methods").values() if isinstance(p.card, MethodCard)]
-    return {row_name(p.card, v): multiply_adds(p, v) for p in found if isinstance(p.card, MethodCard) for v in p.card.variants}
+def count_all(known: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Multiply-adds of every variant by row name, as in `known` or counted; None where nothing can be counted."""
+    counts: dict[str, int | None] = {}
+    for found in plugins("methods").values():
+        for variant in found.card.variants if isinstance(found.card, MethodCard) else ():
+            name = row_name(found.card, variant)
+            counts[name] = known[name] if name in known else multiply_adds(found, variant)
+    return counts
 
 
 def multiply_adds(found: Plugin, variant: str, size: tuple[int, int] = SIZE) -> int | None:
@@ -63,17 +66,17 @@ def multiply_adds(found: Plugin, variant: str, size: tuple[int, int] = SIZE) -> 
 
     None without a network, and where a method leaves torch (classical filters, optical flow by OpenCV).
     """
+    card = found.card
+    assert isinstance(card, MethodCard)
+    if not card.trainable:
+        return None
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from deblurbench.frames import pad_to_multiple
 
-    card = found.card
-    assert isinstance(card, MethodCard)
     with torch.inference_mode(), torch.device("meta"):
         method = found.load()(**card.variants[variant].parameters)
-        if method.network is None:
-            return None
         method.network.eval()
         frame = pad_to_multiple(torch.empty(3, size[1], size[0]), card.needs.multiple_of)
         try:
@@ -89,22 +92,15 @@ def multiply_adds(found: Plugin, variant: str, size: tuple[int, int] = SIZE) -> 
 
 def stored(text: str) -> dict[str, int | None]:
     """The multiply-adds that a page holds, by row name."""
-    found = {}
-    for line in text.splitlines():
-        match = re.match(r"\| `([^`]+)` \|", line)
-        if match:
-            value = _cells(line)[5]
-            found[match[1]] = None if value == NOT_COUNTED else int(value.replace(",", ""))
-    return found
+    counted = {name: cells[5] for name, cells in rows(text).items()}
+    return {name: None if cell == NOT_COUNTED else int(cell.replace(",", "")) for name, cell in counted.items()}
 
 
 def rows(text: str) -> dict[str, list[str]]:
     """The cells of each row of a page's table, by row name."""
-    return {cells[0].strip("`"): cells for line in text.splitlines() if (cells := _cells(line))[0].startswith("`")}
-
-
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+    lines = [line for line in text.splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+    return {row[0].strip("`"): row for row in cells}
 
 
 def _cards() -> list[MethodCard]:
@@ -150,7 +146,7 @@ def _number(published: Published) -> str:
 def _section(card: MethodCard) -> str:
     venue = f"{card.venue} {card.year or ''}".strip()
     link = card.url or (f"https://doi.org/{card.doi}" if card.doi else "")
-    paper = ". ".join(filter(None, [card.authors, venue, f"<{link}>" if link else ""]))
+    paper = ". ".join(filter(None, [card.authors.rstrip("."), venue, f"<{link}>" if link else ""]))
     lines = [f"## {card.name}", "", f"**{card.title}.** {card.summary}".strip(), ""]
     lines += [f"*Paper.* {paper}.", ""] if paper else []
     lines += [f"* `{row_name(card, v)}`: {_variant(card, v)}" for v in card.variants if _variant(card, v)]
@@ -181,6 +177,5 @@ def _flat(text: str) -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(count_all()), encoding="utf-8")
+    earlier = {} if "--recount" in sys.argv or not FILE.is_file() else stored(FILE.read_text(encoding="utf-8"))
+    FILE.write_text(page(count_all(earlier)), encoding="utf-8")

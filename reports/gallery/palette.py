@@ -1,7 +1,7 @@
 """Colours of the methods, the same in every plot of the page.
 
-After Okabe and Ito's palette (2008), which people with the common colour vision deficiencies can tell apart; without
-its yellow, and lightened for the dark theme. After six methods the colours repeat with another dash and marker.
+Those of the figures for papers, lightened for the dark theme. After six methods the colours repeat with
+another dash and marker.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deblurbench.figures.style import COLOURS as LIGHT
 from deblurbench.tables import ResultTable, Row
 
-LIGHT = ("#6b7280", "#0072b2", "#c84e00", "#00805d", "#a8518a", "#a87400", "#2f8fc4")
 DARK = ("#9aa3af", "#5db4ec", "#ff8c4a", "#35c79c", "#e79ccb", "#f0b640", "#9ed5f5")
 DASHES = ("none", "6 3", "2 3", "9 3 2 3")
 MARKERS = ("o", "s", "^", "D")

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from deblurbench.errors import FrameError
+from deblurbench.figures import crops
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame, write_atomically
 from deblurbench.manifest import ClipRecord
@@ -88,17 +89,8 @@ def collect(table: ResultTable, folder: Path) -> Gallery:
 
 
 def most_different(one: Frame8, two: Frame8, side: int = CROP) -> tuple[int, int, int, int]:
-    """The window (x, y, width, height) of at most `side` pixels a side with the largest mean squared difference.
-
-    Frames are uint8 (H, W, 3). Sums run over an integral image in int64, so the result is exact; the first one wins.
-    """
-    error = ((one.astype(np.int64) - two) ** 2).sum(axis=2)
-    height, width = error.shape
-    down, right = min(side, height), min(side, width)
-    total = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    windows = total[down:, right:] - total[:-down, right:] - total[down:, :-right] + total[:-down, :-right]
-    y, x = np.unravel_index(int(windows.argmax()), windows.shape)
-    return int(x), int(y), right, down
+    """The window (x, y, width, height) of at most `side` pixels a side with the largest mean squared difference."""
+    return crops.most_different(one, two, side, side)
 
 
 def input_label(table: ResultTable) -> str:
