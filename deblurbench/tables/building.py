@@ -18,6 +18,8 @@ from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, Cell, C
 LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
 TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
 
+CLIPPED_WORTH_TELLING = 0.05  # highlights clip a little in any good restoration
+
 
 def build(runs: Sequence[Run], *, reference: str = REFERENCE, allow_mixed: bool = False) -> ResultTable:
     """Build the table of one or several runs.
@@ -274,4 +276,9 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     seen = manifest.seen_in_training(row.method)
     if seen:
         lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
+    if manifest.tile:
+        lines.append(f"{row.label}: restored in tiles of {manifest.tile} px, which differs from whole frames at seams")
+    clipped = max((o.clipped for o in manifest.outcomes if o.method == row.method.id), default=0.0)
+    if clipped > CLIPPED_WORTH_TELLING:
+        lines.append(f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped")
     return lines

@@ -187,3 +187,11 @@ def test_paper_numbers_only_under_the_same_protocol(
 def test_no_run_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no run to report on"):
         tables.build([])
+
+
+def test_tiles_and_clipping_are_told(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path, Fake(changes={"tile": 256}))
+    run.manifest.outcomes[-1].clipped = 0.2
+    table = tables.build([run])
+    assert any("in tiles of 256 px" in line for line in table.warnings)
+    assert any("up to 20.0% of a clip's values" in line for line in table.warnings)
