@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,10 +22,6 @@ class Box(NamedTuple):
     right: float
     top: float
 
-    def grown(self, pixels: float) -> Box:
-        """The box with a margin on every side; a line alone has no area."""
-        return Box(self.left - pixels, self.bottom - pixels, self.right + pixels, self.top + pixels)
-
     def overlap(self, other: Box) -> float:
         """The common area of two boxes."""
         wide = min(self.right, other.right) - max(self.left, other.left)
@@ -38,38 +34,50 @@ class Box(NamedTuple):
 
 
 def name_points(
-    axes: Axes, points: Mapping[str, tuple[float, float]], size: float, colour: str, obstacles: Sequence[Box] = ()
+    axes: Axes,
+    points: Mapping[str, tuple[float, float]],
+    size: float,
+    colour: str,
+    obstacles: Sequence[Box] = (),
+    bars: Sequence[Box] = (),
 ) -> None:
     """Write each name beside its point (data coordinates): the nearest place where it overlaps nothing.
 
-    Call it last, when limits and layout are final. Where every place overlaps something, the least bad one is taken.
+    Call it last, when limits and layout are final. Where every place overlaps something, the least bad one is taken;
+    crossing one of the thin `bars` is less bad than meeting an obstacle, a point or another name.
     """
     border = Box(*axes.get_window_extent().extents)
-    unit = axes.get_figure(root=True).dpi / 72 * size  # type: ignore[union-attr]
+    unit = axes.figure.dpi / 72 * size
     dots = {name: axes.transData.transform(place) for name, place in points.items()}
     taken = [
         *obstacles,
         *[Box(x - 0.55 * unit, y - 0.55 * unit, x + 0.55 * unit, y + 0.55 * unit) for x, y in dots.values()],
     ]
     for name in sorted(points, key=lambda n: (-dots[n][1], dots[n][0])):
-        taken.append(_name_point(axes, name, points[name], size, colour, taken, border))
+        taken.append(_name_point(axes, name, points[name], size, colour, (taken, bars), border))
 
 
 def _name_point(
-    axes: Axes, name: str, point: tuple[float, float], size: float, colour: str, taken: Sequence[Box], border: Box
+    axes: Axes,
+    name: str,
+    point: tuple[float, float],
+    size: float,
+    colour: str,
+    others: tuple[Sequence[Box], Sequence[Box]],
+    border: Box,
 ) -> Box:
     label = axes.annotate(
         name, point, xytext=(0, 0), textcoords="offset points", va="center", ha="left", color=colour, fontsize=size,
         parse_math=False,
     )  # fmt: skip
-    tried = []
+    tried: list[tuple[bool, float, int, float, tuple[float, float], Box]] = []
     for ring in RINGS:
         for angle in DIRECTIONS:
             offset = (ring * size * math.cos(math.radians(angle)), ring * size * math.sin(math.radians(angle)))
             label.set_position(offset)
             label.set_horizontalalignment(_side(offset[0], size))
             box = Box(*label.get_window_extent().extents)
-            bad = sum(box.overlap(other) for other in taken) + 3 * box.outside(border)
+            bad = 60 * box.outside(border) + 20 * sum(map(box.overlap, others[0])) + sum(map(box.overlap, others[1]))
             tried.append((bad > 0, bad, len(tried), ring, offset, box))
         if not min(tried)[0]:
             break
@@ -81,7 +89,7 @@ def _name_point(
     return box
 
 
-def _side(right: float, size: float) -> str:
+def _side(right: float, size: float) -> Literal["left", "center", "right"]:
     return "left" if right > 0.3 * size else "right" if right < -0.3 * size else "center"
 
 

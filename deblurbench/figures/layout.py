@@ -12,7 +12,9 @@ from deblurbench.figures.style import DPI
 FINEST = 2 * DPI
 TALLEST = 8.8  # inches
 FRAME_SHARE = 0.22  # of the width, which the whole frame has at least
-LARGEST_SHARE = 0.42  # which it has at most, where crops can be that large: they are what the strip is for
+LARGEST_SHARE = 0.55  # which it has at most, where crops can be that large: they are what the strip is for
+SMALLEST = 0.65  # of its cell, which a crop's longer side has at least, where that can be
+UNEVEN = 0.8  # what a difference of heights costs
 GAP = 4.0  # points between pictures
 LINE = 9.4  # points from one line of text to the next
 
@@ -30,7 +32,8 @@ class Place(NamedTuple):
 class Layout:
     """A figure of `width` x `height` pixels at `dpi`: the whole frame, and one cell a crop, magnified by `factor`.
 
-    `filled` is the share of the figure that pictures cover; `cell` the width that a crop's text may take.
+    `cell` is the width that a crop's text may take; `merit` the share of the figure that pictures cover, less most of
+    the share by which the whole frame is higher or lower than the crops beside it.
     """
 
     dpi: int
@@ -41,13 +44,13 @@ class Layout:
     factor: int
     cell: int
     lines: int
-    filled: float
+    merit: float
 
 
 def arrange(
     count: int, frame: tuple[int, int], crop: tuple[int, int], width: float, needed: dict[int, float]
 ) -> Layout:
-    """The layout with the largest share of pictures, for `count` crops at a figure `width` in inches.
+    """The layout with the greatest merit, for `count` crops at a figure `width` in inches.
 
     `frame` and `crop` are (width, height) in pixels of the frame; `needed` maps a number of text lines under each crop
     to the width in points that these lines take.
@@ -67,11 +70,15 @@ def arrange(
 
 
 def _best(found: list[Layout]) -> Layout:
-    """The best filled one of those that fit on a page with large crops; else that fit on a page; else the lowest."""
+    """The best one of those that fit on a page with large crops; else that fit on a page; else the lowest."""
     low = [layout for layout in found if layout.height <= TALLEST * layout.dpi]
-    large = [layout for layout in low if layout.frame.width <= LARGEST_SHARE * layout.width]
+    large = [
+        layout
+        for layout in low
+        if layout.frame.width <= LARGEST_SHARE * layout.width and max(layout.crops[0][2:]) >= SMALLEST * layout.cell
+    ]
     if low:
-        return max(large or low, key=lambda layout: layout.filled)
+        return max(large or low, key=lambda layout: layout.merit)
     return min(found, key=lambda layout: layout.height)
 
 
@@ -99,7 +106,8 @@ def _place(
     wide, high = factor * crop[0], factor * crop[1]
     rows = -(-count // columns)
     below = round((LINE + 3) * dpi / 72)
-    height = max(rows * (high + text) + (rows - 1) * gap, size[1] + below)
+    left, right = size[1] + below, rows * (high + text) + (rows - 1) * gap
+    height = max(left, right)
     places = tuple(
         Place(
             size[0] + gap + (n % columns) * (cell + gap) + (cell - wide) // 2,
@@ -110,4 +118,5 @@ def _place(
         for n in range(count)
     )
     filled = (size[0] * size[1] + count * wide * high) / (whole * height)
-    return Layout(dpi, whole, height, Place(0, 0, *size), places, factor, cell, lines, filled)
+    merit = filled - UNEVEN * abs(left - right) / height
+    return Layout(dpi, whole, height, Place(0, 0, *size), places, factor, cell, lines, merit)

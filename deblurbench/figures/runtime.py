@@ -52,8 +52,9 @@ def runtime(
     _limits(axes, [point.seconds for point in points])
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    obstacles = [Box(*artist.get_window_extent().extents).grown(10) for artist in (*line, *axes.collections)]
-    name_points(axes, {p.label: (p.seconds, p.value) for p in points}, theme.label_size, theme.text, obstacles)
+    obstacles = [Box(*artist.get_window_extent().extents) for artist in line]
+    places = {point.label: (point.seconds, point.value) for point in points}
+    name_points(axes, places, theme.label_size, theme.text, obstacles, _bars(axes, points))
     return figure
 
 
@@ -86,3 +87,14 @@ def _reference(axes: Axes, value: float | None, theme: Theme) -> list[Text]:
         color=theme.reference, fontsize=theme.label_size,
     )  # fmt: skip
     return [label]
+
+
+def _bars(axes: Axes, points: Sequence[Point]) -> list[Box]:
+    """What the intervals take on the canvas, with a little room at both sides."""
+    found = []
+    for point in points:
+        if point.interval:
+            ends = [(point.seconds, point.interval.low), (point.seconds, point.interval.high)]
+            (x, low), (_, high) = axes.transData.transform(ends)
+            found.append(Box(x - 9, low, x + 9, high))
+    return found

@@ -13,7 +13,7 @@ from deblurbench.figures.curves import Panel
 from deblurbench.figures.runtime import Point
 from deblurbench.figures.style import INPUT
 from deblurbench.manifest import ClipRecord
-from deblurbench.statistics import REFERENCE, clip_means
+from deblurbench.statistics import MIN_CLIPS, REFERENCE, Interval, clip_means
 from deblurbench.store import Run
 from deblurbench.tables import Column, Row
 
@@ -82,7 +82,8 @@ def _named(name: str, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
         return []
     found = [row for row in others if name in (row.label, row.method.name)]
     if not found:
-        raise UsageError(f"--methods: no {name!r} in this run. {did_you_mean(name, [row.label for row in rows])}")
+        known = {name for row in rows for name in (row.label, row.method.name)}
+        raise UsageError(f"--methods: no {name!r} in this run. {did_you_mean(name, known)}")
     return found
 
 
@@ -114,11 +115,13 @@ def points(selection: Selection) -> list[Point]:
             continue
         value, seconds = row.value(key), row.value("seconds")
         if value is None or not math.isfinite(value) or not seconds:
-            selection.leave_out(row, _no_mean(row, key) if seconds else "no time that is not warm-up")
+            missing = value is None or not math.isfinite(value)
+            selection.leave_out(row, _no_mean(row, key) if missing else "no time that is not warm-up")
         else:
             found.append(Point(row.label, seconds, value, row.cells[key].interval))
     if not found:
         raise UsageError(f"{selection.run.folder}: no method has both a mean of {key} and a time per frame")
+    _note_intervals(selection, [point.interval for point in found])
     return found
 
 
@@ -141,7 +144,17 @@ def clip_series(selection: Selection) -> list[Series]:
         shown = column.show(summary.clip_mean)
         by_clip = [values.get(name) for name in names]
         found.append(Series(selection.label(row), by_clip, summary.clip_mean, summary.interval, shown))
+    _note_intervals(selection, [one.interval for one in found])
     return found
+
+
+def _note_intervals(selection: Selection, intervals: Sequence[Interval | None]) -> None:
+    """What to write in the figure's caption."""
+    count = len(selection.run.manifest.clips)
+    if any(intervals):
+        selection.notes.append(f"intervals for the caption: 95 %, Student's t over the means of {count} clips")
+    else:
+        selection.notes.append(f"no intervals: {count} clips, at least {MIN_CLIPS} are needed")
 
 
 def panels(selection: Selection, clip: str | None) -> list[Panel]:

@@ -144,6 +144,8 @@ def test_layouts_fill_the_width_and_nothing_overlaps(count: int, width: float) -
     for crop in ((320, 180), (64, 48), (20, 100)):
         layout = arrange(count, (1280, 720), crop, width, {2: 80.0, 3: 50.0})
         assert layout.width == round(width * layout.dpi) and layout.factor >= 1
+        if count < 22:
+            assert max(layout.crops[0][2:]) >= 0.65 * layout.cell
         places = [layout.frame, *layout.crops]
         for one, two in itertools.combinations(places, 2):
             assert one.x + one.width <= two.x or two.x + two.width <= one.x or one.y + one.height <= two.y
