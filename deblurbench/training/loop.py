@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deblurbench import provenance
 from deblurbench.errors import DeblurbenchError, UsageError
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.export import export
@@ -50,6 +51,7 @@ def train(request: TrainRequest) -> Path:
     """
     if request.threads:
         torch.set_num_threads(request.threads)
+    provenance.source_state()  # as it is now: the code that runs, whatever is committed while it does
     run = prepare(request)
     log = Log(request.output / "log.jsonl", first=run.step, quiet=request.quiet, active=run.ranks.rank == 0)
     if run.steps is None and request.minutes is None and request.limit_steps is None:

@@ -15,7 +15,7 @@ LIFT = 0.05
 
 
 @torch.no_grad()
-def xavier(network: SRNNetwork) -> None:
+def xavier(network: nn.Module) -> None:
     """Xavier uniform weights and zero biases, as in the paper."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod, Renamed
 
+from .ablations import Ablation
 from .initialise import copy_input, xavier
 from .names import from_tensorflow
 from .network import SRNNetwork
@@ -14,11 +15,18 @@ from .resize import Conventions, resize
 
 
 class SRN(FrameMethod):
-    """SRN for `colours` channels: 3, or 1, where the grey-scale network restores each colour channel by itself."""
+    """SRN for `colours` channels: 3, or 1, where the grey-scale network restores each colour channel by itself.
 
-    def __init__(self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch") -> None:
+    `ablation` names a baseline of the paper's Table 1, which stands in for the whole network (see `ablations.py`).
+    """
+
+    def __init__(
+        self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch", ablation: str = ""
+    ) -> None:
         self.colours = colours
-        self.network: SRNNetwork = SRNNetwork(colours, lstm, conventions)
+        self.network: SRNNetwork | Ablation = (
+            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions)
+        )
 
     def restore_frame(self, frame: Tensor) -> Tensor:
         """(3, H, W) in [0, 1] to the prediction at full size (3, H, W)."""
@@ -40,7 +48,9 @@ class SRN(FrameMethod):
         """`xavier_uniform: true` as in the paper; `identity: true` starts as a copy of the input; both may be given."""
         if xavier_uniform:
             xavier(self.network)
-        if identity:
+        if identity and isinstance(self.network, Ablation):
+            self.network.copy_input()
+        elif identity:
             copy_input(self.network, residual)
 
     def rename(self, foreign: dict[str, Tensor]) -> Renamed:

@@ -1,0 +1,42 @@
+"""DeblurGAN-v2 as a method of the harness: each frame by itself."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from deblurbench.methods.base import FrameMethod
+from deblurbench.methods.layers import mean_squared_error, silence
+
+from .adversary import Discriminator, adversarial_losses
+from .network import Generator
+
+ADVERSARIAL = 0.01
+
+
+class DeblurGANv2(FrameMethod):
+    """The MobileNet-like generator, with plain or depthwise `separable` convolutions in the pyramid."""
+
+    def __init__(self, separable: bool = False) -> None:
+        self.network: Generator = Generator(separable)
+        self.training_only: Discriminator = Discriminator()
+
+    def restore_frame(self, frame: Tensor) -> Tensor:
+        """(3, H, W) blurry to (3, H, W) restored."""
+        return (self.network(2 * frame[None] - 1)[0].float() + 1) / 2
+
+    def loss(self, blurry: Tensor, sharp: Tensor) -> dict[str, Tensor]:
+        """Mean squared error + 0.01 * (generator's + discriminator's RaGAN-LS loss) of (B, T, 3, H, W).
+
+        Both adversarial parts stand in "total", since one optimiser steps both networks; each moves its own network.
+        """
+        sharp = 2 * sharp.flatten(0, 1) - 1
+        restored = self.network(2 * blurry.flatten(0, 1) - 1)
+        content = mean_squared_error(restored, sharp) / 4
+        generator, discriminator = adversarial_losses(self.training_only, restored, sharp)
+        total = content + ADVERSARIAL * (generator + discriminator)
+        return {"total": total, "content": content, "generator": generator, "discriminator": discriminator}
+
+    def initialise(self, identity: bool = False) -> None:
+        """`identity: true` starts with a correction of zero; default: PyTorch's own start."""
+        if identity:
+            silence(self.network.last)
