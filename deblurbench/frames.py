@@ -24,7 +24,7 @@ Frame8: TypeAlias = "NDArray[np.uint8]"
 
 
 class Rounded(NamedTuple):
-    """An 8-bit frame and the share of its values that lay outside [0, 1] and were clipped."""
+    """An 8-bit frame, and the share of its values that clipping to [0, 1] moved by more than half a grey level."""
 
     frame: Frame8
     clipped: float
@@ -58,7 +58,7 @@ def to_8bit(frame: Tensor) -> Rounded:
     if not bool(torch.isfinite(frame).all()):
         bad = int((~torch.isfinite(frame)).sum())
         raise ContractError(f"the restored frame holds {bad} NaN or infinite values of {frame.numel()}")
-    clipped = float(((frame < 0) | (frame > 1)).float().mean())
+    clipped = float(((frame < -HALF_LEVEL) | (frame > 1 + HALF_LEVEL)).float().mean())
     rounded = frame.clamp(0, 1).mul(255.0).round().to(torch.uint8)
     return Rounded(rounded.permute(1, 2, 0).contiguous().cpu().numpy(), clipped)
 
