@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Frame8: TypeAlias = "NDArray[np.uint8]"
+HALF_LEVEL = 0.5 / 255
 
 
 class Rounded(NamedTuple):

@@ -94,7 +94,7 @@ class Outcome(Record):
     kind: str = Field(default="", description="short cause, e.g. 'raised', 'invalid output', 'killed', 'timeout'")
     reason: str = ""
     traceback: str = ""
-    clipped: float = Field(default=0.0, description="share of values outside [0, 1] that were clipped")
+    clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
     peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
     environment: str = Field(default="", description="digest of the environment that computed it")

@@ -22,8 +22,8 @@ def compare(rows, blurry, sharp):
 
 def test_gopro_clip(cli, real_data):
     root = real_data / "GOPRO_Large"
-    done = cli("run", "--methods", "identity", "--dataset", "gopro:linear", "--split", "train",
-               "--clips", "GOPR0372_07_00", "--data-root", root, "--metrics", "psnr,ssim", "--output", "out")  # fmt: skip
+    words = ["--split", "train", "--clips", "GOPR0372_07_00", "--metrics", "psnr,ssim", "--output", "out"]
+    done = cli("run", "--methods", "identity", "--dataset", "gopro:linear", "--data-root", root, *words)
     rows = read_scores(cli.folder / "out")
     frames = sorted({row["frame"] for row in rows})
     assert (frames[0], frames[-1], len(frames)) == ("000051", "000069", 19)

@@ -16,7 +16,7 @@ def test_all_256_values_survive_the_round_trip():
 
 
 def test_rounding_is_to_nearest_and_clipping_is_counted():
-    tensor = torch.tensor([-0.1, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 1.2]).repeat(3, 1)[:, None, :]
+    tensor = torch.tensor([-0.1, -0.4 / 255, 0.4 / 255, 0.6 / 255, 1 + 0.4 / 255, 1.2]).repeat(3, 1)[:, None, :]
     rounded = frames.to_8bit(tensor)
     assert rounded.frame[0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
     assert rounded.clipped == pytest.approx(2 / 6)
