@@ -55,8 +55,11 @@ def count_all(known: Mapping[str, int | None]) -> dict[str, int | None]:
     """Multiply-adds of every variant by row name, as in `known` or counted; None where nothing can be counted."""
     counts: dict[str, int | None] = {}
     for found in plugins("methods").values():
-        for variant in found.card.variants if isinstance(found.card, MethodCard) else ():
-            name = row_name(found.card, variant)
+        card = found.card
+        if not isinstance(card, MethodCard):
+            continue
+        for variant in card.variants:
+            name = row_name(card, variant)
             counts[name] = known[name] if name in known else multiply_adds(found, variant)
     return counts
 
