@@ -166,6 +166,9 @@ class _Subject:
             raise Skipped("not trainable")
         method = self.fresh()
         assert method.network is not None, "a trainable method sets self.network"
+        start = self.card.recipes.get("quick", {}).get("initialise")
+        if start and not self.card.weights:
+            method.initialise(**start)  # as its own recipe begins
         method.network.train()
         frames = torch.stack([torch.from_numpy(f).permute(2, 0, 1) / 255 for f in clip8(3, self.side, self.side)])[None]
         sharp = (frames * 0.9 + 0.02).float()

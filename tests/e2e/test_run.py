@@ -213,7 +213,8 @@ def test_partial_copies_say_so_or_do_not_run(cli, tmp_path):
     assert "incomplete" in refused.stderr and "--partial" in refused.stderr
     done = cli(*words, "--partial", "--limit", "1")
     manifest = json.loads((cli.folder / "out" / "run.json").read_text())
-    assert manifest["coverage"] == "1 of 11 clips, 24 of 100 frames, 19 scored" and manifest["partial"]
+    told = "1 of 11 clips, 24 of 100 frames, 19 scored, at 64x48 instead of 1280x720"
+    assert manifest["coverage"] == told and manifest["partial"]
     assert manifest["coverage"] in done.stdout
     assert manifest["coverage"] in (cli.folder / "out" / "report" / "table.md").read_text()
     assert manifest["coverage"] in (cli.folder / "out" / "report" / "table.tex").read_text()
