@@ -210,7 +210,7 @@ def test_partial_copies_say_so_or_do_not_run(cli, tmp_path):
     words = ["run", "--methods", "identity", "--dataset", "gopro", "--data-root", root, "--output", "out",
              "--metrics", "psnr"]  # fmt: skip
     refused = cli(*words, code=3)
-    assert "incomplete" in refused.stderr and "--partial" in refused.stderr
+    assert "missing clips" in refused.stderr and "64x48" in refused.stderr and "--partial" in refused.stderr
     done = cli(*words, "--partial", "--limit", "1")
     manifest = json.loads((cli.folder / "out" / "run.json").read_text())
     told = "1 of 11 clips, 24 of 100 frames, 19 scored, at 64x48 instead of 1280x720"
