@@ -63,6 +63,7 @@ class _Subject:
         self.made: Method | None = None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        """Every check by its label, in the order they are told."""
         yield "card and import", self.imports
         yield "weights load strictly", self.loads
         yield "shape and range", self.shape
@@ -98,6 +99,7 @@ class _Subject:
         return [rounded.frame for rounded, _ in restored_frames(self.made, frames, settings)]
 
     def imports(self) -> str:
+        """The class is a Method, and its parameters are those that the card declares."""
         method = self.fresh()
         assert isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method"
         count = sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
@@ -106,6 +108,7 @@ class _Subject:
         return f"{self.card.name}:{self.variant}, {count:,} parameters"
 
     def loads(self) -> str:
+        """The weights load strictly, where there are any."""
         from deblurbench.weights import find_weights
 
         if not self.card.needs_weights:
@@ -142,6 +145,7 @@ class _Subject:
         return ""
 
     def no_state(self) -> str:
+        """A clip restored after another one comes out as before."""
         frames = clip8(3, self.side, self.side)
         before = self.restore(frames)
         self.restore(clip8(3, self.side, self.side, seed=1))
@@ -151,6 +155,7 @@ class _Subject:
         return ""
 
     def causal(self) -> str:
+        """Frames do not change when later ones do, where the card claims it."""
         if not self.card.needs.causal:
             raise Skipped("the card does not claim it")
         frames = clip8(5, self.side, self.side)
@@ -160,6 +165,7 @@ class _Subject:
         return ""
 
     def trains(self) -> str:
+        """A few steps of Adam lower the loss on a small clip."""
         import torch
 
         if not self.card.trainable:
