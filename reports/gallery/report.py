@@ -17,7 +17,7 @@ from . import verdict as verdicts
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css")
-SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "table.js", "curves.js")
+SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "album.js", "table.js", "curves.js")
 VIEWER = ("vendor/img-comparison-slider.js", "stage.js", "crop.js", "blind.js", "address.js", "viewer.js")
 PLOTTED = 3
 
