@@ -10,7 +10,7 @@ import click
 
 from deblurbench.cards import ReportCard
 from deblurbench.rooms import plugin, plugins
-from deblurbench.store import Run
+from deblurbench.store import Run, folder_name
 from deblurbench.terminal import say
 
 
@@ -48,9 +48,22 @@ def print_results(runs: Sequence[Path], as_json: bool = False, allow_mixed: bool
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(tables.terminal(table))
 
 
+def own_folder(runs: Sequence[Path]) -> Path:
+    """Where a report goes by default: RUN/report; that of several runs stands beside the first, which keeps its own."""
+    names = {run.resolve(): folder_name(run.resolve().name) for run in runs}
+    if len(names) == 1:
+        return runs[0] / "report"
+    first, second, *others = names.values()
+    return next(iter(names)).parent / f"report-{first}-{second}{f'-and-{len(others)}-more' if others else ''}"
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="Where to write; by default RUN/report of the first.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; by default RUN/report, for several runs report-A-B beside A.",
+)
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of report; see 'deblurbench list reports'.")
 @click.option("--allow-mixed", is_flag=True, help="Let runs under different protocols share a table, marked.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
@@ -58,7 +71,7 @@ def report(
     runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, as_json: bool
 ) -> None:
     """Build the report of stored runs anew."""
-    files = write_reports(runs, output or runs[0] / "report", kinds, allow_mixed)
+    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed)
     print_results(runs, as_json, allow_mixed)
     for file in files:
         say(f"  {file}")
