@@ -106,6 +106,9 @@ class MethodCard(PluginCard):
     default: Default | None = None
     weights: tuple[Weights, ...] = ()
     trainable: bool = False
+    python: str | None = Field(
+        default=None, description="environment of its own: a venv folder or an interpreter, relative to the card"
+    )
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     paper: tuple[Published, ...] = ()
     status: dict[str, Status] = Field(default_factory=dict)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,14 @@ from deblurbench import provenance
 from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
+from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
-from deblurbench.rooms import plugin
+from deblurbench.rooms import Plugin, plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
@@ -88,11 +90,11 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
-        network = self.method.network
         return {
             "device": describe_device(self.device),
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "parameters": count_parameters(self.method),
             "absent": self.absent,
+            "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
         }
 
     def _settings(self) -> Settings:
@@ -159,10 +161,11 @@ class Bench:
             )
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
+        method = self.method
         return {
             "status": "ok",
             "clipped": result.clipped,
-            "peak_memory": peak_memory(self.device),
+            "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
@@ -175,6 +178,9 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
     found = plugin("methods", job.name)
     card = found.card
     assert isinstance(card, MethodCard)
+    environment = environment_of(found)
+    if environment:
+        return isolated_method(found, environment, job), card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if method.network is not None:
@@ -183,6 +189,22 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
         method.network.eval().requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def isolated_method(found: Plugin, environment: Mapping[str, str], job: MethodJob) -> IsolatedMethod:
+    """A method made ready under its own Python."""
+    assert isinstance(found.card, MethodCard)
+    return IsolatedMethod(
+        found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
+        device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
+    )  # fmt: skip
+
+
+def count_parameters(method: Method) -> int | None:
+    """Trainable parameters of a method's network, 0 without one, None where nobody can tell."""
+    if isinstance(method, Elsewhere):
+        return method.parameters
+    return sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -261,6 +283,9 @@ def describe_failure(error: BaseException) -> dict[str, str]:
         kind, reason = "invalid output", str(error)
     elif isinstance(error, DeblurbenchError):
         kind, reason = "refused", str(error)
-    elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    elif isinstance(error, FailedElsewhere):
+        kind, reason = error.kind, error.reason
+    if kind == "out of memory" or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
-    return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}
+    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -56,6 +56,9 @@ class MethodRecord(Record):
     parameters: int | None = Field(default=None, description="trainable parameters used at inference")
     code_sha256: str = ""
     card_sha256: str = ""
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="executable, python, torch, numpy, device of a Python of its own; else empty"
+    )
     note: str = ""
 
 

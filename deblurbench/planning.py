@@ -6,7 +6,7 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
 from deblurbench.protocol import Protocol
@@ -42,6 +43,7 @@ class PlannedMethod:
     variant: str
     weights: WeightsFile | None
     random: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def card(self) -> MethodCard:
@@ -66,6 +68,7 @@ class PlannedMethod:
             parameters=card.variants[self.variant].parameter_count,
             code_sha256=provenance.folder_digest(self.plugin.folder),
             card_sha256=file_sha256(self.plugin.folder / "card.yaml"),
+            environment=dict(self.environment),
             note=weights.note if weights else "",
         )
 
@@ -96,6 +99,7 @@ class Plan:
             "weights": record.weights_sha256,
             "random weights": method.random,
             "code": record.code_sha256,
+            "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "needs": method.card.needs.model_dump(),
             "harness": provenance.harness_digest(),
             "protocol": self.protocol.digest(),
@@ -125,7 +129,7 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
-        MissingError: there are no weights for it.
+        MissingError: there are no weights for it, or its own Python environment is not there.
     """
     name, variant, wanted = split_method(text)
     found = plugin("methods", name)
@@ -135,16 +139,17 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
     if variant not in card.variants:
         raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
+    environment = environment_of(found)
     try:
         weights = find_weights(found, variant, wanted)
     except MissingError:
         if not random_weights:
             raise
-        return PlannedMethod(identifier, found, variant, None, random=True)
+        return PlannedMethod(identifier, found, variant, None, random=True, environment=environment)
     usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
     if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
-    return PlannedMethod(identifier, found, variant, weights)
+    return PlannedMethod(identifier, found, variant, weights, environment=environment)
 
 
 def _has_default(card: MethodCard, variant: str) -> bool:
