@@ -9,11 +9,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
-    {"errors", "__init__", "keeper", "kept", "isolated"},
+    {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
     {"cards", "rooms", "imagefiles", "provenance"},
     {"metrics"},
-    {"methods", "datasets", "tiling", "weights", "tfcheckpoint", "synthesis", "elsewhere", "isolating"},
+    {"methods", "datasets", "tiling", "weights", "tfcheckpoint", "synthesis", "elsewhere", "isolated", "isolating"},
     {"manifest", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
