@@ -66,7 +66,7 @@ def environment_of(plugin: Plugin) -> dict[str, str]:
         return {}
     path = plugin.folder / Path(named).expanduser()
     told = probe(interpreter(path, plugin.name))
-    wrong = _wrong_with(told)
+    wrong = _wrong_with(told, torch=not (isinstance(card, MethodCard) and card.command))
     if wrong:
         raise (MissingError if "torch" in wrong else UsageError)(
             f"method {plugin.name!r}: its environment {path} {wrong}. {_how(plugin.name, path)}"
@@ -123,11 +123,11 @@ def probe(python: Path) -> dict[str, str]:
     return {**told, "executable": str(python)}
 
 
-def _wrong_with(told: Mapping[str, str]) -> str:
+def _wrong_with(told: Mapping[str, str], torch: bool) -> str:
     version = tuple(int(number) for number in told["python"].split(".")[:2])
     if version < OLDEST:
         return f"has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed"
-    if "torch" not in told:
+    if torch and "torch" not in told:
         return f"(Python {told['python']}) has no torch, in which frames are handed over"
     return ""
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from deblurbench import provenance
 from deblurbench.cards import MethodCard
+from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
@@ -52,6 +53,7 @@ class MethodJob(BaseModel):
     precision: str
     tile: int | None
     seed: int
+    timeout: float = 900.0
 
 
 class ClipJob(BaseModel):
@@ -73,13 +75,13 @@ class Bench:
         UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
     """
 
-    def __init__(self, job: MethodJob) -> None:
+    def __init__(self, job: MethodJob, alive: Callable[[], None] = lambda: None) -> None:
         self.job = job
         self.device = resolve_device(job.device)
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        self.method, self.card = ready_method(job, self.device)
+        self.method, self.card = ready_method(job, self.device, alive)
         self.settings = self._settings()
         self.warm = False
 
@@ -171,16 +173,19 @@ class Bench:
         }
 
 
-def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
-    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+    """
     import torch
 
     found = plugin("methods", job.name)
     card = found.card
     assert isinstance(card, MethodCard)
     environment = environment_of(found)
-    if environment:
-        return isolated_method(found, environment, job), card
+    if environment or card.command:
+        return method_elsewhere(found, environment, job, alive), card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if method.network is not None:
@@ -191,9 +196,16 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
     return method, card
 
 
-def isolated_method(found: Plugin, environment: Mapping[str, str], job: MethodJob) -> IsolatedMethod:
-    """A method made ready under its own Python."""
+def method_elsewhere(
+    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+) -> Elsewhere:
+    """A command, or a method made ready under its own Python."""
     assert isinstance(found.card, MethodCard)
+    if found.card.command:
+        return CommandMethod(
+            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
+        )  # fmt: skip
     return IsolatedMethod(
         found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
         device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,

@@ -59,6 +59,7 @@ class MethodRecord(Record):
     environment: dict[str, str] = Field(
         default_factory=dict, description="executable, python, torch, numpy, device of a Python of its own; else empty"
     )
+    includes_startup: bool = Field(default=False, description="a command: its time holds its start-up and disk")
     note: str = ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.isolating import environment_of
@@ -69,6 +70,7 @@ class PlannedMethod:
             code_sha256=provenance.folder_digest(self.plugin.folder),
             card_sha256=file_sha256(self.plugin.folder / "card.yaml"),
             environment=dict(self.environment),
+            includes_startup=bool(card.command),
             note=weights.note if weights else "",
         )
 
@@ -99,6 +101,7 @@ class Plan:
             "weights": record.weights_sha256,
             "random weights": method.random,
             "code": record.code_sha256,
+            "command": command_key(method.plugin),
             "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "needs": method.card.needs.model_dump(),
             "harness": provenance.harness_digest(),
@@ -129,7 +132,7 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
-        MissingError: there are no weights for it, or its own Python environment is not there.
+        MissingError: there are no weights for it, or its own Python environment or command is not there.
     """
     name, variant, wanted = split_method(text)
     found = plugin("methods", name)
@@ -140,6 +143,8 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
         raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
     environment = environment_of(found)
+    if card.command:
+        program(found, environment)
     try:
         weights = find_weights(found, variant, wanted)
     except MissingError:

@@ -323,6 +323,7 @@ class _Session:
             precision=request.precision,
             tile=request.tile,
             seed=request.seed,
+            timeout=self.timeout,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
