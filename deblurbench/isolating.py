@@ -66,10 +66,16 @@ def environment_of(plugin: Plugin) -> dict[str, str]:
         return {}
     path = plugin.folder / Path(named).expanduser()
     told = probe(interpreter(path, plugin.name))
-    wrong = _wrong_with(told, torch=not (isinstance(card, MethodCard) and card.command))
-    if wrong:
-        raise (MissingError if "torch" in wrong else UsageError)(
-            f"method {plugin.name!r}: its environment {path} {wrong}. {_how(plugin.name, path)}"
+    whose = f"method {plugin.name!r}: its environment {path}"
+    if tuple(int(number) for number in told["python"].split(".")[:2]) < OLDEST:
+        raise UsageError(
+            f"{whose} has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed. "
+            f"{_how(plugin.name, Path('FOLDER'))}"
+        )
+    if "torch" not in told and not (isinstance(card, MethodCard) and card.command):
+        raise MissingError(
+            f"{whose} (Python {told['python']}) has no torch, in which frames are handed over. "
+            f"Install it: {told['executable']} -m pip install torch numpy (of the versions the method wants)."
         )
     return told
 
@@ -123,20 +129,11 @@ def probe(python: Path) -> dict[str, str]:
     return {**told, "executable": str(python)}
 
 
-def _wrong_with(told: Mapping[str, str], torch: bool) -> str:
-    version = tuple(int(number) for number in told["python"].split(".")[:2])
-    if version < OLDEST:
-        return f"has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed"
-    if torch and "torch" not in told:
-        return f"(Python {told['python']}) has no torch, in which frames are handed over"
-    return ""
-
-
 def _how(method: str, path: Path) -> str:
     folder = path.parent.parent if path.parent.name == "bin" else path
     return (
-        f"Make it: python3 -m venv {folder} && {folder}/bin/python -m pip install torch numpy (of the versions the "
-        f"method wants). Or name another by {VARIABLE}={method}=PATH."
+        f"Make one: python3 -m venv {folder} && {folder}/bin/python -m pip install torch numpy (of the versions the "
+        f"method wants). An environment elsewhere is named by {VARIABLE}={method}=PATH."
     )
 
 
