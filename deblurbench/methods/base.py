@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from deblurbench.methods.content import Content, mean_squared_error
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -34,11 +36,13 @@ class Method:
 
     A method with learned parameters puts its torch.nn.Module into `self.network`; the harness loads weights into it
     strictly, moves it to the device, and switches it to evaluation. `training_only` holds what is trained along but
-    is no part of the weights, such as a gate that is dropped at inference.
+    is no part of the weights, such as a gate that is dropped at inference. `content` compares restored with sharp
+    frames (..., C, H, W) that span 1; training sets it as the recipe's `loss` says, and `loss` is built of it.
     """
 
     network: torch.nn.Module | None = None
     training_only: torch.nn.Module | None = None
+    content: Content = staticmethod(mean_squared_error)
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.
@@ -48,7 +52,10 @@ class Method:
         raise NotImplementedError
 
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor | dict[str, Tensor]:
-        """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total"."""
+        """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total".
+
+        How far a frame is from the sharp one is asked of `self.content`, so that recipes can choose the measure.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no training loss")
 
     def initialise(self, **settings: Any) -> None:

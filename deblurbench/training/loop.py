@@ -95,7 +95,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
 
 
 def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own squared error."""
+    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own content term."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     try:
@@ -114,7 +114,7 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
     if run.average:
         run.average.update(run.network, run.step)
     told = {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
-    return {**told, "input": float((batch.blurry - batch.sharp).square().mean())}
+    return {**told, "input": float(run.method.content(batch.blurry, batch.sharp))}
 
 
 def _agree(run: Run, stop: threading.Event) -> bool:

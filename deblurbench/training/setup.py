@@ -14,6 +14,7 @@ from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.methods.base import Method
+from deblurbench.methods.content import CONTENT
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
@@ -163,6 +164,7 @@ def prepare(request: TrainRequest) -> Run:
 def _assemble(
     request: TrainRequest, recipe: Recipe, card: MethodCard, variant: str, method: Method, device: str, ranks: Ranks
 ) -> Run:
+    method.content = CONTENT[recipe.loss]
     module = LossModule(method).to(device)
     if recipe.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

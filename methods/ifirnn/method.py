@@ -45,7 +45,7 @@ class IFIRNN(RecurrentMethod):
                 gates.append(gate)
             else:
                 restored, hidden = self.network(blurry[:, t] - SHIFT, hidden)
-            errors.append((restored.float() + SHIFT - sharp[:, t]).square().mean())
+            errors.append(self.content(restored.float() + SHIFT, sharp[:, t]))
         content = torch.stack(errors).mean()
         if not gates:
             return {"total": content, "content": content}

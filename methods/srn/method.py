@@ -41,7 +41,7 @@ class SRN(FrameMethod):
         errors = []
         for prediction in self.network(self._as_batch(blurry.flatten(0, 1))):
             target = resize(sharp, prediction.shape[-2], prediction.shape[-1], self.network.conventions)
-            errors.append((prediction.float() - target).square().mean())
+            errors.append(self.content(prediction, target))
         return {"total": torch.stack(errors).sum(), "fine": errors[-1]}
 
     def initialise(self, identity: bool = False, xavier_uniform: bool = False, residual: float = 0.0) -> None:

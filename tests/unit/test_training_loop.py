@@ -1,6 +1,7 @@
 """The training loop on a small endless dataset: resuming to the bit, saving, stopping, refusing."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -138,6 +139,26 @@ def test_resuming_another_variant_recipe_or_seed_is_refused(tmp_path):
         loop.train(request(tmp_path / "run", settings=("batch=2",), resume=True))
     with pytest.raises(UsageError, match="seed 0, not 5"):
         loop.train(request(tmp_path / "run", seed=5, resume=True))
+
+
+def test_a_checkpoint_from_before_a_recipe_key_existed_goes_on(tmp_path):
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    state = weights(tmp_path / "run")
+    del state.recipe["loss"]
+    checkpoint.save(state, tmp_path / "run" / "checkpoint.pt")
+    loop.train(request(tmp_path / "run", limit_steps=2, resume=True))
+    assert weights(tmp_path / "run").step == 2
+    with pytest.raises(UsageError, match="loss was 'mse', is 'psnr'"):
+        loop.train(request(tmp_path / "run", settings=("loss=psnr",), resume=True))
+
+
+def test_the_recipe_chooses_the_content_term(tmp_path):
+    for loss in ("mse", "psnr"):
+        loop.train(request(tmp_path / loss, settings=(f"loss={loss}", "initialise={identity: true}"), limit_steps=1))
+    (squared,), (logarithm,) = (read_log(tmp_path / loss / "log.jsonl") for loss in ("mse", "psnr"))
+    assert squared["loss"] == pytest.approx(squared["input"], rel=1e-4)
+    assert logarithm["loss"] == pytest.approx(logarithm["input"], rel=1e-4)
+    assert logarithm["loss"] == pytest.approx(math.log(squared["loss"]), abs=0.02)
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
