@@ -18,14 +18,21 @@ class SRN(FrameMethod):
     """SRN for `colours` channels: 3, or 1, where the grey-scale network restores each colour channel by itself.
 
     `ablation` names a baseline of the paper's Table 1, which stands in for the whole network (see `ablations.py`).
+    `width` and `skip` are of the variants that are not the paper's.
     """
 
     def __init__(
-        self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch", ablation: str = ""
+        self,
+        colours: int = 3,
+        lstm: bool = True,
+        conventions: Conventions = "torch",
+        ablation: str = "",
+        width: int = 32,
+        skip: bool = False,
     ) -> None:
         self.colours = colours
         self.network: SRNNetwork | Ablation = (
-            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions)
+            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions, width, skip)
         )
 
     def restore_frame(self, frame: Tensor) -> Tensor:

@@ -70,7 +70,17 @@ class Paper:
 
 def test_the_papers_eleven_variants_are_there():
     names = {f"C{c}H{h}" for c in (1, 2) for h in (1, 2, 3, 4)} | {"C1H4-reg", "C2H3-reg", "C2H4-reg"}
-    assert set(VARIANTS) == names
+    assert {name for name, variant in VARIANTS.items() if variant.of_the_paper} == names
+
+
+def test_a_skip_variant_is_marked_as_not_the_papers_and_starts_as_its_input():
+    assert not VARIANTS["C1H1-skip"].of_the_paper
+    frames = torch.rand(3, 3, 16, 20)
+    started = method("C1H1-skip")
+    started.initialise(identity=True)
+    assert torch.equal(torch.stack(list(started.restore(iter(frames)))), frames)
+    torch.nn.init.ones_(started.network.F_L[2].bias)
+    assert torch.allclose(torch.stack(list(started.restore(iter(frames)))), frames + 1)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
