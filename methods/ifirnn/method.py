@@ -18,7 +18,8 @@ SHIFT = 0.5
 class IFIRNN(RecurrentMethod):
     """IFI-RNN with `cells` cells (C1, C2) and `iterations` iterations (H1..H4); `regularised` trains with a gate.
 
-    `skip` adds the blurry frame to the prediction: not the paper's network, but quick to train. The state is carried through the whole clip, never reset within it.
+    `skip` adds the blurry frame to the prediction: not the paper's network, but quick to train. The state is carried
+    through the whole clip, never reset within it.
     """
 
     def __init__(self, cells: int = 1, iterations: int = 1, regularised: bool = False, skip: bool = False) -> None:
