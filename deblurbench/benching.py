@@ -209,7 +209,7 @@ def measure(
 
 def _job(planned: PlannedMethod, device: str, settings: Settings) -> MethodJob:
     return MethodJob(
-        id=planned.id, name=planned.card.name, variant=planned.variant,
+        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None, split="",
         metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed,
     )  # fmt: skip

@@ -15,8 +15,8 @@ from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError
 from deblurbench.frames import Frame8
 from deblurbench.methods.base import Method
+from deblurbench.outside import find_method
 from deblurbench.restoring import Settings, restored_frames
-from deblurbench.rooms import plugin
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class Skipped(Exception):
 
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
     """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
-    card = plugin("methods", name).card
+    card = find_method(name).card
     assert isinstance(card, MethodCard)
     subject = _Subject(name, card, variant or card.default_variant, weights)
     return [_one(label, check) for label, check in subject.checks()]
@@ -77,11 +77,11 @@ class _Subject:
 
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
-        from deblurbench.job import seed_everything
-        from deblurbench.weights import find_weights, load_weights
+        from deblurbench.job import give_weights, seed_everything
+        from deblurbench.weights import find_weights
 
         seed_everything(0)
-        found = plugin("methods", self.name)
+        found = find_method(self.name)
         method: Method = found.load()(**self.card.variants[self.variant].parameters)
         if method.network is not None:
             try:
@@ -89,7 +89,7 @@ class _Subject:
             except MissingError:
                 file = None
             if file:
-                load_weights(method.network, file.file)
+                give_weights(found, method, file.file)
             method.network.eval()
         return method
 
@@ -114,7 +114,7 @@ class _Subject:
         if not self.card.needs_weights:
             raise Skipped("needs no weights")
         try:
-            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+            file = find_weights(find_method(self.name), self.variant, self.weights)
         except MissingError:
             raise Skipped("no weights yet: train it") from None
         self.fresh()

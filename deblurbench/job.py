@@ -19,11 +19,13 @@ from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.importing import load_checkpoint
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
+from deblurbench.outside import find_method
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
-from deblurbench.rooms import plugin
+from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
@@ -172,17 +174,35 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
     """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
     import torch
 
-    found = plugin("methods", job.name)
+    found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
+    if job.weights:
+        give_weights(found, method, Path(job.weights))
     if method.network is not None:
-        if job.weights:
-            load_weights(method.network, Path(job.weights))
         method.network.eval().requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def give_weights(found: Plugin, method: Method, file: Path) -> None:
+    """Load a weight file into a method strictly, unless the method was made of that very file.
+
+    Raises:
+        UsageError: the file does not fit, or the method has no network to load it into.
+    """
+    if found.opened:
+        return
+    if method.network is None:
+        raise UsageError(
+            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+        )
+    if found.is_adapted:
+        load_checkpoint(method.network, file)
+    else:
+        load_weights(method.network, file)
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

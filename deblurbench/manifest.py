@@ -56,6 +56,7 @@ class MethodRecord(Record):
     parameters: int | None = Field(default=None, description="trainable parameters used at inference")
     code_sha256: str = ""
     card_sha256: str = ""
+    source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
     note: str = ""
 
 

@@ -12,19 +12,24 @@ A name that occurs twice is an error. A plugin whose card or import fails stays 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard, PluginCard, ReportCard, read_card
-from deblurbench.errors import CardError, UsageError, did_you_mean
+from deblurbench.errors import CardError, MissingError, UsageError, did_you_mean
 
 Room = Literal["methods", "datasets", "reports"]
 CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
@@ -41,26 +46,79 @@ class Plugin:
     folder: Path
     card: PluginCard | None
     error: str | None = None
+    opened: Path | None = None  # the file that it makes a network of, for a method that opens files
 
-    def load(self) -> Any:
-        """Import the class that the card's `entry` names.
+    @property
+    def reference(self) -> str:
+        """What it is found by: its name, or the path of one that lies outside the rooms."""
+        return self.name
+
+    def load(self) -> Callable[..., Any]:
+        """Import the class that the card's `entry` names; an adapter is handed this plugin as its first argument.
 
         Raises:
             CardError: the card is broken, the import fails, or the class is not there. Never swallowed.
+            MissingError: a package that the card names under `requires` is not installed.
         """
         if self.card is None:
             raise CardError(f"{self.room[:-1]} {self.name!r} is broken: {self.error}")
+        self.refuse_missing_packages()
         module_name, _, class_name = self.card.entry.partition(":")
         try:
-            module = _import(self, module_name)
+            module = self.module(module_name)
         except Exception as error:  # an import may fail in any way; the user is told which plugin and how
             raise CardError(
                 f"{self.room[:-1]} {self.name!r} fails to import ({self.folder}): {type(error).__name__}: {error}"
+                f"{_how_to_install(error)}"
             ) from error
-        found = getattr(module, class_name, None)
+        found: Callable[..., Any] | None = getattr(module, class_name, None)
         if found is None:
             raise CardError(f"{self.folder / 'card.yaml'}: entry names {class_name!r}, not found in {module_name}.py")
-        return found
+        return functools.partial(found, self) if self.is_adapted else found
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether its class is an adapter to a network from outside."""
+        return isinstance(self.card, MethodCard) and self.card.network is not None
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the plugin's folder, or one of the harness's own adapters."""
+        return importlib.import_module(name) if name.startswith("deblurbench.") else _import(self, name)
+
+    def refuse_missing_packages(self) -> None:
+        """See that the packages of the card's `requires` are installed; imports nothing.
+
+        Raises:
+            MissingError: some are not; the message says how to install them.
+        """
+        wanted = self.card.requires if self.card else ()
+        missing = [text for text in wanted if not _installed(text)]
+        if missing:
+            command = (self.card and self.card.install) or f"pip install {' '.join(map(repr, missing))}"
+            raise MissingError(f"{self.room[:-1]} {self.name!r} needs {', '.join(missing)}, not installed: {command}")
+
+    def code_digest(self) -> str:
+        """sha256 over the plugin's code."""
+        return provenance.folder_digest(self.folder)
+
+    def card_digest(self) -> str:
+        """sha256 of the file that holds the card."""
+        return hashlib.sha256((self.folder / "card.yaml").read_bytes()).hexdigest()
+
+
+def _installed(requirement: str) -> bool:
+    try:
+        importlib.metadata.version(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _how_to_install(error: Exception) -> str:
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    package = error.name.partition(".")[0]
+    return f". Install the package that holds it, most likely: pip install {package}"
 
 
 def mount(room: Room) -> list[str]:

@@ -310,7 +310,7 @@ class _Session:
         request = self.plan.request
         return MethodJob(
             id=method.id,
-            name=method.card.name,
+            name=method.plugin.reference,
             variant=method.variant,
             weights=str(method.weights.file.resolve()) if method.weights else None,
             output=str(self.store.folder.resolve()),

@@ -155,7 +155,7 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 def check(name: str, as_json: bool) -> int:
     """Run the contract tests on a method (or on 'all')."""
     from deblurbench.contract import check_method
-    from deblurbench.planning import split_method
+    from deblurbench.outside import split_method
 
     wanted = sorted(plugins("methods")) if name == "all" else [name]
     rows: list[tuple[str, str, str, str]] = []

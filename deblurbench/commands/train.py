@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deblurbench.errors import MissingError
-from deblurbench.planning import split_method
+from deblurbench.outside import split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
 
