@@ -5,6 +5,7 @@ Models are frozen and refuse unknown keys. All errors of a card are reported at 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +16,8 @@ from deblurbench.errors import CardError, did_you_mean
 from deblurbench.protocol import Protocol
 
 ENTRY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+COMMAND = "deblurbench.commanding:CommandMethod"  # what runs a card with a `command`
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
 
 
@@ -136,9 +139,18 @@ class MethodCard(PluginCard):
     default: Default | None = None
     weights: tuple[Weights, ...] = ()
     trainable: bool = False
+    python: str | None = Field(
+        default=None, description="environment of its own: a venv folder or an interpreter, relative to the card"
+    )
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     paper: tuple[Published, ...] = ()
     status: dict[str, Status] = Field(default_factory=dict)
+    command: tuple[str, ...] = Field(
+        default=(), description="in place of `entry`: a program and its words, with {input} and {output} folders"
+    )
+    command_results: Literal["same-names", "in-order"] = Field(
+        default="same-names", description="restored frames are named as the blurry ones, or taken in natural order"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -165,6 +177,26 @@ class MethodCard(PluginCard):
         unsealed = [weight.tag for weight in self.weights if not weight.sha256]
         if unsealed and not self.network:
             raise ValueError(f"weights {unsealed[0]!r} have no sha256")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _entry_of_a_command(cls, raw: Any) -> Any:
+        return {"entry": COMMAND, **raw} if isinstance(raw, dict) and raw.get("command") else raw
+
+    @model_validator(mode="after")
+    def _command_is_whole(self) -> MethodCard:
+        if bool(self.command) != (self.entry == COMMAND):
+            raise ValueError("give either `entry`, a class, or `command`, a program and its words")
+        if self.command and (self.trainable or self.weights):
+            raise ValueError("a `command` has no weights here: name its files in the command itself")
+        named = {name for word in self.command for name in PLACEHOLDER.findall(word)}
+        for name in sorted({"input", "output"} - named if self.command else ()):
+            raise ValueError(f"`command` needs the word {{{name}}}, the folder of its {name} frames")
+        for variant in self.variants.values():
+            known = {"input", "output", "device", "precision", "tile", *variant.parameters}
+            for name in sorted(named - known):
+                raise ValueError(f"`command` has {{{name}}}. {did_you_mean(name, known)}")
         return self
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,13 @@ from pydantic import BaseModel, ConfigDict
 
 from deblurbench import provenance
 from deblurbench.cards import MethodCard
+from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
+from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
 from deblurbench.importing import load_checkpoint
+from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
@@ -52,6 +55,7 @@ class MethodJob(BaseModel):
     precision: str
     tile: int | None
     seed: int
+    timeout: float = 900.0
 
 
 class ClipJob(BaseModel):
@@ -73,13 +77,13 @@ class Bench:
         UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
     """
 
-    def __init__(self, job: MethodJob) -> None:
+    def __init__(self, job: MethodJob, alive: Callable[[], None] = lambda: None) -> None:
         self.job = job
         self.device = resolve_device(job.device)
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        self.method, self.card = ready_method(job, self.device)
+        self.method, self.card = ready_method(job, self.device, alive)
         self.settings = self._settings()
         self.warm = False
 
@@ -90,11 +94,11 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
-        network = self.method.network
         return {
             "device": describe_device(self.device),
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "parameters": count_parameters(self.method),
             "absent": self.absent,
+            "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
         }
 
     def _settings(self) -> Settings:
@@ -161,22 +165,29 @@ class Bench:
             )
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
+        method = self.method
         return {
             "status": "ok",
             "clipped": result.clipped,
-            "peak_memory": peak_memory(self.device),
+            "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
 
 
-def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
-    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+    """
     import torch
 
     found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
+    environment = environment_of(found)
+    if environment or card.command:
+        return method_elsewhere(found, environment, job, alive), card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if job.weights:
@@ -203,6 +214,29 @@ def give_weights(found: Plugin, method: Method, file: Path) -> None:
         load_checkpoint(method.network, file)
     else:
         load_weights(method.network, file)
+
+
+def method_elsewhere(
+    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+) -> Elsewhere:
+    """A command, or a method made ready under its own Python."""
+    assert isinstance(found.card, MethodCard)
+    if found.card.command:
+        return CommandMethod(
+            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
+        )  # fmt: skip
+    return IsolatedMethod(
+        found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
+        device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
+    )  # fmt: skip
+
+
+def count_parameters(method: Method) -> int | None:
+    """Trainable parameters of a method's network, 0 without one, None where nobody can tell."""
+    if isinstance(method, Elsewhere):
+        return method.parameters
+    return sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -281,6 +315,9 @@ def describe_failure(error: BaseException) -> dict[str, str]:
         kind, reason = "invalid output", str(error)
     elif isinstance(error, DeblurbenchError):
         kind, reason = "refused", str(error)
-    elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    elif isinstance(error, FailedElsewhere):
+        kind, reason = error.kind, error.reason
+    if kind == "out of memory" or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
-    return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}
+    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -57,6 +57,10 @@ class MethodRecord(Record):
     code_sha256: str = ""
     card_sha256: str = ""
     source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="executable, python, torch, numpy, device of a Python of its own; else empty"
+    )
+    includes_startup: bool = Field(default=False, description="a command: its time holds its start-up and disk")
     note: str = ""
 
 

@@ -6,15 +6,17 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
 from deblurbench.outside import find_method, split_method
@@ -43,6 +45,7 @@ class PlannedMethod:
     variant: str
     weights: WeightsFile | None
     random: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def card(self) -> MethodCard:
@@ -68,6 +71,8 @@ class PlannedMethod:
             code_sha256=self.plugin.code_digest(),
             card_sha256=self.plugin.card_digest(),
             source=self.plugin.reference if self.plugin.reference != card.name else "",
+            environment=dict(self.environment),
+            includes_startup=bool(card.command),
             note=weights.note if weights else "",
         )
 
@@ -99,6 +104,8 @@ class Plan:
             "random weights": method.random,
             "code": record.code_sha256,
             "needs": method.card.needs.model_dump(mode="json"),
+            "command": command_key(method.plugin),
+            "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "harness": provenance.harness_digest(),
             "protocol": self.protocol.digest(),
             "clip": clip.clip.name,
@@ -118,7 +125,7 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
-        MissingError: there are no weights for it.
+        MissingError: there are no weights for it, or its own Python environment or command is not there.
     """
     reference, variant, wanted = split_method(text)
     found = find_method(reference)
@@ -129,16 +136,19 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
     if variant not in card.variants:
         raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
+    environment = environment_of(found)
+    if card.command:
+        program(found, environment)
     try:
         weights = find_weights(found, variant, wanted)
     except MissingError:
         if not random_weights:
             raise
-        return PlannedMethod(identifier, found, variant, None, random=True)
+        return PlannedMethod(identifier, found, variant, None, random=True, environment=environment)
     usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
     if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
-    return PlannedMethod(identifier, found, variant, weights)
+    return PlannedMethod(identifier, found, variant, weights, environment=environment)
 
 
 def _has_default(card: MethodCard, variant: str) -> bool:

@@ -95,7 +95,15 @@ def folder_digest(folder: Path) -> str:
 
 
 def _python_files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+    if place.is_file():
+        return [place]
+    found: list[Path] = []
+    for folder, below, names in os.walk(place):
+        if "pyvenv.cfg" in names:  # an environment that lies in a plugin's folder is no code of it
+            below.clear()
+            continue
+        found += [Path(folder) / name for name in names if name.endswith(".py")]
+    return sorted(found)
 
 
 def _digest_files(files: list[Path], base: Path) -> str:

@@ -63,6 +63,8 @@ class Plugin:
         if self.card is None:
             raise CardError(f"{self.room[:-1]} {self.name!r} is broken: {self.error}")
         self.refuse_missing_packages()
+        if isinstance(self.card, MethodCard) and self.card.command:
+            raise UsageError(f"method {self.name!r} is a command: it has no class to be made, trained or counted")
         module_name, _, class_name = self.card.entry.partition(":")
         try:
             module = self.module(module_name)

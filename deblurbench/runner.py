@@ -283,6 +283,7 @@ class _Session:
         for record in self.manifest.methods:
             if record.id == method.id:
                 record.parameters = hello["parameters"]
+                record.environment |= hello["environment"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
 
@@ -322,6 +323,7 @@ class _Session:
             precision=request.precision,
             tile=request.tile,
             seed=request.seed,
+            timeout=self.timeout,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
@@ -335,10 +337,11 @@ class _Session:
 
 
 def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
-    """The record with the parameter count that a worker told before, as long as the code is the same."""
+    """The record with what a worker told before (parameters, device), as long as the code is the same."""
     for before in old.methods if old else []:
         if (before.id, before.code_sha256) == (record.id, record.code_sha256):
-            return record.model_copy(update={"parameters": before.parameters})
+            environment = before.environment | record.environment if record.environment else {}
+            return record.model_copy(update={"parameters": before.parameters, "environment": environment})
     return record
 
 

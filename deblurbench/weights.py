@@ -161,14 +161,7 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
     Raises:
         UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short), or another architecture.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    _look_at_first_bytes(file)
-    try:
-        state = load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
+    state = read_weights(file)
     faults = differences(network.state_dict(), state)
     if faults:
         raise UsageError(
@@ -176,6 +169,22 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
             "Name the variant that they were trained as."
         )
     network.load_state_dict(state, strict=True)
+
+
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file, by name.
+
+    Raises:
+        UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short).
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _look_at_first_bytes(file)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
 
 
 def differences(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> str:

@@ -9,11 +9,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
-    {"errors", "__init__"},
+    {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
     {"cards", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},
-    {"methods", "datasets", "tiling", "weights", "tfcheckpoint", "synthesis"},
+    {
+        "methods",
+        "datasets",
+        "tiling",
+        "weights",
+        "tfcheckpoint",
+        "synthesis",
+        "elsewhere",
+        "isolated",
+        "isolating",
+        "commanding",
+    },
     {"manifest", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
