@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,13 +156,19 @@ def file_sha256(file: Path) -> str:
         raise MissingError(f"{file}: the weight file cannot be read ({error.strerror}). Fetch or train it.") from error
 
 
-def load_weights(network: torch.nn.Module, file: Path) -> None:
+def load_weights(
+    network: torch.nn.Module,
+    file: Path,
+    adopt: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] | None = None,
+) -> None:
     """Load a safetensors file into a network, strictly: the same keys, the same shapes. Half precision is widened.
 
+    `adopt` may turn the file's tensors first, as `Method.adopt` does for another variant's.
+
     Raises:
-        UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short), or another architecture.
+        UsageError: not safetensors, see `read_weights`, or another architecture.
     """
-    state = read_weights(file)
+    state = adopt(read_weights(file)) if adopt else read_weights(file)
     faults = differences(network.state_dict(), state)
     if faults:
         raise UsageError(

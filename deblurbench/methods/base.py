@@ -63,6 +63,13 @@ class Method:
         if settings:
             raise NotImplementedError(f"{type(self).__name__} has no initialisation {settings}")
 
+    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Another variant's weights as a start for training this one (`train --start-from`); by default as they are.
+
+        The harness compares all keys and shapes afterwards, so what cannot be adopted is returned unchanged.
+        """
+        return weights
+
     def rename(self, foreign: dict[str, Tensor]) -> Renamed:
         """Weights read from another implementation's checkpoint, under the names and in the layout of `network`.
 

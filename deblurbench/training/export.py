@@ -47,7 +47,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "commit": provenance.source_state().get("commit", provenance.source_state()["version"]),
         "data": run.data.name,
         "trained_on": list(run.data.trained_on),
-        "started_from": run.request.start_from.name if run.request.start_from else None,
+        "started_from": run.started_from or None,
         "validation": validation,
         **run.request.told,
     }

@@ -22,7 +22,7 @@ from deblurbench.training.average import Average
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
 from deblurbench.training.validation import Held, held_out
-from deblurbench.weights import load_weights
+from deblurbench.weights import file_sha256, load_weights
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -86,6 +86,7 @@ class Run:
     step: int = 0
     elapsed: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
+    started_from: dict[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> int | None:
@@ -121,6 +122,7 @@ class Run:
             optimiser=self.optimiser.state_dict(),
             random=saved.random_states(),
             best=self.best,
+            started_from=self.started_from,
         )
 
     def resume(self, state: saved.Checkpoint) -> None:
@@ -154,8 +156,10 @@ def prepare(request: TrainRequest) -> Run:
     method: Method = found.load()(**card.variants[variant].parameters)
     if method.network is None:
         raise UsageError(f"method {card.name!r} has nothing to train")
-    _first_weights(method, recipe, request)
+    _initialise(method, recipe, request)
+    started_from = state.started_from if state else _start(method, request.start_from)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
+    run.started_from = started_from
     if state:
         run.resume(state)
     return run
@@ -212,17 +216,29 @@ def _device(wanted: str, ranks: Ranks) -> str:
     return wanted
 
 
-def _first_weights(method: Method, recipe: Recipe, request: TrainRequest) -> None:
+def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
     try:
         method.initialise(**recipe.initialise)
     except TypeError as error:
         raise UsageError(
             f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`."
         ) from error
-    if request.start_from:
-        assert method.network is not None
-        path = request.start_from
-        load_weights(method.network, path / "weights.safetensors" if path.is_dir() else path)
+
+
+def _start(method: Method, start: Path | None) -> dict[str, str]:
+    """Load the weights that a training begins with, a file or those of a trained folder; their name and sha256.
+
+    Raises:
+        MissingError: they are not there. UsageError: they do not fit.
+    """
+    if start is None:
+        return {}
+    assert method.network is not None
+    file = start / "weights.safetensors" if start.is_dir() else start
+    if not file.is_file():
+        raise MissingError(f"--start-from {start}: no weights there. Give a .safetensors file or a trained folder.")
+    load_weights(method.network, file, method.adopt)
+    return {"name": start.name, "sha256": file_sha256(file)}
 
 
 def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deblurbench.methods.base import RecurrentMethod, Renamed
 
+from .adopting import holds_one_cell, two_cells_from_one
 from .gate import WEIGHT, Gate, gated_step, regularisation
 from .initialise import copy_input
 from .names import from_public_port
@@ -62,6 +63,15 @@ class IFIRNN(RecurrentMethod):
         """`identity: true` starts the network as a copy of its input (see `initialise.py`); default: PyTorch's own."""
         if identity:
             copy_input(self.network, residual)
+
+    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """One cell's weights as two cells that compute the same (see `adopting.py`); all others as they are.
+
+        Variants with as many cells share their weights: the number of iterations and the gate change none.
+        """
+        if len(self.network.cells) == 2 and holds_one_cell(weights):
+            return two_cells_from_one(weights)
+        return weights
 
     def rename(self, foreign: dict[str, Tensor]) -> Renamed:
         """Weights of the public port of two cells as ours."""

@@ -149,6 +149,26 @@ def test_one_training_step_lowers_the_loss():
     assert ours.loss(blurry, sharp)["total"] < before
 
 
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_two_cells_begin_as_the_one_cell_they_adopt(iterations):
+    one, two = method(f"C1H{iterations}"), method(f"C2H{iterations}")
+    two.network.load_state_dict(two.adopt(one.network.state_dict()))
+    frames = list(torch.rand(4, 3, 16, 24))
+    with torch.no_grad():
+        for a, b in zip(one.restore(frames), two.restore(frames), strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+    two.loss(torch.rand(1, 3, 3, 16, 24), torch.rand(1, 3, 3, 16, 24))["total"].backward()
+    for name in ("F_R.0.second.weight", "F_h.0.weight", "F_h.1.second.weight"):
+        gradient = two.network.get_parameter(f"cells.0.{name}").grad
+        assert gradient is not None and bool((gradient != 0).float().mean() > 0.1), name
+
+
+def test_weights_of_as_many_cells_are_adopted_as_they_are():
+    weights = method("C2H1").network.state_dict()
+    assert method("C2H3-reg").adopt(weights) is weights
+    assert method("C1H1").adopt(weights) is weights
+
+
 def test_loss_is_the_mean_squared_error_in_the_frames_own_scale():
     ours = method("C1H1")
     blurry, sharp = torch.rand(2, 3, 3, 16, 16), torch.rand(2, 3, 3, 16, 16)

@@ -16,7 +16,7 @@ from deblurbench.errors import MissingError, UsageError
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
 from deblurbench.training.recipe import TrainRequest
-from deblurbench.weights import load_weights
+from deblurbench.weights import file_sha256, load_weights, read_weights
 
 DATASET = """
 import torch
@@ -159,6 +159,22 @@ def test_the_recipe_chooses_the_content_term(tmp_path):
     assert squared["loss"] == pytest.approx(squared["input"], rel=1e-4)
     assert logarithm["loss"] == pytest.approx(logarithm["input"], rel=1e-4)
     assert logarithm["loss"] == pytest.approx(math.log(squared["loss"]), abs=0.02)
+
+
+def test_a_variant_starts_from_another_ones_training(tmp_path):
+    start = loop.train(request(tmp_path / "one", limit_steps=2))
+    begun = loop.train(
+        request(tmp_path / "two", "C2H1", settings=("learning_rate=1e-30",), limit_steps=1, start_from=start)
+    )
+    one, two = read_weights(start / "weights.safetensors"), weights(begun).network
+    assert torch.equal(two["cells.1.F_B.0.weight"], one["cells.0.F_B.0.weight"])
+    wanted = {"name": "one", "sha256": file_sha256(start / "weights.safetensors")}
+    loop.train(request(begun, "C2H1", settings=("learning_rate=1e-30",), limit_steps=2, resume=True))
+    assert json.loads((begun / "training.json").read_text())["started_from"] == wanted
+    with pytest.raises(MissingError, match="no weights there"):
+        loop.train(request(tmp_path / "three", start_from=tmp_path))
+    with pytest.raises(UsageError, match="another architecture or variant"):
+        loop.train(request(tmp_path / "three", "C1H1", start_from=begun))
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
