@@ -93,10 +93,13 @@ class Bench:
             "device": describe_device(self.device),
             "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
             "absent": self.absent,
+            "implementations": self.implementations,
         }
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
+        loaded = (frame_level | clip_level).items()
+        self.implementations = {name: it.implementation for name, it in loaded if hasattr(it, "implementation")}
         return Settings(
             device=self.device,
             precision=self.job.precision,
@@ -193,7 +196,7 @@ def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[
     for name in ids:
         entry = metric(name)
         try:
-            loaded = entry.load(device if name.startswith("lpips") else "cpu")
+            loaded = entry.load(device if entry.uses_network else "cpu")
         except MissingError as error:
             absent[name] = str(error)
             continue
