@@ -1,8 +1,8 @@
 """Whether a stored run still is what it says: digests, tables, saved frames and their scores, all computed anew.
 
 Nothing of the run is changed. What cannot be checked here (weights that are gone, no ground truth) is said, and is no
-difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips) to 1e-4, since these are
-computed in float32 whose last digits depend on the device.
+difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips, dists) to 1e-4, since
+these are computed in float32 whose last digits depend on the device.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingE
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
+from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
 from deblurbench.planning import open_dataset
 from deblurbench.rooms import Plugin, plugin
@@ -269,7 +270,7 @@ class _Rescoring:
     def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
         """What differs between a frame's recorded scores and those computed now."""
         for name, metric in self.metrics[0].items():
-            tolerance = NETWORK_TOLERANCE if name.startswith("lpips") else TOLERANCE
+            tolerance = NETWORK_TOLERANCE if METRICS[name].uses_network else TOLERANCE
             yield from _difference(name, recorded.get(name), float(metric(frame, truth)), tolerance)
 
     def _check_clip_level(self) -> Iterator[Check]:

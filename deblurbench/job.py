@@ -99,10 +99,13 @@ class Bench:
             "parameters": count_parameters(self.method),
             "absent": self.absent,
             "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
+            "implementations": self.implementations,
         }
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
+        loaded = (frame_level | clip_level).items()
+        self.implementations = {name: it.implementation for name, it in loaded if hasattr(it, "implementation")}
         return Settings(
             device=self.device,
             precision=self.job.precision,
@@ -247,7 +250,7 @@ def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[
     for name in ids:
         entry = metric(name)
         try:
-            loaded = entry.load(device if name.startswith("lpips") else "cpu")
+            loaded = entry.load(device if entry.uses_network else "cpu")
         except MissingError as error:
             absent[name] = str(error)
             continue

@@ -75,6 +75,7 @@ class MetricRecord(Record):
     decimals: int = 4
     title: str = ""
     absent: str | None = None
+    implementation: str = Field(default="", description="the program that computed it, where that is none of ours")
 
 
 class ClipRecord(Record):

@@ -147,7 +147,7 @@ class _Session:
             partial=plan.partial,
             clips=[clip.record() for clip in plan.clips],
             methods=[_as_before(method.record(), old) for method in plan.methods],
-            metrics=[m.model_copy(update={"absent": _absent(old, m.id)}) for m in plan.metrics],
+            metrics=[m.model_copy(update=_as_computed(old, m.id)) for m in plan.metrics],
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
@@ -286,6 +286,7 @@ class _Session:
                 record.environment |= hello["environment"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
+            metric.implementation = hello["implementations"].get(metric.id, "")
 
     def _keep(self, part: Part) -> None:
         self.parts[part.outcome.method, part.outcome.clip] = part
@@ -345,11 +346,12 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
     return record
 
 
-def _absent(old: Manifest | None, metric: str) -> str | None:
+def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:
+    """What a worker told before of a metric: why it is absent, and what computed it."""
     for record in old.metrics if old else []:
         if record.id == metric:
-            return record.absent
-    return None
+            return {"absent": record.absent, "implementation": record.implementation}
+    return {}
 
 
 def _now() -> str:

@@ -206,7 +206,9 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append("Values are means over frames. " + _interval_line(runs, rows))
-    lines += list(dict.fromkeys(_absent_line(m) for run in runs for m in run.manifest.metrics if m.absent))
+    metrics = [m for run in runs for m in run.manifest.metrics]
+    lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
+    lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
 
 
