@@ -194,6 +194,12 @@ def measure(
         UsageError: no such device.
         CardError, MissingError: a method cannot be made ready.
     """
+    for planned in methods:
+        if planned.environment or planned.card.command:
+            raise UsageError(
+                f"{planned.id} runs in a process of its own, but bench measures all methods in one process. Leave it "
+                "out; 'run' times it (timings.csv), and its report says what that time holds."
+            )
     device = resolve_device(settings.device)
     set_precision_flags(settings.precision)
     ready = [(planned, ready_method(_job(planned, device, settings), device)[0]) for planned in methods]

@@ -3,6 +3,8 @@
 Each tile is a small clip of its own: the method's `restore` runs once per tile over all frames, so that a recurrent
 state belongs to its tile. Tiles overlap by 32 pixels or a quarter of their side, whichever is less, and are blended
 with linear ramps. The result differs from an untiled one near seams; tables mark tiled runs.
+
+This file also runs under Python 3.9, in a method's own environment (deblurbench.isolated).
 """
 
 from __future__ import annotations
@@ -47,9 +49,9 @@ def restore_tiled(restore: Restore, frames: Iterable[Tensor], tile: int, multipl
         for left in tile_starts(width, side, multiple)
     ]
     copies = itertools.tee(itertools.chain([first], walk), len(boxes))
-    pieces = [restore(_cut(copy, box)) for copy, box in zip(copies, boxes, strict=True)]
+    pieces = [restore(_cut(copy, box)) for copy, box in zip(copies, boxes)]
     weights = [_weight(first, box, height, width) for box in boxes]
-    for restored in zip(*pieces, strict=True):
+    for restored in zip(*pieces):
         yield _blend(restored, boxes, weights, first)
 
 
@@ -86,7 +88,7 @@ def _blend(
 
     total = torch.zeros_like(like, dtype=torch.float32)
     norm = torch.zeros(like.shape[-2:], device=like.device)
-    for piece, (top, left, h, w), weight in zip(pieces, boxes, weights, strict=True):
+    for piece, (top, left, h, w), weight in zip(pieces, boxes, weights):
         total[:, top : top + h, left : left + w] += piece.to(torch.float32) * weight
         norm[top : top + h, left : left + w] += weight
     return total / norm
