@@ -12,7 +12,7 @@ from deblurbench.imagefiles import write_atomically
 from deblurbench.reports.base import Report
 from deblurbench.store import Run
 
-from . import palette, pictures, runtime, svg, view
+from . import palette, pictures, ranks, runtime, svg, view
 
 HERE = Path(__file__).resolve().parent
 STATIC = ("style.css", "page.js", "viewer.js")
@@ -71,6 +71,7 @@ def _context(
         "heading": view.heading,
         "plotted": plotted,
         "plots": plots,
+        "ranks": ranks.context(table, looks),
         "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
         "clips": {clip.name: clip for clip in table.clips},
         "moments": view.moments(table, gallery, looks, first),
