@@ -1,8 +1,9 @@
 """Who is best how often, and mean ranks with Nemenyi's critical difference (Demšar, JMLR 7, 2006).
 
-Ranks are given clip by clip (1 is best, equal values share the mean of their ranks) from the clips' means, since frames of
-a clip are not independent. Two methods whose mean ranks differ by less than the critical difference cannot be told apart
-at 5 %. Ranks ignore how far methods lie apart: they stand beside means and paired differences, never in their place.
+Ranks are given clip by clip (1 is best, equal values share the mean of their ranks) from the clips' means, since
+frames of a clip are not independent. Two methods whose mean ranks differ by less than the critical difference cannot be
+told apart at 5 %. Ranks ignore how far methods lie apart: they stand beside means and paired differences, never in
+their place.
 """
 
 from __future__ import annotations

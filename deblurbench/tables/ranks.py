@@ -59,8 +59,8 @@ def verdict(ranking: Ranking) -> str:
     if ranking.critical_difference is None:
         return f"{ranking.why_not}."
     text = (
-        f"Friedman's test over {ranking.clips} clips: p = {ranking.friedman_p:.2g}. Mean ranks that differ by less than "
-        f"{ranking.critical_difference:.2f} cannot be told apart (Nemenyi's critical difference, 5 %)"
+        f"Friedman's test over {ranking.clips} clips: p = {ranking.friedman_p:.2g}. Mean ranks that differ by less "
+        f"than {ranking.critical_difference:.2f} cannot be told apart (Nemenyi's critical difference, 5 %)"
     )
     groups = [", ".join(group) for group in ranking.groups]
     return f"{text}: {'; '.join(groups)}." if groups else f"{text}: here all do by more."

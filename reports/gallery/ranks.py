@@ -1,4 +1,4 @@
-"""Mean ranks, wins and the critical-difference plot (Demšar, JMLR 7, 2006) as inline SVG: the same table, the same bytes.
+"""Mean ranks, wins and the critical-difference plot (Demšar, JMLR 7, 2006): inline SVG, the same for the same table.
 
 Colours come from the page's style sheet by class, and from `currentColor`.
 """
@@ -52,7 +52,7 @@ def _rows(ranking: Ranking) -> tuple[tuple[str, str, str, str], ...]:
 
 
 def plot(ranking: Ranking, looks: Mapping[str, Style]) -> Markup:
-    """The diagram: an axis of mean ranks, best left, a stem a method, and a bar over those that cannot be told apart."""
+    """The diagram: an axis of mean ranks, best left, a stem a method, a bar over those that cannot be told apart."""
     count_all = len(ranking.methods)
     bars = _bars(ranking)
     below = AXIS + 14 + GAP * len(bars)
