@@ -61,7 +61,7 @@ class _Subject:
     def __init__(self, name: str, card: MethodCard, variant: str, weights: str | None) -> None:
         self.name, self.card, self.variant, self.weights = name, card, variant, weights
         self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
-        self.elsewhere = bool(environment_of(plugin("methods", name)) or card.command)
+        self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -103,7 +103,7 @@ class _Subject:
         from deblurbench.weights import find_weights
 
         try:
-            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+            file = find_weights(find_method(self.name), self.variant, self.weights)
         except MissingError:
             file = None
         job = MethodJob(

@@ -28,7 +28,7 @@ LEVELS = [
     {"manifest", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner", "training"},
-    {"statistics", "tables", "figures", "reports"},
+    {"statistics", "ranking", "tables", "figures", "reports"},
     {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
