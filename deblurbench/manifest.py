@@ -78,6 +78,16 @@ class MetricRecord(Record):
     implementation: str = Field(default="", description="the program that computed it, where that is none of ours")
 
 
+class Choice(Record):
+    """The frames of a clip whose pictures are kept and shown, and why (see deblurbench.choosing)."""
+
+    frames: dict[str, list[str]] = Field(description="stem -> reasons: worst, median, best, stride; in order")
+    ranked_by: list[str] = Field(default_factory=list, description="methods whose mean value ranked the frames")
+    metric: str = Field(default="", description="id of the metric that ranked them; empty where nothing did")
+    candidates: int = Field(default=0, description="how many frames were ranked")
+    of: int = Field(default=0, description="out of how many scored ones")
+
+
 class ClipRecord(Record):
     """A clip as it was run: names of its frames in order, and which of them are scored."""
 
@@ -89,6 +99,7 @@ class ClipRecord(Record):
     height: int
     ground_truth: bool = True
     notes: list[str] = Field(default_factory=list)
+    choice: Choice | None = Field(default=None, description="frames kept by --save-frames sample; None until chosen")
 
 
 class Outcome(Record):
