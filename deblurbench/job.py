@@ -52,6 +52,7 @@ class MethodJob(BaseModel):
     precision: str
     tile: int | None
     seed: int
+    random_weights: bool = False
 
 
 class ClipJob(BaseModel):
@@ -80,6 +81,7 @@ class Bench:
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         self.method, self.card = ready_method(job, self.device)
+        self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
         self.warm = False
 
@@ -91,9 +93,12 @@ class Bench:
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
         network = self.method.network
+        count = sum(p.numel() for p in network.parameters()) if network is not None else 0
         return {
             "device": describe_device(self.device),
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "parameters": count or (None if self.card.opens else 0),
+            "random": self.random,
+            "caveat": self.method.caveat,
             "absent": self.absent,
         }
 
@@ -171,7 +176,11 @@ class Bench:
 
 
 def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
-    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
+    """
     import torch
 
     found = find_method(job.name)
@@ -181,10 +190,33 @@ def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if job.weights:
         give_weights(found, method, Path(job.weights))
+    elif not job.random_weights and is_random(job, method):
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
     if method.network is not None:
-        method.network.eval().requires_grad_(False)
+        method.network.eval()
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    import torch
+
+    if method.network is None:
+        return False
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    assert other.network is not None
+    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    seed_everything(job.seed)
+    return not all(torch.equal(mine, others) for mine, others in pairs)
 
 
 def give_weights(found: Plugin, method: Method, file: Path) -> None:

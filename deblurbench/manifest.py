@@ -58,6 +58,7 @@ class MethodRecord(Record):
     card_sha256: str = ""
     source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
     note: str = ""
+    caveat: str = Field(default="", description="what the method told of itself when it was made ready")
 
 
 class MetricRecord(Record):

@@ -282,7 +282,8 @@ class _Session:
         self.manifest.device = hello["device"]
         for record in self.manifest.methods:
             if record.id == method.id:
-                record.parameters = hello["parameters"]
+                record.parameters, record.caveat = hello["parameters"], hello["caveat"]
+                record.random_weights = record.random_weights or hello["random"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
 
@@ -322,6 +323,7 @@ class _Session:
             precision=request.precision,
             tile=request.tile,
             seed=request.seed,
+            random_weights=request.random_weights,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
@@ -335,10 +337,12 @@ class _Session:
 
 
 def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
-    """The record with the parameter count that a worker told before, as long as the code is the same."""
+    """The record with what a worker told before, as long as code and weights are the same."""
     for before in old.methods if old else []:
-        if (before.id, before.code_sha256) == (record.id, record.code_sha256):
-            return record.model_copy(update={"parameters": before.parameters})
+        same = ("id", "code_sha256", "weights_sha256")
+        if all(getattr(before, name) == getattr(record, name) for name in same):
+            told = ("parameters", "caveat", "random_weights")
+            return record.model_copy(update={name: getattr(before, name) for name in told})
     return record
 
 

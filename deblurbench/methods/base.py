@@ -34,11 +34,13 @@ class Method:
 
     A method with learned parameters puts its torch.nn.Module into `self.network`; the harness loads weights into it
     strictly, moves it to the device, and switches it to evaluation. `training_only` holds what is trained along but
-    is no part of the weights, such as a gate that is dropped at inference.
+    is no part of the weights, such as a gate that is dropped at inference. `caveat` is printed below every table with
+    the method: what is known only once it is made, such as that it works in tiles.
     """
 
     network: torch.nn.Module | None = None
     training_only: torch.nn.Module | None = None
+    caveat: str = ""
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.
