@@ -31,8 +31,11 @@ class Skipped(Exception):
 
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
     """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
-    card = find_method(name).card
+    found = find_method(name)
+    card = found.card
     assert isinstance(card, MethodCard)
+    if card.opens and found.opened is None:
+        return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
     subject = _Subject(name, card, variant or card.default_variant, weights)
     return [_one(label, check) for label, check in subject.checks()]
 

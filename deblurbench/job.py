@@ -56,6 +56,7 @@ class MethodJob(BaseModel):
     tile: int | None
     seed: int
     timeout: float = 900.0
+    random_weights: bool = False
 
 
 class ClipJob(BaseModel):
@@ -84,6 +85,7 @@ class Bench:
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         self.method, self.card = ready_method(job, self.device, alive)
+        self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
         self.warm = False
 
@@ -94,9 +96,12 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
+        count = count_parameters(self.method)
         return {
             "device": describe_device(self.device),
-            "parameters": count_parameters(self.method),
+            "parameters": None if self.card.opens and not count else count,
+            "random": self.random,
+            "caveat": self.method.caveat,
             "absent": self.absent,
             "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
             "implementations": self.implementations,
@@ -182,6 +187,9 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
 
     A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
     """
     import torch
 
@@ -195,10 +203,33 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if job.weights:
         give_weights(found, method, Path(job.weights))
+    elif not job.random_weights and is_random(job, method):
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
     if method.network is not None:
-        method.network.eval().requires_grad_(False)
+        method.network.eval()
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    import torch
+
+    if method.network is None:
+        return False
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    assert other.network is not None
+    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    seed_everything(job.seed)
+    return not all(torch.equal(mine, others) for mine, others in pairs)
 
 
 def give_weights(found: Plugin, method: Method, file: Path) -> None:

@@ -62,6 +62,7 @@ class MethodRecord(Record):
     )
     includes_startup: bool = Field(default=False, description="a command: its time holds its start-up and disk")
     note: str = ""
+    caveat: str = Field(default="", description="what the method told of itself when it was made ready")
 
 
 class MetricRecord(Record):

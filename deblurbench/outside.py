@@ -92,11 +92,6 @@ class OpenedFile(Plugin):
         """The opener's name and the file's path."""
         return f"{self.opener}@{self.opened}"
 
-    @property
-    def is_adapted(self) -> bool:
-        """Always: its class is the opener's."""
-        return True
-
     def module(self, name: str) -> ModuleType:
         """Import the opener's module."""
         return plugin("methods", self.opener).module(name)

@@ -95,6 +95,17 @@ def folder_digest(folder: Path) -> str:
     return _digest_files(_python_files(folder), folder)
 
 
+@cache
+def package_digest(place: Path) -> str:
+    """sha256 over the code of an installed package's folder or module, read once."""
+    return _digest_files(_python_files(place), place if place.is_dir() else place.parent)
+
+
+def text_digest(*words: str) -> str:
+    """sha256 over a few words."""
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
 def _python_files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]

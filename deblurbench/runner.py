@@ -272,8 +272,9 @@ class _Session:
         self.manifest.device = hello["device"]
         for record in self.manifest.methods:
             if record.id == method.id:
-                record.parameters = hello["parameters"]
+                record.parameters, record.caveat = hello["parameters"], hello["caveat"]
                 record.environment |= hello["environment"]
+                record.random_weights = record.random_weights or hello["random"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
             metric.implementation = hello["implementations"].get(metric.id, "")
@@ -327,6 +328,7 @@ class _Session:
             tile=request.tile,
             seed=request.seed,
             timeout=self.timeout,
+            random_weights=request.random_weights,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
@@ -340,11 +342,13 @@ class _Session:
 
 
 def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
-    """The record with what a worker told before (parameters, device), as long as the code is the same."""
+    """The record with what a worker told before, as long as code and weights are the same."""
     for before in old.methods if old else []:
-        if (before.id, before.code_sha256) == (record.id, record.code_sha256):
+        same = ("id", "code_sha256", "weights_sha256")
+        if all(getattr(before, name) == getattr(record, name) for name in same):
+            told = {name: getattr(before, name) for name in ("parameters", "caveat", "random_weights")}
             environment = before.environment | record.environment if record.environment else {}
-            return record.model_copy(update={"parameters": before.parameters, "environment": environment})
+            return record.model_copy(update={**told, "environment": environment})
     return record
 
 

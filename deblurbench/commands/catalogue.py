@@ -62,8 +62,7 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
     card = found.card
     if not isinstance(card, MethodCard):
         return _broken(found, 5)
-    absent = "train it" if card.trainable else "needs none"
-    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or absent
+    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or card.without_weights
     variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title

@@ -286,6 +286,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     lines = [] if row.ok else [f"{row.label}: {_state(row)}"]
     if row.method.random_weights:
         lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
+    if row.method.caveat:
+        lines.append(f"{row.label}: {row.method.caveat}")
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"

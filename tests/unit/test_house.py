@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
     {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
-    {"cards", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
+    {"cards", "packages", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},
     {
         "methods",
