@@ -27,8 +27,8 @@ LEVELS = [
     },
     {"manifest", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
-    {"worker", "supervisor", "runner", "training"},
-    {"statistics", "tables", "figures", "reports"},
+    {"worker", "supervisor", "runner"},
+    {"statistics", "tables", "figures", "reports", "training"},
     {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
