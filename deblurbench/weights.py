@@ -132,6 +132,19 @@ def read_story(folder: Path) -> dict[str, Any]:
     return told
 
 
+def trained_as(file: Path, card: MethodCard) -> str | None:
+    """The variant of `card` that a weight file was trained as, by what lies beside or in it or by the card.
+
+    Raises:
+        UsageError: they are another method's.
+    """
+    told = read_story(file.parent) or _told_within(file)
+    if told.get("method", card.name) != card.name:
+        raise UsageError(f"{file}: weights of method {told['method']!r}, not of {card.name!r}.")
+    digest = file_sha256(file)
+    return told.get("variant") or next((w.variant for w in card.weights if w.sha256 == digest), None)
+
+
 def _told_within(file: Path) -> dict[str, Any]:
     """What `import-weights` wrote into a safetensors file's metadata; empty for any other file."""
     with file.open("rb") as stream:

@@ -8,7 +8,7 @@ State never lives in `self`: it starts anew with every clip (`restore` is called
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,10 +66,12 @@ class Method:
         if settings:
             raise NotImplementedError(f"{type(self).__name__} has no initialisation {settings}")
 
-    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    def adopt(self, weights: dict[str, Tensor], parameters: Mapping[str, Any]) -> dict[str, Tensor]:
         """Another variant's weights as a start for training this one (`train --start-from`); by default as they are.
 
-        The harness compares all keys and shapes afterwards, so what cannot be adopted is returned unchanged.
+        `parameters` are that variant's, empty where it is not known. The harness compares all keys and shapes
+        afterwards, so that weights of another architecture are returned unchanged. Raises UsageError where they fit
+        by their shapes, but would compute something else.
         """
         return weights
 

@@ -36,6 +36,7 @@ class Checkpoint:
     random: dict[str, Any]
     best: dict[str, Any] = field(default_factory=dict)
     started_from: dict[str, str] = field(default_factory=dict)
+    pace: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
 

@@ -40,6 +40,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "seed": run.request.seed,
         "steps": run.step,
         "hours": round(run.elapsed / 3600, 3),
+        **run.pace.shares(),
         "minutes_asked": run.request.minutes,
         "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else provenance.cpu_name(),
         "threads": torch.get_num_threads(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +20,11 @@ from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
+from deblurbench.training.pace import Spent
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
 from deblurbench.training.validation import Held, held_out
-from deblurbench.weights import file_sha256, load_weights
+from deblurbench.weights import file_sha256, load_weights, trained_as
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -87,6 +89,7 @@ class Run:
     elapsed: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
     started_from: dict[str, str] = field(default_factory=dict)
+    pace: Spent = field(default_factory=Spent)
 
     @property
     def steps(self) -> int | None:
@@ -123,6 +126,7 @@ class Run:
             random=saved.random_states(),
             best=self.best,
             started_from=self.started_from,
+            pace=dataclasses.asdict(self.pace),
         )
 
     def resume(self, state: saved.Checkpoint) -> None:
@@ -134,6 +138,7 @@ class Run:
             self.average.load(state.average)
         saved.set_random_states(state.random)
         self.step, self.elapsed, self.best = state.step, state.elapsed, state.best
+        self.pace = Spent(**state.pace)
 
 
 def prepare(request: TrainRequest) -> Run:
@@ -157,7 +162,7 @@ def prepare(request: TrainRequest) -> Run:
     if method.network is None:
         raise UsageError(f"method {card.name!r} has nothing to train")
     _initialise(method, recipe, request)
-    started_from = state.started_from if state else _start(method, request.start_from)
+    started_from = state.started_from if state else _start(method, card, request.start_from)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
     run.started_from = started_from
     if state:
@@ -225,7 +230,7 @@ def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
         ) from error
 
 
-def _start(method: Method, start: Path | None) -> dict[str, str]:
+def _start(method: Method, card: MethodCard, start: Path | None) -> dict[str, str]:
     """Load the weights that a training begins with, a file or those of a trained folder; their name and sha256.
 
     Raises:
@@ -237,7 +242,9 @@ def _start(method: Method, start: Path | None) -> dict[str, str]:
     file = start / "weights.safetensors" if start.is_dir() else start
     if not file.is_file():
         raise MissingError(f"--start-from {start}: no weights there. Give a .safetensors file or a trained folder.")
-    load_weights(method.network, file, method.adopt)
+    variant = card.variants.get(trained_as(file, card) or "")
+    parameters = variant.parameters if variant else {}
+    load_weights(method.network, file, lambda weights: method.adopt(weights, parameters))
     return {"name": start.name, "sha256": file_sha256(file)}
 
 

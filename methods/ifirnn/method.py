@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from deblurbench.errors import UsageError
 from deblurbench.methods.base import RecurrentMethod, Renamed
 
 from .adopting import holds_one_cell, two_cells_from_one
@@ -64,11 +68,14 @@ class IFIRNN(RecurrentMethod):
         if identity:
             copy_input(self.network, residual)
 
-    def adopt(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    def adopt(self, weights: dict[str, Tensor], parameters: Mapping[str, Any]) -> dict[str, Tensor]:
         """One cell's weights as two cells that compute the same (see `adopting.py`); all others as they are.
 
-        Variants with as many cells share their weights: the number of iterations and the gate change none.
+        Variants with as many cells share their weights: the number of iterations and the gate change none. Those with
+        and without the skip do not: one predicts the frame, the other what is added to it.
         """
+        if parameters and bool(parameters.get("skip")) != self.network.skip:
+            raise UsageError("weights trained with a skip start no network without one, nor the other way round")
         if len(self.network.cells) == 2 and holds_one_cell(weights):
             return two_cells_from_one(weights)
         return weights

@@ -27,8 +27,8 @@ LEVELS = [
     },
     {"manifest", "choosing", "store", "claiming", "listening"},
     {"importing", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
-    {"worker", "supervisor", "runner", "training"},
-    {"statistics", "ranking", "tables", "figures", "reports"},
+    {"worker", "supervisor", "runner"},
+    {"statistics", "ranking", "tables", "figures", "reports", "training"},
     {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]

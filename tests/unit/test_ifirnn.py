@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from deblurbench.errors import UsageError
 from deblurbench.rooms import plugin
 
 PLUGIN = plugin("methods", "ifirnn")
@@ -151,8 +152,9 @@ def test_one_training_step_lowers_the_loss():
 
 @pytest.mark.parametrize("iterations", [1, 3])
 def test_two_cells_begin_as_the_one_cell_they_adopt(iterations):
+    one_parameters = VARIANTS[f"C1H{iterations}"].parameters
     one, two = method(f"C1H{iterations}"), method(f"C2H{iterations}")
-    two.network.load_state_dict(two.adopt(one.network.state_dict()))
+    two.network.load_state_dict(two.adopt(one.network.state_dict(), one_parameters))
     frames = list(torch.rand(4, 3, 16, 24))
     with torch.no_grad():
         for a, b in zip(one.restore(frames), two.restore(frames), strict=True):
@@ -165,8 +167,14 @@ def test_two_cells_begin_as_the_one_cell_they_adopt(iterations):
 
 def test_weights_of_as_many_cells_are_adopted_as_they_are():
     weights = method("C2H1").network.state_dict()
-    assert method("C2H3-reg").adopt(weights) is weights
-    assert method("C1H1").adopt(weights) is weights
+    assert method("C2H3-reg").adopt(weights, VARIANTS["C2H1"].parameters) is weights
+    assert method("C1H1").adopt(weights, {}) is weights
+
+
+def test_weights_with_and_without_a_skip_do_not_start_each_other():
+    for one, two in (("C1H1", "C1H1-skip"), ("C1H1-skip", "C1H1"), ("C1H1-skip", "C2H1")):
+        with pytest.raises(UsageError, match="skip"):
+            method(two).adopt(method(one).network.state_dict(), VARIANTS[one].parameters)
 
 
 def test_loss_is_the_mean_squared_error_in_the_frames_own_scale():

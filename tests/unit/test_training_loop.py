@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -50,10 +51,14 @@ TINY = (
     "crop=16",
     "steps=6",
     "validation_clips=0",
+    "loss=mse",
     "learning_rate=1e-3",
     "warmup=0",
     "synthesis={}",
 )
+
+
+drawn = []  # figures are drawn by test_training_log.py
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +68,8 @@ def blurs(tmp_path, monkeypatch):
     (folder / "card.yaml").write_text("name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nprotocols: [{name: blurs}]\n")
     (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
     monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
+    monkeypatch.setattr(loop, "draw_log", lambda log, target: drawn.append((log, target)))
+    drawn.clear()
     plugin = rooms.plugin("datasets", "blurs").load()
     monkeypatch.setattr(plugin, "poison", None)
     return plugin
@@ -175,6 +182,8 @@ def test_a_variant_starts_from_another_ones_training(tmp_path):
         loop.train(request(tmp_path / "three", start_from=tmp_path))
     with pytest.raises(UsageError, match="another architecture or variant"):
         loop.train(request(tmp_path / "three", "C1H1", start_from=begun))
+    with pytest.raises(UsageError, match="with a skip"):
+        loop.train(request(tmp_path / "three", "C1H1-skip", start_from=start))
 
 
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
@@ -242,6 +251,16 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert not list((tmp_path / "run").glob(".*part"))
 
 
+def test_the_story_tells_what_share_of_the_time_the_model_computed(tmp_path, capsys):
+    folder = loop.train(replace(request(tmp_path / "run", limit_steps=3), quiet=False))
+    loop.train(replace(request(folder, resume=True), quiet=False))
+    assert drawn == [(folder / "log.jsonl", folder / "training")] * 2
+    told = json.loads((folder / "training.json").read_text())
+    assert 0 < told["compute_share"] <= 1 and 0 <= told["data_share"] < 1
+    assert weights(folder).pace["steps"] == 6
+    assert "6 steps in" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_minutes_end_a_run_and_the_schedule(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     folder = loop.train(request(tmp_path / "run", settings=("steps=100000",), minutes=0.02))
@@ -264,7 +283,7 @@ def test_synthesis_settings_that_the_dataset_does_not_know_are_refused(tmp_path)
 def test_two_processes_share_the_work(tmp_path):
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("-m", "deblurbench.training", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
+        *("-m", "deblurbench", "train", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
         *("--output", str(tmp_path / "run")),
         *(part for setting in TINY for part in ("--set", setting)),
     ]
