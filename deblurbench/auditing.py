@@ -1,8 +1,8 @@
 """Whether a stored run still is what it says: digests, tables, saved frames and their scores, all computed anew.
 
 Nothing of the run is changed. What cannot be checked here (weights that are gone, no ground truth) is said, and is no
-difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips) to 1e-4, since these are
-computed in float32 whose last digits depend on the device.
+difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips, dists) to 1e-4, since
+these are computed in float32 whose last digits depend on the device.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.datasets.base import Clip, ImageFiles
-from deblurbench.errors import CardError, DeblurbenchError, FrameError, UsageError
+from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
-from deblurbench.planning import open_dataset, split_method
+from deblurbench.metrics import METRICS
+from deblurbench.outside import find_method, split_method
+from deblurbench.planning import open_dataset
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
 from deblurbench.weights import file_sha256
@@ -94,16 +95,16 @@ def _unlike(one: Outcome, two: Outcome) -> str:
 def _check_method(manifest: Manifest, method: MethodRecord) -> Iterator[Check]:
     """Weights, card and code of a method now, against the digests in run.json."""
     try:
-        found = plugin("methods", method.name)
-    except (UsageError, CardError) as error:
+        found = find_method(method.source or method.name)
+    except (UsageError, CardError, MissingError) as error:
         told = "frames of somebody else" if method.kind == "files" else str(error).splitlines()[0]
         yield Check(f"{method.id}: weights, card, code", "not checked", told)
         return
     if not method.card_sha256 or method.kind == "files":
         yield Check(f"{method.id}: weights, card, code", "not checked", "run.json has no digests of them")
         return
-    yield _same(f"{method.id}: card", method.card_sha256, file_sha256(found.folder / "card.yaml"))
-    yield _same(f"{method.id}: code", method.code_sha256, provenance.folder_digest(found.folder))
+    yield _same(f"{method.id}: card", method.card_sha256, found.card_digest())
+    yield _same(f"{method.id}: code", method.code_sha256, found.code_digest())
     if method.weights_sha256:
         file = _weights_file(manifest, method, found)
         what = f"{method.id}: weights {method.weights}"
@@ -117,13 +118,15 @@ def _weights_file(manifest: Manifest, method: MethodRecord, found: Plugin) -> Pa
     """The file that a method's weights came from: the request's path, or what the card has under the tag."""
     card = found.card
     assert isinstance(card, MethodCard)
+    if found.opened:
+        return found.opened
     for entry in card.weights:
         if (entry.tag, entry.variant) == (method.weights, method.variant):
             return found.folder / entry.file
     for text in manifest.request.methods:
         name, variant, path = split_method(text)
         place = Path(path).expanduser() if path else None
-        if place and name == method.name and variant in (None, method.variant):
+        if place and name in (method.name, method.source) and variant in (None, method.variant):
             if method.weights in (place.stem, place.name):
                 return place / "weights.safetensors" if place.is_dir() else place
     return None
@@ -267,7 +270,7 @@ class _Rescoring:
     def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
         """What differs between a frame's recorded scores and those computed now."""
         for name, metric in self.metrics[0].items():
-            tolerance = NETWORK_TOLERANCE if name.startswith("lpips") else TOLERANCE
+            tolerance = NETWORK_TOLERANCE if METRICS[name].uses_network else TOLERANCE
             yield from _difference(name, recorded.get(name), float(metric(frame, truth)), tolerance)
 
     def _check_clip_level(self) -> Iterator[Check]:

@@ -16,8 +16,8 @@ from deblurbench.errors import MissingError
 from deblurbench.frames import Frame8
 from deblurbench.isolating import environment_of
 from deblurbench.methods.base import Method
+from deblurbench.outside import find_method
 from deblurbench.restoring import Settings, restored_frames
-from deblurbench.rooms import plugin
 
 if TYPE_CHECKING:
     import torch
@@ -31,8 +31,11 @@ class Skipped(Exception):
 
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
     """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
-    card = plugin("methods", name).card
+    found = find_method(name)
+    card = found.card
     assert isinstance(card, MethodCard)
+    if card.opens and found.opened is None:
+        return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
     subject = _Subject(name, card, variant or card.default_variant, weights)
     return [_one(label, check) for label, check in subject.checks()]
 
@@ -61,7 +64,7 @@ class _Subject:
     def __init__(self, name: str, card: MethodCard, variant: str, weights: str | None) -> None:
         self.name, self.card, self.variant, self.weights = name, card, variant, weights
         self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
-        self.elsewhere = bool(environment_of(plugin("methods", name)) or card.command)
+        self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -79,13 +82,13 @@ class _Subject:
 
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
-        from deblurbench.job import seed_everything
-        from deblurbench.weights import find_weights, load_weights
+        from deblurbench.job import give_weights, seed_everything
+        from deblurbench.weights import find_weights
 
         if self.elsewhere:
             return self.fresh_elsewhere()
         seed_everything(0)
-        found = plugin("methods", self.name)
+        found = find_method(self.name)
         method: Method = found.load()(**self.card.variants[self.variant].parameters)
         if method.network is not None:
             try:
@@ -93,7 +96,7 @@ class _Subject:
             except MissingError:
                 file = None
             if file:
-                load_weights(method.network, file.file)
+                give_weights(found, method, file.file)
             method.network.eval()
         return method
 
@@ -103,7 +106,7 @@ class _Subject:
         from deblurbench.weights import find_weights
 
         try:
-            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+            file = find_weights(find_method(self.name), self.variant, self.weights)
         except MissingError:
             file = None
         job = MethodJob(
@@ -136,7 +139,7 @@ class _Subject:
         if not self.card.needs_weights:
             raise Skipped("needs no weights")
         try:
-            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+            file = find_weights(find_method(self.name), self.variant, self.weights)
         except MissingError:
             raise Skipped("no weights yet: train it") from None
         self.fresh()

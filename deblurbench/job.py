@@ -21,12 +21,14 @@ from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.importing import load_checkpoint
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
+from deblurbench.outside import find_method
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
-from deblurbench.rooms import Plugin, plugin
+from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
@@ -54,6 +56,7 @@ class MethodJob(BaseModel):
     tile: int | None
     seed: int
     timeout: float = 900.0
+    random_weights: bool = False
 
 
 class ClipJob(BaseModel):
@@ -82,6 +85,7 @@ class Bench:
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         self.method, self.card = ready_method(job, self.device, alive)
+        self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
         self.warm = False
 
@@ -92,15 +96,21 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
+        count = count_parameters(self.method)
         return {
             "device": describe_device(self.device),
-            "parameters": count_parameters(self.method),
+            "parameters": None if self.card.opens and not count else count,
+            "random": self.random,
+            "caveat": self.method.caveat,
             "absent": self.absent,
             "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
+            "implementations": self.implementations,
         }
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
+        loaded = (frame_level | clip_level).items()
+        self.implementations = {name: it.implementation for name, it in loaded if hasattr(it, "implementation")}
         return Settings(
             device=self.device,
             precision=self.job.precision,
@@ -177,10 +187,13 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
 
     A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
     """
     import torch
 
-    found = plugin("methods", job.name)
+    found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
     environment = environment_of(found)
@@ -188,12 +201,53 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
         return method_elsewhere(found, environment, job, alive), card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
+    if job.weights:
+        give_weights(found, method, Path(job.weights))
+    elif not job.random_weights and is_random(job, method):
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
     if method.network is not None:
-        if job.weights:
-            load_weights(method.network, Path(job.weights))
-        method.network.eval().requires_grad_(False)
+        method.network.eval()
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    import torch
+
+    if method.network is None:
+        return False
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    assert other.network is not None
+    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    seed_everything(job.seed)
+    return not all(torch.equal(mine, others) for mine, others in pairs)
+
+
+def give_weights(found: Plugin, method: Method, file: Path) -> None:
+    """Load a weight file into a method strictly, unless the method was made of that very file.
+
+    Raises:
+        UsageError: the file does not fit, or the method has no network to load it into.
+    """
+    if found.opened:
+        return
+    if method.network is None:
+        raise UsageError(
+            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+        )
+    if found.is_adapted:
+        load_checkpoint(method.network, file)
+    else:
+        load_weights(method.network, file)
 
 
 def method_elsewhere(
@@ -227,7 +281,7 @@ def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[
     for name in ids:
         entry = metric(name)
         try:
-            loaded = entry.load(device if name.startswith("lpips") else "cpu")
+            loaded = entry.load(device if entry.uses_network else "cpu")
         except MissingError as error:
             absent[name] = str(error)
             continue

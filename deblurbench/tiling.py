@@ -32,8 +32,10 @@ def tile_starts(length: int, tile: int, multiple: int) -> list[int]:
     return [*starts, last]
 
 
-def restore_tiled(restore: Restore, frames: Iterable[Tensor], tile: int, multiple: int) -> Iterator[Tensor]:
-    """Yield restored frames (3, H, W), each blended from tiles of at most `tile` pixels a side.
+def restore_tiled(
+    restore: Restore, frames: Iterable[Tensor], tile: int | tuple[int, int], multiple: int
+) -> Iterator[Tensor]:
+    """Yield restored frames (3, H, W), each blended from tiles of at most `tile` pixels a side, or (height, width).
 
     `tile` is rounded up to `multiple`; H and W must be multiples of it already.
     """
@@ -42,11 +44,11 @@ def restore_tiled(restore: Restore, frames: Iterable[Tensor], tile: int, multipl
     if first is None:
         return
     height, width = first.shape[-2:]
-    side = -(-tile // multiple) * multiple
+    high, wide = (-(-side // multiple) * multiple for side in ((tile, tile) if isinstance(tile, int) else tile))
     boxes = [
-        (top, left, min(side, height), min(side, width))
-        for top in tile_starts(height, side, multiple)
-        for left in tile_starts(width, side, multiple)
+        (top, left, min(high, height), min(wide, width))
+        for top in tile_starts(height, high, multiple)
+        for left in tile_starts(width, wide, multiple)
     ]
     copies = itertools.tee(itertools.chain([first], walk), len(boxes))
     pieces = [restore(_cut(copy, box)) for copy, box in zip(copies, boxes)]

@@ -177,17 +177,20 @@ def _published(method: MethodRecord) -> list[Published]:
     return [p for p in papers if p.variant in ("", method.variant)]
 
 
+def paper_note(row: Row, manifest: Manifest) -> str:
+    """Why a row's published number does not stand beside the measured one; empty where it does or there is none."""
+    if any(cell.paper for cell in row.cells.values()):
+        return ""
+    for paper in [p for p in _published(row.method) if p.metric == "psnr"]:
+        same = paper.protocol == manifest.protocol.name
+        why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
+        return f"paper reports {paper.value:.2f} dB under {paper.protocol}; {why}"
+    return ""
+
+
 def _paper_notes(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
-    notes = []
-    for row in rows:
-        manifest = runs[row.run].manifest
-        if any(cell.paper for cell in row.cells.values()):
-            continue
-        for paper in [p for p in _published(row.method) if p.metric == "psnr"][:1]:
-            same = paper.protocol == manifest.protocol.name
-            why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
-            notes.append(f"{row.label}: paper reports {paper.value:.2f} dB under {paper.protocol}; {why}")
-    return notes
+    notes = {row.label: paper_note(row, runs[row.run].manifest) for row in rows}
+    return [f"{label}: {note}" for label, note in notes.items() if note]
 
 
 def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
@@ -205,7 +208,9 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append("Values are means over frames. " + _interval_line(runs, rows))
-    lines += list(dict.fromkeys(_absent_line(m) for run in runs for m in run.manifest.metrics if m.absent))
+    metrics = [m for run in runs for m in run.manifest.metrics]
+    lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
+    lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
 
 
@@ -281,6 +286,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     lines = [] if row.ok else [f"{row.label}: {_state(row)}"]
     if row.method.random_weights:
         lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
+    if row.method.caveat:
+        lines.append(f"{row.label}: {row.method.caveat}")
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
     {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
-    {"cards", "rooms", "imagefiles", "provenance"},
+    {"cards", "packages", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},
     {
         "methods",
@@ -25,10 +25,10 @@ LEVELS = [
         "isolating",
         "commanding",
     },
-    {"manifest", "store", "claiming", "listening"},
-    {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
-    {"worker", "supervisor", "runner", "training"},
-    {"statistics", "tables", "figures", "reports"},
+    {"manifest", "choosing", "store", "claiming", "listening"},
+    {"importing", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
+    {"worker", "supervisor", "runner"},
+    {"statistics", "ranking", "tables", "figures", "reports", "training"},
     {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
