@@ -17,9 +17,11 @@ from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
+from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
+from deblurbench.weights import file_sha256
 
 SAMPLE_AT = (1 / 6, 1 / 2, 5 / 6)
 
@@ -138,6 +140,7 @@ class _Session:
             request=plan.request,
             dataset=plan.protocol.name,
             dataset_title=plan.dataset.card.title,
+            dataset_card_sha256=file_sha256(plugin("datasets", plan.dataset.card.name).folder / "card.yaml"),
             protocol=plan.protocol,
             protocol_digest=plan.protocol.digest(),
             split=plan.split,
@@ -151,7 +154,7 @@ class _Session:
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
-            environment=provenance.environment(),
+            environment=provenance.environment() | _runtime(old),
             warnings=list(plan.notes),
             invalidated=old.invalidated if old else None,
         )
@@ -280,6 +283,7 @@ class _Session:
 
     def _hello(self, method: PlannedMethod, hello: dict[str, Any]) -> None:
         self.manifest.device = hello["device"]
+        self.manifest.environment["runtime"] = hello["runtime"]
         for record in self.manifest.methods:
             if record.id == method.id:
                 record.parameters = hello["parameters"]
@@ -292,6 +296,9 @@ class _Session:
         self._note(part.outcome)
 
     def _note(self, outcome: Outcome) -> None:
+        for clip in self.manifest.clips:
+            if clip.name == outcome.clip and outcome.ground_truth_sha256:
+                clip.ground_truth_sha256 = outcome.ground_truth_sha256
         same = (outcome.method, outcome.clip)
         self.manifest.outcomes = [o for o in self.manifest.outcomes if (o.method, o.clip) != same] + [outcome]
 
@@ -341,6 +348,11 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
         if (before.id, before.code_sha256) == (record.id, record.code_sha256):
             return record.model_copy(update={"parameters": before.parameters})
     return record
+
+
+def _runtime(old: Manifest | None) -> dict[str, Any]:
+    """What a worker told before of its runtime, for a run of which nothing is missing."""
+    return {"runtime": old.environment["runtime"]} if old and "runtime" in old.environment else {}
 
 
 def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:
