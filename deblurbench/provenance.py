@@ -64,6 +64,17 @@ def cpu_name() -> str:
 
 
 @cache
+def driver_version() -> str:
+    """The version of NVIDIA's driver as nvidia-smi tells it; empty where it does not."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
+
+
+@cache
 def source_state() -> dict[str, Any]:
     """Version, and where it is a git checkout its commit and whether files differ from it."""
     state: dict[str, Any] = {"version": deblurbench.__version__}
