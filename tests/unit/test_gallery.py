@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     )  # fmt: skip
     text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
     assert "<img src=x" not in text and "&lt;img src=x" in text
-    assert text.count("<script") == 2 and "<b>_y" not in text  # page.js and viewer.js
+    assert not re.search(r'<script(?! src="[\w./-]+"></script>)', text) and "<b>_y" not in text
     for file in (tmp_path / "report" / "images").rglob("*"):
         assert set(file.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"), file
     assert "<b>" not in (tmp_path / "report/runtime-light.svg").read_text()
