@@ -23,9 +23,7 @@ from deblurbench.reports.base import Options
 from deblurbench.tables import ResultTable
 
 from . import shown
-from .shown import GROUND_TRUTH, ClipFrames, Picked
-
-CROP = 96
+from .shown import CROP, GROUND_TRUTH, ClipFrames, Picked
 
 
 @dataclass(frozen=True)
@@ -111,15 +109,19 @@ class _Writer:
         self.total = sum(len(wave) for wave in picked.waves)
 
     def take(self, wave: Sequence[tuple[str, str]]) -> bool:
-        """Write one frame of every clip; a wave that does not fit is dropped whole, so that no clip is favoured."""
-        before = self.size
+        """Write one frame of every clip; a wave that does not fit is dropped whole, so that no clip is favoured.
+
+        Of the first wave, which was chosen to fit, what does fit is kept.
+        """
+        first, whole = self.size == 0, self.size
         for clip, stem in wave:
+            before = self.size
             self.options.progress("pictures", self.done, self.total)
             self.done += 1
             self._add(self.clips[clip], stem)
             if self.size > self.budget:
-                self.size = before
-                for name, frame in wave:
+                self.size = before if first else whole
+                for name, frame in [(clip, stem)] if first else wave:
                     self.moments[name].pop(frame, None)
                 return False
         return True

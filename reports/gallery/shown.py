@@ -19,6 +19,7 @@ from deblurbench.statistics import REFERENCE
 from deblurbench.tables import ResultTable, Row
 
 GROUND_TRUTH = "ground truth"
+CROP = 96
 WEBP_OF_PNG = 0.75  # measured: a lossless WebP of a frame against the PNG that a run keeps
 ORDER = ("median", "worst", "best")
 
@@ -32,11 +33,13 @@ class ClipFrames:
     order: tuple[str, ...]
     why: Mapping[str, Sequence[str]]
     choice: Choice | None
+    pixels: int
 
     def cost(self, labels: Sequence[str], stem: str) -> float:
-        """Estimated bytes of one frame by the methods named, as lossless WebP; 0 for files that are not there."""
+        """Estimated bytes of one frame and its crop by the methods named; 0 for files that are not there."""
         files = [self.sources[label][stem] for label in labels if stem in self.sources.get(label, {})]
-        return WEBP_OF_PNG * sum(file.stat().st_size for file in files if file.is_file())
+        cropped = min(1.0, CROP * CROP / max(self.pixels, 1))
+        return WEBP_OF_PNG * (1 + cropped) * sum(file.stat().st_size for file in files if file.is_file())
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _clip(
             choice = choosing.choose(kept, kept, {}, None)  # kept by hand: their own stride
     why = {stem: choice.frames[stem] for stem in kept if choice and stem in choice.frames} if choice else {}
     order = [stem for stem in kept if stem in why] if options.gallery == "sample" else kept
-    return ClipFrames(clip.name, found, tuple(order), why, choice)
+    return ClipFrames(clip.name, found, tuple(order), why, choice, clip.width * clip.height)
 
 
 def _recorded(table: ResultTable, clip: ClipRecord, kept: Sequence[str]) -> Choice | None:

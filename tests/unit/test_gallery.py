@@ -107,7 +107,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_page_needs_nothing_from_outside_and_no_inline_code(tmp_path: Path) -> None:
     text = page(fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL)), tmp_path / "report")
-    assert "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'" in text
+    assert "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self'; script-src 'self'" in text
     assert "http://" not in text and "https://" not in text
     assert " style=" not in text and "onclick" not in text and "<style" not in text
     for script in ("page.js", "viewer.js"):
