@@ -13,7 +13,7 @@ from deblurbench.cards import ReportCard
 from deblurbench.errors import UsageError
 from deblurbench.reports.base import BUDGET, MEGABYTE, GalleryKind, Options
 from deblurbench.rooms import plugin, plugins
-from deblurbench.store import Run
+from deblurbench.store import Run, folder_name
 from deblurbench.terminal import ReportProgress, say
 
 MAILED = 25 * MEGABYTE  # what mail servers commonly take
@@ -75,9 +75,22 @@ def print_results(runs: Sequence[Path], as_json: bool = False, allow_mixed: bool
     Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(tables.terminal(table))
 
 
+def own_folder(runs: Sequence[Path]) -> Path:
+    """Where a report goes by default: RUN/report; that of several runs stands beside the first, which keeps its own."""
+    names = {run.resolve(): folder_name(run.resolve().name) for run in runs}
+    if len(names) == 1:
+        return runs[0] / "report"
+    first, second, *others = names.values()
+    return next(iter(names)).parent / f"report-{first}-{second}{f'-and-{len(others)}-more' if others else ''}"
+
+
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), help="Where to write; by default RUN/report of the first.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; by default RUN/report, for several runs report-A-B beside A.",
+)
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of report; see 'deblurbench list reports'.")
 @click.option("--allow-mixed", is_flag=True, help="Let runs under different protocols share a table, marked.")
 @shown_options
@@ -92,8 +105,7 @@ def report(
     budget: int, single_file: bool, serve: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the report of stored runs anew."""
-    folder = output or runs[0] / "report"
-    files = write_reports(runs, folder, kinds, allow_mixed, shown(gallery, budget))
+    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, shown(gallery, budget))
     print_results(runs, as_json, allow_mixed)
     for file in files:
         say(f"  {file}")

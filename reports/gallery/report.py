@@ -17,7 +17,7 @@ from . import verdict as verdicts
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css", "playback.css")
-SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "table.js", "curves.js")
+SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "album.js", "table.js", "curves.js")
 VIEWER = ("vendor/img-comparison-slider.js", "stage.js", "crop.js", "blind.js", "address.js", "viewer.js")
 PLAYER = ("playback.js",)
 PICTURES_SHARE = 0.6  # of the budget, where there are videos beside the pictures
