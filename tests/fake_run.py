@@ -38,6 +38,7 @@ class Fake:
     pending: Mapping[str, str] = field(default_factory=dict)
     leaks: Mapping[str, int] = field(default_factory=dict)  # method -> frames with infinite PSNR in the first clip
     pictures: bool = False
+    every: bool = False  # pictures of every frame, as --save-frames all keeps them
     ground_truth: bool = True
     protocol: Protocol = field(default_factory=lambda: Protocol(name="mini", blur="gamma", leave_out=(4, 1)))
     changes: Mapping[str, object] = field(default_factory=dict)  # fields of the manifest
@@ -154,8 +155,8 @@ def _pictures(fake: Fake, store: Store, manifest: Manifest) -> None:
     width, height = fake.size
     for number, clip in enumerate(manifest.clips):
         photograph = photographs[number % 4]
-        for position in sampled(len(clip.scored)):
-            stem = clip.scored[position]
+        stems = clip.frames if fake.every else [clip.scored[place] for place in sampled(len(clip.scored))]
+        for position, stem in enumerate(stems):
             x = (number * 37 + position * 4) % max(1, photograph.shape[1] - width)
             y = (number * 23) % max(1, photograph.shape[0] - height)
             sharp = np.ascontiguousarray(photograph[y : y + height, x : x + width])
