@@ -19,15 +19,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.datasets.base import Clip, ImageFiles
-from deblurbench.errors import CardError, DeblurbenchError, FrameError, UsageError
+from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
-from deblurbench.planning import open_dataset, split_method
+from deblurbench.outside import find_method, split_method
+from deblurbench.planning import open_dataset
 from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
@@ -97,16 +97,16 @@ def _unlike(one: Outcome, two: Outcome) -> str:
 def _check_method(manifest: Manifest, method: MethodRecord) -> Iterator[Check]:
     """Weights, card and code of a method now, against the digests in run.json."""
     try:
-        found = plugin("methods", method.name)
-    except (UsageError, CardError) as error:
+        found = find_method(method.source or method.name)
+    except (UsageError, CardError, MissingError) as error:
         told = "frames of somebody else" if method.kind == "files" else str(error).splitlines()[0]
         yield Check(f"{method.id}: weights, card, code", "not checked", told)
         return
     if not method.card_sha256 or method.kind == "files":
         yield Check(f"{method.id}: weights, card, code", "not checked", "run.json has no digests of them")
         return
-    yield _same(f"{method.id}: card", method.card_sha256, file_sha256(found.folder / "card.yaml"))
-    yield _same(f"{method.id}: code", method.code_sha256, provenance.folder_digest(found.folder))
+    yield _same(f"{method.id}: card", method.card_sha256, found.card_digest())
+    yield _same(f"{method.id}: code", method.code_sha256, found.code_digest())
     if method.weights_sha256:
         file = _weights_file(manifest, method, found)
         what = f"{method.id}: weights {method.weights}"
@@ -120,13 +120,15 @@ def _weights_file(manifest: Manifest, method: MethodRecord, found: Plugin) -> Pa
     """The file that a method's weights came from: the request's path, or what the card has under the tag."""
     card = found.card
     assert isinstance(card, MethodCard)
+    if found.opened:
+        return found.opened
     for entry in card.weights:
         if (entry.tag, entry.variant) == (method.weights, method.variant):
             return found.folder / entry.file
     for text in manifest.request.methods:
         name, variant, path = split_method(text)
         place = Path(path).expanduser() if path else None
-        if place and name == method.name and variant in (None, method.variant):
+        if place and name in (method.name, method.source) and variant in (None, method.variant):
             if method.weights in (place.stem, place.name):
                 return place / "weights.safetensors" if place.is_dir() else place
     return None

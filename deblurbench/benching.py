@@ -71,7 +71,7 @@ class Measured:
     random_weights: bool
     width: int
     height: int
-    parameters: int
+    parameters: int | None
     samples: list[float] = field(default_factory=list, repr=False)
     rounds: list[float] = field(default_factory=list, repr=False)
     events: list[float] = field(default_factory=list, repr=False)
@@ -194,6 +194,12 @@ def measure(
         UsageError: no such device.
         CardError, MissingError: a method cannot be made ready.
     """
+    for planned in methods:
+        if planned.environment or planned.card.command:
+            raise UsageError(
+                f"{planned.id} runs in a process of its own, but bench measures all methods in one process. Leave it "
+                "out; 'run' times it (timings.csv), and its report says what that time holds."
+            )
     device = resolve_device(settings.device)
     set_precision_flags(settings.precision)
     ready = [(planned, ready_method(_job(planned, device, settings), device)[0]) for planned in methods]
@@ -209,9 +215,9 @@ def measure(
 
 def _job(planned: PlannedMethod, device: str, settings: Settings) -> MethodJob:
     return MethodJob(
-        id=planned.id, name=planned.card.name, variant=planned.variant,
+        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None, split="",
-        metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed,
+        metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed, random_weights=True,
     )  # fmt: skip
 
 
@@ -237,12 +243,13 @@ class _Stream:
     ) -> None:
         needs, network = planned.card.needs, method.network
         self.method, self.device, self.settings, self.size = method, device, settings, size
+        self.hidden = bool(planned.card.opens) and network is None  # what another library runs cannot be counted
         self.whole_clip = not needs.causal and not needs.window
         self.lead, self.multiple_of = 2 + needs.window, needs.multiple_of
         self.tensors = [*network.parameters(), *network.buffers()] if network is not None else []
         self.found = Measured(
             planned.id, planned.weights.tag if planned.weights else None, planned.random, *size,
-            sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            None if self.hidden else sum(p.numel() for p in network.parameters()) if network is not None else 0,
         )  # fmt: skip
 
     def attempt(self, work: Callable[[], None]) -> None:
@@ -266,7 +273,7 @@ class _Stream:
                 self.timed()
         weights = sum(t.numel() * t.element_size() for t in self.tensors)
         self.found.peak_memory = None if memory.added is None else memory.added + weights
-        self.found.macs = self._count()
+        self.found.macs = None if self.hidden else self._count()
         for _ in range(3 if self.device.startswith("cuda") else 0):
             self.timed()
 

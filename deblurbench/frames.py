@@ -75,6 +75,28 @@ def pad_to_multiple(frame: Tensor, multiple: int) -> Tensor:
     return F.pad(frame[None], (0, right, 0, down), mode="replicate")[0]
 
 
+def pad_to_size(frame: Tensor, height: int, width: int) -> Tensor:
+    """Pad a float frame (3, H, W) at the bottom and right by replication until it has at least (height, width)."""
+    import torch.nn.functional as F
+
+    down, right = max(height - frame.shape[-2], 0), max(width - frame.shape[-1], 0)
+    return F.pad(frame[None], (0, right, 0, down), mode="replicate")[0] if down or right else frame
+
+
+def to_network(frames: Tensor, scale: tuple[float, float], colours: str) -> Tensor:
+    """Float RGB frames (..., 3, H, W) in [0, 1] as a network from outside takes them: in `scale`, `rgb` or `bgr`."""
+    low, high = scale
+    ordered = frames.flip(-3) if colours == "bgr" else frames
+    return ordered if scale == (0.0, 1.0) else ordered * (high - low) + low
+
+
+def from_network(frame: Tensor, scale: tuple[float, float], colours: str) -> Tensor:
+    """Undo `to_network` on a restored frame (3, H, W)."""
+    low, high = scale
+    plain = frame if scale == (0.0, 1.0) else (frame - low) / (high - low)
+    return plain.flip(-3) if colours == "bgr" else plain
+
+
 def crop_to(frame: Tensor, height: int, width: int) -> Tensor:
     """Undo `pad_to_multiple`: the top left (height, width) of a float frame (3, H, W)."""
     return frame[..., :height, :width]

@@ -21,6 +21,7 @@ from deblurbench.tfcheckpoint import index_file, open_checkpoint
 from deblurbench.weights import differences, file_sha256, not_weights
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 NESTED = ("state_dict", "params_ema", "params", "model_state_dict", "model", "network", "net", "generator", "weights")
@@ -62,6 +63,22 @@ def read_foreign(path: Path) -> Foreign:
         return _tensorflow(index)
     tensors = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     return Foreign(tensors, (path,))
+
+
+def load_checkpoint(network: torch.nn.Module, file: Path) -> None:
+    """Load a checkpoint (.pth, .pt, .ckpt, .safetensors) into a network, strictly: the same keys, the same shapes.
+
+    Nested dicts (`state_dict`, `params_ema`, ...) and prefixes that all keys share (`module.`) are looked through.
+
+    Raises:
+        UsageError: no checkpoint, one that holds objects besides tensors (never run), or another network's.
+    """
+    own = network.state_dict()
+    tensors = _without_prefixes(read_foreign(file).tensors, own)
+    faults = differences(own, tensors)
+    if faults:
+        raise UsageError(f"{file}: not the weights of {type(network).__name__} with these parameters: {faults}.")
+    network.load_state_dict(tensors, strict=True)
 
 
 def convert(plugin: Plugin, variant: str, foreign: Foreign) -> Renamed:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,19 @@ from pydantic import BaseModel, ConfigDict
 
 from deblurbench import provenance
 from deblurbench.cards import MethodCard
+from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
+from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.importing import load_checkpoint
+from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
+from deblurbench.outside import find_method
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
-from deblurbench.rooms import plugin
+from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
@@ -50,6 +55,8 @@ class MethodJob(BaseModel):
     precision: str
     tile: int | None
     seed: int
+    timeout: float = 900.0
+    random_weights: bool = False
 
 
 class ClipJob(BaseModel):
@@ -71,13 +78,14 @@ class Bench:
         UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
     """
 
-    def __init__(self, job: MethodJob) -> None:
+    def __init__(self, job: MethodJob, alive: Callable[[], None] = lambda: None) -> None:
         self.job = job
         self.device = resolve_device(job.device)
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        self.method, self.card = ready_method(job, self.device)
+        self.method, self.card = ready_method(job, self.device, alive)
+        self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
         self.warm = False
 
@@ -88,12 +96,15 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
-        network = self.method.network
+        count = count_parameters(self.method)
         return {
             "device": describe_device(self.device),
             "runtime": describe_runtime(self.device, self.job.seed),
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "parameters": None if self.card.opens and not count else count,
+            "random": self.random,
+            "caveat": self.method.caveat,
             "absent": self.absent,
+            "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
             "implementations": self.implementations,
         }
 
@@ -164,31 +175,105 @@ class Bench:
             )
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
+        method = self.method
         return {
             "status": "ok",
             "clipped": result.clipped,
-            "peak_memory": peak_memory(self.device),
+            "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
             "ground_truth_sha256": result.sharp_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
 
 
-def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
-    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
+    """
     import torch
 
-    found = plugin("methods", job.name)
+    found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
+    environment = environment_of(found)
+    if environment or card.command:
+        return method_elsewhere(found, environment, job, alive), card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
+    if job.weights:
+        give_weights(found, method, Path(job.weights))
+    elif not job.random_weights and is_random(job, method):
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
     if method.network is not None:
-        if job.weights:
-            load_weights(method.network, Path(job.weights))
-        method.network.eval().requires_grad_(False)
+        method.network.eval()
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    import torch
+
+    if method.network is None:
+        return False
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    assert other.network is not None
+    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    seed_everything(job.seed)
+    return not all(torch.equal(mine, others) for mine, others in pairs)
+
+
+def give_weights(found: Plugin, method: Method, file: Path) -> None:
+    """Load a weight file into a method strictly, unless the method was made of that very file.
+
+    Raises:
+        UsageError: the file does not fit, or the method has no network to load it into.
+    """
+    if found.opened:
+        return
+    if method.network is None:
+        raise UsageError(
+            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+        )
+    if found.is_adapted:
+        load_checkpoint(method.network, file)
+    else:
+        load_weights(method.network, file)
+
+
+def method_elsewhere(
+    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+) -> Elsewhere:
+    """A command, or a method made ready under its own Python."""
+    assert isinstance(found.card, MethodCard)
+    if found.card.command:
+        return CommandMethod(
+            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
+        )  # fmt: skip
+    return IsolatedMethod(
+        found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
+        device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
+    )  # fmt: skip
+
+
+def count_parameters(method: Method) -> int | None:
+    """Trainable parameters of a method's network, 0 without one, None where nobody can tell."""
+    if isinstance(method, Elsewhere):
+        return method.parameters
+    return sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -287,6 +372,9 @@ def describe_failure(error: BaseException) -> dict[str, str]:
         kind, reason = "invalid output", str(error)
     elif isinstance(error, DeblurbenchError):
         kind, reason = "refused", str(error)
-    elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    elif isinstance(error, FailedElsewhere):
+        kind, reason = error.kind, error.reason
+    if kind == "out of memory" or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
         kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
-    return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}
+    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

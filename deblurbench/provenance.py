@@ -106,8 +106,27 @@ def folder_digest(folder: Path) -> str:
     return _digest_files(_python_files(folder), folder)
 
 
+@cache
+def package_digest(place: Path) -> str:
+    """sha256 over the code of an installed package's folder or module, read once."""
+    return _digest_files(_python_files(place), place if place.is_dir() else place.parent)
+
+
+def text_digest(*words: str) -> str:
+    """sha256 over a few words."""
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
 def _python_files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+    if place.is_file():
+        return [place]
+    found: list[Path] = []
+    for folder, below, names in os.walk(place):
+        if "pyvenv.cfg" in names:  # an environment that lies in a plugin's folder is no code of it
+            below.clear()
+            continue
+        found += [Path(folder) / name for name in names if name.endswith(".py")]
+    return sorted(found)
 
 
 def _digest_files(files: list[Path], base: Path) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from deblurbench.datasets.base import Clip
+from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import ContractError
 from deblurbench.frames import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
 from deblurbench.imagefiles import write_png
@@ -153,17 +154,19 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
     """
     import torch
 
-    clock = _Clock(settings.device)
+    elsewhere = method if isinstance(method, Elsewhere) else None  # moves, casts, tiles and times there
+    device = settings.device if elsewhere is None else "cpu"
+    clock = _Clock(device)
     shapes: deque[tuple[int, int, int, int]] = deque()
 
     def moved() -> Iterator[Tensor]:
         for frame in frames:
-            padded = pad_to_multiple(to_float(frame, settings.device), settings.multiple_of)
+            padded = pad_to_multiple(to_float(frame, device), settings.multiple_of)
             shapes.append((frame.shape[0], frame.shape[1], padded.shape[1], padded.shape[2]))
             yield padded
 
     feed = clock.feed(moved())
-    if settings.tile:
+    if settings.tile and elsewhere is None:
         walk = iter(restore_tiled(method.restore, feed, settings.tile, settings.multiple_of))
     else:
         walk = iter(method.restore(feed))
@@ -174,7 +177,7 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
             begin = clock.now()
             with autocast(settings.precision, settings.device):
                 restored = next(walk, None)
-            seconds = clock.now() - begin - clock.waited
+            seconds = elsewhere.seconds if elsewhere else clock.now() - begin - clock.waited
             if restored is None:
                 break
             position += 1

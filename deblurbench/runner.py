@@ -14,6 +14,7 @@ from deblurbench import __version__, provenance
 from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
 from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
+from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
@@ -22,8 +23,6 @@ from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
 from deblurbench.weights import file_sha256
-
-SAMPLE_AT = (1 / 6, 1 / 2, 5 / 6)
 
 
 @dataclass
@@ -45,21 +44,6 @@ class RunResult:
     folder: Path
     manifest: Manifest
     failed: list[Outcome] = field(default_factory=list)
-
-
-def sampled(stems: list[str]) -> list[str]:
-    """The frames whose pictures are kept under `--save-frames sample`: at 1/6, 1/2 and 5/6 of those given."""
-    if not stems:
-        return []
-    return list(dict.fromkeys(stems[min(int(share * len(stems)), len(stems) - 1)] for share in SAMPLE_AT))
-
-
-def frames_to_save(plan: Plan, clip: PlannedClip) -> list[str]:
-    """Stems of the frames to keep as PNG, as --save-frames says."""
-    stems = list(clip.clip.stems)
-    if plan.request.save_frames == "all":
-        return stems
-    return sampled(list(clip.scored) or stems) if plan.request.save_frames == "sample" else []
 
 
 def survey(plan: Plan, store: Store) -> list[Work]:
@@ -128,6 +112,8 @@ class _Session:
         self.in_process, self.timeout = in_process, timeout
         self.work = survey(plan, store)
         self.parts: dict[tuple[str, str], Part] = {}
+        self.keeper = Keeper(plan, store)
+        self.keeper.resume(work.part for work in self.work if work.part)
         self.manifest = self._manifest(command)
 
     def _manifest(self, command: str) -> Manifest:
@@ -187,6 +173,8 @@ class _Session:
             if work.state == "stale":
                 self.listener.say(f"{work.method.id} on {work.clip.clip.name} is done again ({work.why})")
         try:
+            for clip in self.plan.clips:
+                self._settle(clip)
             self._write()
             for method in self.plan.methods:
                 mine = [work for work in pending if work.method is method]
@@ -265,6 +253,7 @@ class _Session:
             return
         self._keep(part)
         self.listener.outcome(part.outcome)
+        self._settle(work.clip)
         self._write()
 
     def _failed(self, work: Work, kind: str, reason: str, traceback: str = "") -> None:
@@ -275,6 +264,7 @@ class _Session:
         self.store.write_part(Part(work.key, outcome))
         self._note(outcome)
         self.listener.outcome(outcome)
+        self._settle(work.clip)
         self._write()
 
     def _broken(self, works: list[Work], event: dict[str, Any]) -> None:
@@ -286,7 +276,9 @@ class _Session:
         self.manifest.environment["runtime"] = hello["runtime"]
         for record in self.manifest.methods:
             if record.id == method.id:
-                record.parameters = hello["parameters"]
+                record.parameters, record.caveat = hello["parameters"], hello["caveat"]
+                record.environment |= hello["environment"]
+                record.random_weights = record.random_weights or hello["random"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
             metric.implementation = hello["implementations"].get(metric.id, "")
@@ -301,6 +293,18 @@ class _Session:
                 clip.ground_truth_sha256 = outcome.ground_truth_sha256
         same = (outcome.method, outcome.clip)
         self.manifest.outcomes = [o for o in self.manifest.outcomes if (o.method, o.clip) != same] + [outcome]
+
+    def _settle(self, clip: PlannedClip) -> None:
+        """Where all methods ended on a clip, choose the frames to show and drop the other candidates."""
+        name = clip.clip.name
+        if any(self.manifest.outcome(method.id, name).status == "pending" for method in self.plan.methods):
+            return
+        mine = {method: part for (method, its), part in self.parts.items() if its == name}
+        good = {method: part for method, part in mine.items() if part.outcome.status == "ok"}
+        choice = self.keeper.settle(clip, good)
+        for record in self.manifest.clips:
+            if record.name == name:
+                record.choice = choice
 
     def _write(self) -> None:
         order = {m.id: i for i, m in enumerate(self.manifest.methods)}
@@ -318,7 +322,7 @@ class _Session:
         request = self.plan.request
         return MethodJob(
             id=method.id,
-            name=method.card.name,
+            name=method.plugin.reference,
             variant=method.variant,
             weights=str(method.weights.file.resolve()) if method.weights else None,
             output=str(self.store.folder.resolve()),
@@ -330,6 +334,8 @@ class _Session:
             precision=request.precision,
             tile=request.tile,
             seed=request.seed,
+            timeout=self.timeout,
+            random_weights=request.random_weights,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
@@ -337,16 +343,19 @@ class _Session:
             clip=work.clip.clip.name,
             frames=len(work.clip.clip),
             scored=list(work.clip.scored),
-            saved=frames_to_save(self.plan, work.clip),
+            saved=self.keeper.to_save(work.clip),
             key=work.key,
         )
 
 
 def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
-    """The record with the parameter count that a worker told before, as long as the code is the same."""
+    """The record with what a worker told before, as long as code and weights are the same."""
     for before in old.methods if old else []:
-        if (before.id, before.code_sha256) == (record.id, record.code_sha256):
-            return record.model_copy(update={"parameters": before.parameters})
+        same = ("id", "code_sha256", "weights_sha256")
+        if all(getattr(before, name) == getattr(record, name) for name in same):
+            told = {name: getattr(before, name) for name in ("parameters", "caveat", "random_weights")}
+            environment = before.environment | record.environment if record.environment else {}
+            return record.model_copy(update={**told, "environment": environment})
     return record
 
 

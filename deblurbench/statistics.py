@@ -226,6 +226,19 @@ def decide(paired: Paired, p_holm: float | None, family: int, higher: bool) -> P
     return Paired(**{**vars(paired), "p_holm": p_holm, "verdict": verdict})
 
 
+def compare_rows(
+    rows: Mapping[str, tuple[Run, str]], metrics: Sequence[MetricRecord], references: Mapping[str, str]
+) -> dict[str, dict[str, Paired]]:
+    """Compare rows of one or several runs under the same protocol: metric id -> label -> comparison.
+
+    `rows` maps labels to (run, method id) of methods that finished; `references` names, by metric id, the row that the
+    others are compared with (the best one, say). Holm's correction is over all the others of a metric.
+    """
+    values = {label: _values(run.scores, method) for label, (run, method) in rows.items()}
+    wanted = [metric for metric in metrics if metric.id in references]
+    return {metric.id: _compare_all(metric, values, set(values), references[metric.id]) for metric in wanted}
+
+
 def seconds(timings: pd.DataFrame, method: str) -> Seconds | None:
     """Median and 95th percentile of a method's restore times without warm-up frames; None where none is left."""
     mine = timings[(timings["method"] == method) & ~timings["warmup"]]["seconds"]

@@ -63,7 +63,9 @@ def _row(m: Measured) -> tuple[str, ...]:
     memory = f"{m.peak_memory / 1e6:.0f}" if m.peak_memory is not None else "unknown"
     return (
         name, f"{m.width}x{m.height}", f"{m.median:.4g}", interval, f"{m.p95:.4g}", f"{1 / m.median:.4g}",
-        str(len(m.rounds)), memory, f"{m.parameters:,}", f"{(m.macs or 0) / 1e9:.4g}",
+        str(len(m.rounds)), memory,
+        "unknown" if m.parameters is None else f"{m.parameters:,}",
+        "unknown" if m.macs is None else f"{m.macs / 1e9:.4g}",
     )  # fmt: skip
 
 

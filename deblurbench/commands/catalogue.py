@@ -62,8 +62,7 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
     card = found.card
     if not isinstance(card, MethodCard):
         return _broken(found, 5)
-    absent = "train it" if card.trainable else "needs none"
-    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or absent
+    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or card.without_weights
     variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title
@@ -155,7 +154,7 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 def check(name: str, as_json: bool) -> int:
     """Run the contract tests on a method (or on 'all')."""
     from deblurbench.contract import check_method
-    from deblurbench.planning import split_method
+    from deblurbench.outside import split_method
 
     wanted = sorted(plugins("methods")) if name == "all" else [name]
     rows: list[tuple[str, str, str, str]] = []

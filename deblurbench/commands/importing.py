@@ -54,7 +54,7 @@ def _method_and_variant(text: str) -> tuple[Plugin, str]:
     Raises:
         UsageError: unknown, the nearest name is given; or weights named behind an @.
     """
-    from deblurbench.planning import split_method
+    from deblurbench.outside import split_method
 
     name, variant, weights = split_method(text)
     if weights:

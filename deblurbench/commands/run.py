@@ -13,6 +13,7 @@ import click
 
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
+from deblurbench.outside import absolute, short
 from deblurbench.planning import Plan, make_plan
 from deblurbench.store import folder_name
 
@@ -89,7 +90,7 @@ def make_request(**asked: Any) -> Request:
     return Request(
         **{
             **asked,
-            "methods": names(asked["methods"], "--methods"),
+            "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
             "clips": names(asked["clips"], "--clips"),
             "metrics": names(asked["metrics"], "--metrics"),
             "data_root": str(Path(root).expanduser().resolve()) if root else None,
@@ -99,7 +100,7 @@ def make_request(**asked: Any) -> Request:
 
 def default_folder(request: Request) -> Path:
     """`runs/<date>-<dataset>-<methods>`, shortened with a digest where it would be long."""
-    methods = folder_name("+".join(request.methods))
+    methods = folder_name("+".join(map(short, request.methods)))
     if len(methods) > 60:
         methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
     return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"

@@ -13,7 +13,7 @@ from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
 from deblurbench.rooms import plugin
 from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
 from deblurbench.store import Run
-from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, Cell, Column, Mark, ResultTable, Row
+from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, STARTUP, Cell, Column, Mark, ResultTable, Row
 
 LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
 TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
@@ -102,6 +102,7 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     marks += [RANDOM] if method.random_weights else []
     marks += [SEEN] if manifest.seen_in_training(method) else []
     marks += [LEAK] if any(s.infinite for s in summary.metrics.values()) else []
+    marks += [STARTUP] if method.includes_startup else []
     paper = {} if manifest.partial else comparable_papers(manifest, method)
     cells = {}
     for column in columns:
@@ -139,13 +140,13 @@ def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
     """Mark best and second of every column, as printed; equal printed values share a mark.
 
     Only finite means count. Rows of unlike runs and random weights take no mark, nor does the time of the blurry input,
-    which restores nothing.
+    which restores nothing, nor that of a command, which holds more than restoring.
     """
     for column in columns:
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
-            idle = column.key == SECONDS and row.method.name == REFERENCE
+            idle = column.key == SECONDS and (row.method.name == REFERENCE or STARTUP in row.marks)
             if value is None or math.isinf(value) or idle or {MIXED, RANDOM} & set(row.marks):
                 continue
             shown[position] = float(column.show(value))
@@ -176,17 +177,20 @@ def _published(method: MethodRecord) -> list[Published]:
     return [p for p in papers if p.variant in ("", method.variant)]
 
 
+def paper_note(row: Row, manifest: Manifest) -> str:
+    """Why a row's published number does not stand beside the measured one; empty where it does or there is none."""
+    if any(cell.paper for cell in row.cells.values()):
+        return ""
+    for paper in [p for p in _published(row.method) if p.metric == "psnr"]:
+        same = paper.protocol == manifest.protocol.name
+        why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
+        return f"paper reports {paper.value:.2f} dB under {paper.protocol}; {why}"
+    return ""
+
+
 def _paper_notes(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
-    notes = []
-    for row in rows:
-        manifest = runs[row.run].manifest
-        if any(cell.paper for cell in row.cells.values()):
-            continue
-        for paper in [p for p in _published(row.method) if p.metric == "psnr"][:1]:
-            same = paper.protocol == manifest.protocol.name
-            why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
-            notes.append(f"{row.label}: paper reports {paper.value:.2f} dB under {paper.protocol}; {why}")
-    return notes
+    notes = {row.label: paper_note(row, runs[row.run].manifest) for row in rows}
+    return [f"{label}: {note}" for label, note in notes.items() if note]
 
 
 def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
@@ -200,6 +204,7 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         tile = f", tiles of {m.tile} px" if m.tile else ""
         versions = ", ".join(f"{name} {version}" for name, version in _versions(m).items())
         lines.append(f"Device {m.device}, precision {m.precision}{tile}. {versions}.")
+        lines += [_own_python(method) for method in m.methods if method.environment and not method.includes_startup]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append("Values are means over frames. " + _interval_line(runs, rows))
@@ -207,6 +212,15 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
     lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
+
+
+def _own_python(method: MethodRecord) -> str:
+    told = method.environment
+    device = f" on {told['device']}" if "device" in told else ""
+    return (
+        f"{method.id} ran under a Python of its own (Python {told.get('python')}, torch {told.get('torch')}){device}: "
+        "timed there, without the copies between the processes."
+    )
 
 
 def _versions(manifest: Manifest) -> dict[str, str]:
@@ -239,6 +253,7 @@ def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
         RANDOM: "random weights, scored because it was asked for: these numbers say nothing about the method",
         SEEN: "trained on frames of this dataset",
         LEAK: "frames identical to the ground truth are left out of the means: suspected leak",
+        STARTUP: "a command: its time includes starting it and the disk, and does not compare with the others'",
     }
     return {mark: text for mark, text in texts.items() if mark in used}
 
@@ -271,6 +286,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     lines = [] if row.ok else [f"{row.label}: {_state(row)}"]
     if row.method.random_weights:
         lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
+    if row.method.caveat:
+        lines.append(f"{row.label}: {row.method.caveat}")
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"

@@ -47,11 +47,15 @@ def is_reference(table: ResultTable, row: Row) -> bool:
 
 def stylesheet() -> str:
     """palette.css: the colours as custom properties for both themes, and one class a colour and a dash."""
-    lines = [_root(LIGHT), f"@media screen and (prefers-color-scheme: dark) {{ {_root(DARK)} }}"]
+    lines = [
+        _colours(":root", LIGHT),
+        f"@media screen and (prefers-color-scheme: dark) {{ {_colours(':root', DARK)} }}",
+    ]
+    lines.append(_colours("#viewer", DARK))  # always dark: pictures are judged on the same ground
     lines += [f".s{n} {{ --c: var(--s{n}); }}" for n in range(len(LIGHT))]
     lines += [f".d{n} {{ stroke-dasharray: {dash}; }}" for n, dash in enumerate(DASHES)]
     return "\n".join(lines) + "\n"
 
 
-def _root(colours: Sequence[str]) -> str:
-    return ":root { " + " ".join(f"--s{n}: {colour};" for n, colour in enumerate(colours)) + " }"
+def _colours(selector: str, colours: Sequence[str]) -> str:
+    return selector + " { " + " ".join(f"--s{n}: {colour};" for n, colour in enumerate(colours)) + " }"

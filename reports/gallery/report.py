@@ -12,10 +12,13 @@ from deblurbench.imagefiles import write_atomically
 from deblurbench.reports.base import Report
 from deblurbench.store import Run
 
-from . import palette, pictures, ranks, runtime, svg, view
+from . import data, palette, pictures, ranks, runtime, svg, view
+from . import verdict as verdicts
 
 HERE = Path(__file__).resolve().parent
-STATIC = ("style.css", "page.js", "viewer.js")
+STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css")
+SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "table.js", "curves.js")
+VIEWER = ("vendor/img-comparison-slider.js", "stage.js", "crop.js", "blind.js", "address.js", "viewer.js")
 PLOTTED = 3
 
 
@@ -32,19 +35,26 @@ class Gallery(Report):
         table = tables.build(runs, allow_mixed=allow_mixed)
         looks = palette.styles(table)
         gallery = pictures.collect(table, folder)
-        files = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
-        files["palette.css"] = palette.stylesheet().encode()
+        files = _static() | {"palette.css": palette.stylesheet().encode(), "data.js": data.script(table, looks, folder)}
         plotted = bool(table.metrics and runtime.plottable(table, table.metrics[0]))
         for theme in runtime.THEMES if plotted else ():
             files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
         page = _template().render(_context(table, looks, gallery, plotted))
         files["index.html"] = page.encode()
-        for name, data in files.items():
-            write_atomically(folder / name, data)
+        for name, content in files.items():
+            write_atomically(folder / name, content)
         shown = [shot for moments in gallery.moments.values() for m in moments for shot in m.shots]
         images = [name for shot in shown for name in (shot.file, shot.crop_file) if name]
         pictures.clear(folder, images)
         return [folder / "index.html", *[folder / name for name in sorted(files) if name != "index.html"]]
+
+
+def _static() -> dict[str, bytes]:
+    """Style sheets, scripts and the licences of those that are not ours, by their names beside the page."""
+    place = HERE / "static"
+    licences = [f"vendor/{file.name}" for file in sorted((place / "vendor").glob("*.LICENSE"))]
+    names = [name for name in (*STYLES, *SCRIPTS, *VIEWER, *licences) if name not in ("palette.css", "data.js")]
+    return {name: (place / name).read_bytes() for name in names}
 
 
 def _template() -> Template:
@@ -63,18 +73,28 @@ def _context(
 ) -> dict[str, object]:
     plots = [_plots(table, looks, column) for column in table.metrics[:PLOTTED]]
     first = view.frame_values(table, table.metrics[0]) if table.metrics else {}
+    near = verdicts.rivals(table)
+    rows = view.rows(table, looks, near)
+    moments = view.moments(table, gallery, looks, first)
+    shots = [shot for found in moments.values() for moment in found for shot in moment.shots]
     return {
         "table": table,
-        "rows": view.rows(table, looks),
+        "rows": rows,
+        "papers": any(row.papers for row in rows),
+        "near": any(found.tied for found in near.values()),
+        "unsure": len(table.clips) if any(found.unsure for found in near.values()) else 0,
+        "styles": STYLES,
+        "scripts": (*SCRIPTS, *VIEWER) if moments else SCRIPTS,
         "sentence": _sentence(table),
-        "verdict": view.verdict(table),
+        "verdict": verdicts.verdict(table, near),
         "heading": view.heading,
         "plotted": plotted,
         "plots": plots,
         "ranks": ranks.context(table, looks),
         "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
         "clips": {clip.name: clip for clip in table.clips},
-        "moments": view.moments(table, gallery, looks, first),
+        "moments": moments,
+        "has_truth": any(shot.kind == "truth" for shot in shots),
         "gallery": gallery,
         "saved": table.runs[0].manifest.request.save_frames,
         "crop": pictures.CROP,

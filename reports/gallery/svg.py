@@ -56,14 +56,13 @@ def scale(values: Sequence[float], start: float, end: float, count: int = 4) -> 
 
 
 def curves(name: str, frames: Sequence[str], series: Sequence[Series], column: Column) -> Markup:
-    """Per-frame curves of one clip, 400 x 190 units: a line a method, and a hover band a frame with all its values."""
+    """Per-frame curves of one clip, 400 x 190 units, a line a method: on paper and without scripts."""
     finite = [v for s in series for v in s.values if v is not None and math.isfinite(v)]
     y = scale(finite, 160, 14)
     x = Scale(0, max(1, len(frames) - 1), 44, 388, (), 0)
     parts = [_grid_rows(y, 44, 388)]
     for one in series:
         parts += _lines(one, x, y)
-    parts += [_band(position, frame, series, column, x) for position, frame in enumerate(frames)]
     parts.append(_text(44, 180, frames[0] if frames else "", "tick start"))
     if len(frames) > 1:
         parts.append(_text(388, 180, frames[-1], "tick end"))
@@ -144,16 +143,6 @@ def _lines(one: Series, x: Scale, y: Scale) -> list[Markup]:
     parts += [Markup('<text class="inf" x="{:.1f}" y="11">∞</text>').format(at) for at in infinite]
     group = Markup('<g class="{}" data-method="{}">{}</g>')
     return [group.format(one.style.classes, one.label, Markup("").join(parts))] if parts else []
-
-
-def _band(position: int, frame: str, series: Sequence[Series], column: Column, x: Scale) -> Markup:
-    width = x(1) - x(0)
-    values = [f"{s.label}: {column.show(v)}" for s in series if (v := s.values[position]) is not None]
-    title = "\n".join([f"frame {frame}", *values])
-    centre = x(position)
-    area = Markup('<rect x="{:.1f}" y="8" width="{:.1f}" height="156"/>').format(centre - width / 2, width)
-    line = Markup('<line x1="{0:.1f}" x2="{0:.1f}" y1="8" y2="164"/>').format(centre)
-    return Markup('<g class="band" data-frame="{}">{}{}<title>{}</title></g>').format(frame, area, line, title)
 
 
 def _grid_rows(y: Scale, left: float, right: float) -> Markup:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from deblurbench.manifest import Manifest
-from deblurbench.statistics import REFERENCE, Paired, clip_means, summarise
+from deblurbench.statistics import REFERENCE, Paired, clip_means
 from deblurbench.tables import Cell, Column, ResultTable, Row
-from deblurbench.tables.model import MIXED, RANDOM, SECONDS, significant
+from deblurbench.tables.building import paper_note
+from deblurbench.tables.model import SECONDS, significant
 
 from . import svg
 from .palette import Style, is_reference
 from .pictures import GROUND_TRUTH, Gallery, Moment, Shot
+from .verdict import Rivals
 
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -31,13 +33,18 @@ class CellView:
     interval: str = ""
     difference: str = ""
     verdict: str = ""
-    paper: str = ""
+    near_best: bool = False
+    extra: str = ""
     hint: str = ""
 
 
 @dataclass(frozen=True)
 class RowView:
-    """A table row; `cells` is empty and `reason` set where the method did not finish."""
+    """A table row; `cells` is empty and `reason` set where the method did not finish.
+
+    `papers` are lines about published numbers: value and difference, or why they do not compare; `paper_sort` the first
+    difference.
+    """
 
     label: str
     title: str
@@ -49,6 +56,8 @@ class RowView:
     reason: str
     tracebacks: tuple[tuple[str, str], ...]
     cells: tuple[CellView, ...]
+    papers: tuple[str, ...] = ()
+    paper_sort: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,15 +88,17 @@ def heading(column: Column) -> str:
     return "per frame" if column.key == SECONDS else column.unit
 
 
-def rows(table: ResultTable, looks: Mapping[str, Style]) -> list[RowView]:
+def rows(table: ResultTable, looks: Mapping[str, Style], near: Mapping[str, Rivals]) -> list[RowView]:
     """The result table's rows."""
-    return [_row(table, row, looks) for row in table.rows]
+    return [_row(table, row, looks, near) for row in table.rows]
 
 
-def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
+def _row(table: ResultTable, row: Row, looks: Mapping[str, Style], near: Mapping[str, Rivals]) -> RowView:
     manifest = table.runs[row.run].manifest
     outcomes = [manifest.outcome(row.method.id, clip.name) for clip in manifest.clips]
     failures = [o for o in outcomes if o.status == "failed"]
+    tied = {key for key, found in near.items() if row.label in found.tied}
+    published = {c.key: d for c in table.metrics if (d := _paper_difference(row, c)) is not None}
     return RowView(
         label=row.label,
         title=row.method.title if row.method.title != row.label else "",
@@ -98,31 +109,54 @@ def _row(table: ResultTable, row: Row, looks: Mapping[str, Style]) -> RowView:
         state=row.summary.state,
         reason=row.summary.reason,
         tracebacks=tuple((f"{o.clip}: {o.reason}", o.traceback) for o in failures),
-        cells=tuple(_cell(row, c) for c in table.columns) if row.ok else (),
+        cells=tuple(_cell(row, c, c.key in tied) for c in table.columns) if row.ok else (),
+        papers=tuple(_paper(row, c) for c in table.metrics if c.key in published)
+        or tuple(filter(None, [paper_note(row, manifest)])),
+        paper_sort=next((repr(difference) for difference in published.values()), ""),
     )
 
 
-def _cell(row: Row, column: Column) -> CellView:
+def _paper_difference(row: Row, column: Column) -> float | None:
+    """Ours minus the published value, where one compares."""
+    cell = row.cells.get(column.key)
+    return cell.value - cell.paper.value if cell and cell.paper and cell.value is not None else None
+
+
+def _paper(row: Row, column: Column) -> str:
+    """'PSNR 29.97 dB, ours +0.03 (Table 1)'."""
+    published, difference = row.cells[column.key].paper, _paper_difference(row, column)
+    assert published is not None and difference is not None
+    value = f"{column.show(published.value)} {column.unit}".rstrip()
+    return f"{column.label} {value}, ours {column.show_difference(difference)} ({published.source})"
+
+
+def _cell(row: Row, column: Column, near_best: bool) -> CellView:
     cell = row.cells.get(column.key)
     if cell is None or cell.value is None:
         return CellView(DASH, "")
     if column.key == SECONDS:
-        rate = f"{significant(1 / cell.value)} fps" if cell.value and row.method.name != REFERENCE else ""
-        hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
-        return CellView(
-            duration(cell.value), repr(cell.value), cell.mark, f"p95 {duration(cell.p95 or 0)}", "", "", rate, hint
-        )
+        return _time(row, cell)
     interval = f"{column.show(cell.interval.low)} to {column.show(cell.interval.high)}" if cell.interval else ""
     if cell.infinite:
         interval = f"{interval} · {cell.infinite} {TIMES} ∞".lstrip(" ·")
-    paper = ""
-    if cell.paper:
-        paper = f"paper {column.show(cell.paper.value)} ({column.show_difference(cell.value - cell.paper.value)})"
-    difference = column.show_difference(cell.paired.difference) if cell.paired else ""
-    verdict = cell.paired.verdict if cell.paired else ""
     return CellView(
-        column.show(cell.value), repr(cell.value), cell.mark, interval, difference, verdict, paper, _hint(cell, column)
+        column.show(cell.value),
+        repr(cell.value),
+        cell.mark,
+        interval,
+        difference=column.show_difference(cell.paired.difference) if cell.paired else "",
+        verdict=cell.paired.verdict if cell.paired else "",
+        near_best=near_best,
+        hint=_hint(cell, column),
     )
+
+
+def _time(row: Row, cell: Cell) -> CellView:
+    seconds = cell.value or 0.0
+    tail = f"p95 {duration(cell.p95 or 0)}"
+    rate = f"{significant(1 / seconds)} fps" if seconds and row.method.name != REFERENCE else ""
+    hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
+    return CellView(duration(seconds), repr(seconds), cell.mark, tail, extra=rate, hint=hint)
 
 
 def _hint(cell: Cell, column: Column) -> str:
@@ -130,8 +164,6 @@ def _hint(cell: Cell, column: Column) -> str:
     lines = [f"mean of {cell.frames} frames; mean of clip means {clip_mean}"]
     if cell.paired:
         lines.append(compared(cell.paired, column))
-    if cell.paper:
-        lines.append(f"paper: {cell.paper.source}")
     return "\n".join(lines)
 
 
@@ -149,69 +181,6 @@ def compared(paired: Paired, column: Column) -> str:
 def duration(seconds: float) -> str:
     """Seconds as '66.4 ms' or '1.24 s'."""
     return f"{significant(seconds * 1000)} ms" if seconds < 1 else f"{significant(seconds)} s"
-
-
-def verdict(table: ResultTable) -> list[str]:
-    """What the table says, in one to three sentences, with its uncertainty; about the first metric."""
-    if not table.metrics:
-        return ["There is no ground truth, so there are no scores: judge by the pictures and the times."]
-    column = table.metrics[0]
-    ranked = _ranked(table, column)
-    if not ranked:
-        return ["No method finished all clips, so there is nothing to rank."]
-    best = ranked[0]
-    cell = best.cells[column.key]
-    value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
-    if len(table.rows) == 1:
-        name = "The blurry input" if best.method.name == REFERENCE else best.label
-        return [f"{name} has a mean {column.label} of {value}."]
-    if len(ranked) == 1 and is_reference(table, best):
-        return [f"Nothing to compare with the blurry input ({value} {column.label}): no trained method finished."]
-    if is_reference(table, best):
-        return [f"No method is better than the blurry input ({value} {column.label}).", *_rivals(table, best, column)]
-    lines = [f"{best.label} has the highest mean {column.label}: {value}."]
-    if not column.higher_is_better:
-        lines = [f"{best.label} has the lowest mean {column.label}: {value}."]
-    if cell.paired:
-        lines.append(_against_reference(cell.paired, column))
-    return lines + _rivals(table, best, column)
-
-
-def _ranked(table: ResultTable, column: Column) -> list[Row]:
-    """Rows that may be called best, best first: finite means of trained, comparable methods."""
-    fit = [r for r in table.rows if not {MIXED, RANDOM} & set(r.marks) and math.isfinite(_value(r, column))]
-    return sorted(fit, key=lambda r: _value(r, column), reverse=column.higher_is_better)
-
-
-def _value(row: Row, column: Column) -> float:
-    value = row.value(column.key)
-    return math.inf if value is None else value
-
-
-def _against_reference(paired: Paired, column: Column) -> str:
-    name = "the blurry input" if paired.reference == "identity" else paired.reference
-    difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
-    if paired.verdict == "too few clips":
-        many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
-        return f"Against {name} that is {difference}; with {many} no test can tell whether this would hold on others."
-    interval = ""
-    if paired.interval:
-        low, high = column.show_difference(paired.interval.low), column.show_difference(paired.interval.high)
-        interval = f" (95 % interval {low} to {high})"
-    if paired.verdict == "tied":
-        return f"Against {name} that is {difference}{interval}: a tie, not distinguishable on these clips."
-    return f"Against {name} that is {difference}{interval}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
-
-
-def _rivals(table: ResultTable, best: Row, column: Column) -> list[str]:
-    """Which other methods cannot be told from the best, on the best one's run."""
-    manifest = table.runs[best.run].manifest
-    others = summarise(table.runs[best.run], best.method.id)
-    tied = [o.method.id for o in others if column.key in o.paired and o.paired[column.key].verdict == "tied"]
-    unsure = [o for o in others if column.key in o.paired and o.paired[column.key].verdict == "too few clips"]
-    if unsure and len(manifest.clips) > 1:
-        return [f"{len(manifest.clips)} clips are too few to tell {len(unsure) + 1} methods apart with confidence."]
-    return [f"Not distinguishable from it on these clips: {', '.join(tied)}."] if tied else []
 
 
 def show(column: Column, value: float | None) -> str:

@@ -1,73 +1,87 @@
-// Sorting, choosing a metric or a frame, hiding methods, copying. The page reads well without this script.
+// What all scripts share, and the small controls: choosing a metric or frame, hiding methods, copying.
+// The page reads well without any of these scripts.
 "use strict";
-(function () {
+window.deblurbench = (function () {
+  const data = window.deblurbenchData;
   const all = (selector, root) => Array.from((root || document).querySelectorAll(selector));
 
-  function key(row, column) {
-    const cell = row.children[column];
-    if (!cell || cell.colSpan > 1 || cell.classList.contains("state")) return null;
-    const text = cell.dataset.sort !== undefined ? cell.dataset.sort : cell.textContent.trim();
-    if (text === "") return null;
-    if (text === "inf") return Infinity;
-    const number = Number(text);
-    return column > 0 && !Number.isNaN(number) ? number : text;
+  /** A new element with properties; children are elements or plain text (never markup). */
+  function make(tag, properties, ...children) {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
   }
-
-  function compare(a, b) {
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    return String(a).localeCompare(String(b), "en", { numeric: true });
-  }
-
-  function sort(table, column, direction) {
-    const body = table.tBodies[0];
-    const rows = all("tr", body).map((row, place) => ({ row, place, key: key(row, column) }));
-    rows.sort(function (a, b) {
-      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || a.place - b.place;
-      return direction * compare(a.key, b.key) || a.place - b.place;
-    });
-    rows.forEach((entry) => body.append(entry.row));
-    all("thead th", table).forEach(function (head, place) {
-      const mine = place === column ? (direction > 0 ? "ascending" : "descending") : "none";
-      head.setAttribute("aria-sort", mine);
-    });
-  }
-
-  all("table.sortable").forEach(function (table) {
-    all("thead th", table).forEach(function (head, column) {
-      head.querySelector("button").addEventListener("click", function () {
-        const now = head.getAttribute("aria-sort");
-        const first = head.dataset.better === "high" ? -1 : 1;
-        const direction = now === "ascending" ? -1 : now === "descending" ? 1 : first;
-        sort(table, column, direction);
-      });
-    });
-  });
 
   function press(buttons, pressed) {
     buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === pressed)));
   }
 
+  /** A score as the table prints it, without its unit; times with theirs and three significant digits. */
+  function show(metric, value) {
+    if (value === null || value === undefined) return "–";
+    if (value === "inf") return "∞";
+    if (metric.key !== "seconds") return value.toFixed(metric.decimals);
+    return value < 1 ? significant(value * 1000) + " ms" : significant(value) + " s";
+  }
+
+  function significant(value) {
+    if (!value) return "0";
+    const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+    return value.toFixed(Math.min(decimals, 9));
+  }
+
+  /** Copies text and tells so on the button. A hidden field works from the disk in every browser. */
+  function copy(text, button) {
+    const field = make("textarea", { value: text, className: "visually-hidden", readOnly: true, tabIndex: -1 });
+    button.after(field);  // beside the button, so that an open dialog does not make it inert
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    button.focus();
+    tell(button, done ? "Copied" : "Copying failed");
+  }
+
+  function tell(button, text) {
+    if (!button.dataset.text) button.dataset.text = button.textContent;
+    button.textContent = text;
+    setTimeout(() => { button.textContent = button.dataset.text; }, 1800);
+  }
+
+  // Reading and writing what stays on this computer; a browser may forbid it for files, then it lasts until reload.
+  const memory = {};
+  function keep(key, value) {
+    memory[key] = value;
+    try { window.localStorage.setItem(key, JSON.stringify(value)); } catch (error) { return false; }
+    return true;
+  }
+  function kept(key) {
+    try {
+      const text = window.localStorage.getItem(key);
+      return text === null ? memory[key] || null : JSON.parse(text);
+    } catch (error) { return memory[key] || null; }
+  }
+
   all("[data-choice]").forEach(function (group) {
     const buttons = all("button", group);
     const panels = all("[data-panel]").filter((panel) => panel.dataset.panel === group.dataset.choice);
-    const show = function (button) {
+    const choose = function (button) {
       press(buttons, button);
       panels.forEach((panel) => { panel.hidden = panel.dataset.index !== button.dataset.show; });
     };
-    buttons.forEach((button) => button.addEventListener("click", () => show(button)));
-    show(buttons[0]);
+    buttons.forEach((button) => button.addEventListener("click", () => choose(button)));
+    choose(buttons[0]);
   });
 
   all("article.clip").forEach(function (clip) {
     const buttons = all(".choice.frames button", clip);
     const moments = all(".moment", clip);
-    const show = function (button) {
+    const choose = function (button) {
       press(buttons, button);
       moments.forEach((moment) => { moment.hidden = moment.dataset.frame !== button.dataset.frame; });
     };
-    buttons.forEach((button) => button.addEventListener("click", () => show(button)));
+    buttons.forEach((button) => button.addEventListener("click", () => choose(button)));
     const first = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
-    if (first) show(first);
+    if (first) choose(first);
     if (first) moments.forEach((moment) => moment.querySelector("h4").classList.add("visually-hidden"));
   });
 
@@ -78,19 +92,16 @@
       all("[data-method]").forEach(function (group) {
         if (group.dataset.method === button.dataset.toggle) group.classList.toggle("off", !shown);
       });
+      document.dispatchEvent(new CustomEvent("togglemethod", { detail: { label: button.dataset.toggle, shown } }));
     });
   });
 
   all(".copy").forEach(function (button) {
-    button.addEventListener("click", function () {
-      const range = document.createRange();
-      range.selectNodeContents(button.parentElement.querySelector("pre"));
-      const selection = window.getSelection();
-      selection.removeAllRanges();
-      selection.addRange(range);
-      const done = document.execCommand("copy");
-      button.textContent = done ? "Copied" : "Press Ctrl+C";
-      setTimeout(() => { button.textContent = "Copy"; }, 2000);
-    });
+    button.addEventListener("click", () => copy(button.parentElement.querySelector("pre").textContent, button));
   });
+  all("[data-copy-table]").forEach(function (button) {
+    button.addEventListener("click", () => copy(data.tables[button.dataset.copyTable], button));
+  });
+
+  return { data, all, make, press, show, copy, keep, kept };
 })();

@@ -1,159 +1,349 @@
-// The viewer: one frame, all methods in place, wipe, error map, zoom and pan. Reads the pictures that the page shows.
+// The viewer: which clip, frame and methods are shown, how, and by which keys. It reads the pictures that the page shows.
 "use strict";
 (function () {
+  const shared = window.deblurbench;
+  const { data, all, make } = shared;
   const dialog = document.getElementById("viewer");
   if (!dialog || !dialog.showModal) return;
   const id = (name) => document.getElementById("viewer-" + name);
-  const all = (selector, root) => Array.from((root || document).querySelectorAll(selector));
-  const stage = id("stage"), plane = id("plane"), one = id("a"), two = id("b"), line = id("line");
-  const GAIN = 4, MAX_SCALE = 64;
+  const MODES = ["flip", "wipe", "side", "difference", "error"], GAINS = [1, 2, 4, 8, 16];
+  const STEP = 60;  // screen pixels that a key moves the picture
 
   const clips = [];
   all("figure.shot").forEach(function (figure) {
-    const data = figure.dataset, image = figure.querySelector("img");
-    let clip = clips.find((c) => c.name === data.clip);
-    if (!clip) clips.push(clip = { name: data.clip, frames: [] });
-    let frame = clip.frames.find((f) => f.name === data.frame);
-    if (!frame) clip.frames.push(frame = { name: data.frame, shots: [] });
+    const { clip: clipName, frame: frameName, label, title, value, kind, why } = figure.dataset, image = figure.querySelector("img");
+    let clip = clips.find((c) => c.name === clipName);
+    if (!clip) clips.push(clip = { name: clipName, frames: [] });
+    let frame = clip.frames.find((f) => f.name === frameName);
+    if (!frame) clip.frames.push(frame = { name: frameName, why: why || "", shots: [] });
     frame.shots.push({
-      label: data.label, title: data.title, value: data.value, kind: data.kind, figure,
-      source: image.getAttribute("src"), width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")),
+      label, title, value, kind, figure, source: image.getAttribute("src"),
+      width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")),
     });
   });
 
-  const now = { clip: 0, frame: 0, left: "", right: "", mode: "flip", wipe: 50, zoom: null, x: 0, y: 0, held: false };
+  const now = {
+    clip: 0, frame: 0, show: "", with: "", methods: null, mode: "flip", gain: 4, crop: null, cropping: false,
+    blind: null, revealed: false, held: false,
+  };
+  const blind = shared.makeBlind(data.id);
+  const stage = shared.makeStage(id("stage"), {
+    view: () => { zoomText(); address(false); },
+    wipe: () => address(false),
+    crop: (crop) => { now.cropping = false; now.crop = crop || now.crop; draw(); },
+  });
+  const ballot = shared.makeBallot(blind, {
+    clips, say: (text) => say(text), title: (s) => title(s), hiding: () => hiding(),
+    here: () => ({ clip: now.clip, frame: now.frame, clipName: clip().name, frameName: frame().name, shots: shots() }),
+    go(clipPlace, framePlace) { goTo(clipPlace, framePlace); now.show = shots()[0].label; },
+    draw: () => draw(),
+  });
+  const crops = shared.makeCrops(id("crops"), { change: (crop) => { now.crop = crop; draw(); } });
+  let curve = null;
+
+  // What is shown
+
   const clip = () => clips[now.clip];
   const frame = () => clip().frames[now.frame];
-  const shot = (label) => frame().shots.find((s) => s.label === label) || frame().shots[0];
+  const hiding = () => now.blind !== null && !now.revealed;
+
+  /** The frame's pictures in the order of their keys; shuffled with the ground truth last while names are hidden. */
+  function shots() {
+    const found = frame().shots;
+    if (!hiding()) return found;
+    const candidates = found.filter((s) => s.kind !== "truth");
+    const order = blind.order(now.blind, clip().name, frame().name, candidates.map((s) => s.label));
+    return [...order.map((label) => candidates.find((s) => s.label === label)), ...found.filter((s) => s.kind === "truth")];
+  }
+
   const truth = () => frame().shots.find((s) => s.kind === "truth");
+  const input = () => frame().shots.find((s) => s.kind === "input") || frame().shots[0];
+  const reference = () => truth() || input();
+  const shot = (label) => frame().shots.find((s) => s.label === label) || shots()[0];
 
-  function fit() {
-    const s = frame().shots[0];
-    const scale = Math.min(stage.clientWidth / s.width, stage.clientHeight / s.height) || 1;
-    return scale > 1 ? Math.floor(scale) : scale;  // whole multiples, so that every pixel is shown equally large
+  function title(s) {
+    return hiding() && s.kind !== "truth" ? "Method " + blind.letter(shots().indexOf(s)) : s.title;
+  }
+  const value = (s) => (hiding() ? "" : s.value);
+  const caption = (s) => title(s) + (value(s) ? " · " + value(s) : "");
+
+  /** The methods side by side: those chosen, else all up to six, else the first five and the reference. */
+  function beside() {
+    const chosen = (now.methods || []).map((label) => frame().shots.find((s) => s.label === label)).filter(Boolean);
+    if (chosen.length) return shots().filter((s) => chosen.includes(s));
+    const every = shots();
+    return every.length <= 6 ? every : [...every.slice(0, 5), every[every.length - 1]];
   }
 
-  function place() {
-    const s = frame().shots[0], scale = now.zoom || fit();
-    if (now.zoom === null) {
-      now.x = (stage.clientWidth - s.width * scale) / 2;
-      now.y = (stage.clientHeight - s.height * scale) / 2;
-    }
-    plane.style.transform = "translate(" + now.x + "px," + now.y + "px) scale(" + scale + ")";
-    plane.style.width = s.width + "px";
-    plane.style.height = s.height + "px";
-    plane.classList.toggle("magnified", scale * window.devicePixelRatio > 1);
-    id("zoom").textContent = now.zoom === null ? "fit" : Math.round(scale * 100) + " %";
-    wipe(scale, s.width);
+  function contents() {
+    const first = now.held ? reference() : shot(now.show), second = shot(now.with);
+    if (now.mode === "wipe") return [first, second].map((s) => ({ shot: s, against: null, text: caption(s) }));
+    if (now.mode === "side") return beside().map((s) => ({ shot: now.held ? reference() : s, against: null, text: caption(now.held ? reference() : s) }));
+    if (now.mode === "difference") return [{ shot: first, against: second, text: title(first) + " − " + title(second) + ", × " + now.gain }];
+    if (now.mode === "error") return [{ shot: first, against: truth(), text: "Error of " + caption(first) }];
+    return [{ shot: first, against: null, text: caption(first) }];
   }
 
-  function wipe(scale, width) {
-    const wiping = now.mode === "wipe";
-    line.hidden = !wiping;
-    if (!wiping) { two.style.clipPath = ""; return; }
-    const edge = stage.clientWidth * now.wipe / 100;
-    const inside = Math.min(width, Math.max(0, (edge - now.x) / scale));
-    two.style.clipPath = "inset(0 0 0 " + inside + "px)";
-    line.style.left = edge + "px";
-  }
-
-  function caption(s) { return s.title + (s.value ? "  " + s.value : ""); }
-
-  function set(image, s) {
-    if (image.getAttribute("src") !== s.source) image.src = s.source;
-    image.width = s.width;
-    image.height = s.height;
-  }
+  // Drawing
 
   function draw() {
-    const reference = truth();
-    if (now.mode === "error" && !reference) now.mode = "flip";
-    const left = now.held && reference && now.mode === "flip" ? reference : shot(now.left);
-    const right = now.mode === "error" ? reference : shot(now.right);
-    const both = now.mode !== "flip";
-    set(one, left);
-    two.hidden = !both;
-    if (both) set(two, right);
-    plane.classList.toggle("error", now.mode === "error");
-    id("clip").textContent = clip().name;
-    id("frame").textContent = "frame " + frame().name + " · " + (now.frame + 1) + " of " + clip().frames.length;
-    id("tag-a").textContent = caption(left) + (now.mode === "error" ? "  |difference to ground truth| × " + GAIN : "");
-    id("tag-b").textContent = now.mode === "wipe" ? caption(right) : "";
-    id("tag-b").hidden = now.mode !== "wipe";
-    id("wiper").hidden = id("second").hidden = now.mode !== "wipe";
-    all("[data-do=flip],[data-do=wipe],[data-do=error]", dialog).forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.do === now.mode)));
-    dialog.querySelector("[data-do=error]").disabled = !reference;
-    buttons(left);
-    stage.setAttribute("aria-label", caption(left) + ", clip " + clip().name + ", frame " + frame().name);
-    place();
+    if (now.mode === "error" && !truth()) now.mode = "difference";
+    const shown = contents();
+    stage.show(now.mode, shown, now.gain);
+    stage.crop = now.crop;
+    stage.drawing = now.cropping;
+    id("stage").setAttribute("aria-label", shown.map((c) => c.text).join(", ") + ", clip " + clip().name + ", frame " + frame().name);
+    controls();
+    methods();
+    side();
+    if (curve) curve.mark(frame().name);
+    zoomText();
+    address(false);
+    preload();
   }
 
-  function buttons(left) {
-    const bar = id("methods"), select = id("right"), shots = frame().shots;
-    if (bar.dataset.for !== shots.map((s) => s.source).join("\n")) {
-      bar.dataset.for = shots.map((s) => s.source).join("\n");
-      bar.replaceChildren(...shots.map(choice));
-      select.replaceChildren(...shots.map(function (s) { const o = document.createElement("option"); o.value = s.label; o.textContent = s.title; return o; }));
+  function controls() {
+    fill(id("clip"), clips.map((c, place) => [String(place), c.name]), String(now.clip));
+    fill(id("frame"), clip().frames.map((f, place) => [String(place), f.name + (f.why ? " · " + f.why : "")]), String(now.frame));
+    all("[data-mode]", dialog).forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.mode === now.mode)));
+    dialog.querySelector("[data-mode=error]").disabled = !truth();
+    dialog.querySelector("[data-do=crop]").setAttribute("aria-pressed", String(now.cropping));
+    dialog.querySelector("[data-do=blind]").setAttribute("aria-pressed", String(hiding()));
+    id("second").hidden = now.mode !== "wipe" && now.mode !== "difference";
+    id("second-name").textContent = now.mode === "wipe" ? "Right side" : "Difference to";
+    fill(id("right"), shots().map((s) => [s.label, title(s)]), shot(now.with).label);
+    const graded = now.mode === "difference" || now.mode === "error";
+    id("gain").hidden = !graded;
+    id("times").textContent = "× " + now.gain;
+    id("heat-scale").hidden = now.mode !== "error";
+    id("heat-end").textContent = String(Math.round(255 / now.gain));
+    const row = [1, 1, 1].map(() => now.gain / 3).join(" ") + " 0 0";
+    id("heat-gain").setAttribute("values", [row, row, row, "0 0 0 1 0"].join(" "));
+  }
+
+  /** Options of a select; rebuilt only when they changed, so that an open list stays open. */
+  function fill(select, options, chosen) {
+    const wanted = JSON.stringify(options);
+    if (select.dataset.options !== wanted) {
+      select.dataset.options = wanted;
+      select.replaceChildren(...options.map(([key, text]) => make("option", { value: key }, text)));
     }
-    select.value = shot(now.right).label;
-    all("button", bar).forEach((b, place) => b.setAttribute("aria-pressed", String(shots[place] === left)));
+    select.value = chosen;
+  }
+
+  function methods() {
+    const bar = id("methods"), shown = now.mode === "side" ? beside() : [now.held ? reference() : shot(now.show)];
+    const wanted = JSON.stringify(shots().map((s) => [s.source, title(s), value(s)]));
+    if (bar.dataset.options !== wanted) {
+      bar.dataset.options = wanted;
+      bar.replaceChildren(...shots().map(choice));
+    }
+    all("button", bar).forEach((b, place) => b.setAttribute("aria-pressed", String(shown.includes(shots()[place]))));
   }
 
   function choice(s, place) {
-    const button = document.createElement("button"), score = document.createElement("span");
-    button.type = "button";
-    if (place < 9) { const kbd = document.createElement("kbd"); kbd.textContent = String(place + 1); button.append(kbd); }
-    score.className = "score";
-    score.textContent = s.value;
-    button.append(s.title, score);
-    button.addEventListener("click", () => flip(place));
+    const button = make("button", { type: "button" });
+    if (place < 9) button.append(make("kbd", {}, String(place + 1)), " ");
+    const method = data.methods.find((m) => m.label === s.label);
+    if (method && !hiding()) button.append(make("i", { className: "key s" + method.colour }));
+    button.append(title(s), " ", make("span", { className: "score" }, value(s)));
+    button.addEventListener("click", () => choose(place));
     return button;
   }
 
-  function flip(place) {
-    const s = frame().shots[place];
+  function side() {
+    const voting = now.blind !== null;
+    id("side").hidden = !now.crop && !voting;
+    id("blind").hidden = !voting;
+    id("curve").hidden = hiding() || !curve;
+    if (voting) ballot.show();
+    const entries = shots().map((s) => ({ shot: s, title: title(s), value: value(s) }));
+    crops.show(now.crop && { crop: now.crop, shots: entries, clip: clip().name, frame: frame().name, size: shots()[0], blind: hiding() });
+    stage.place();
+  }
+
+  function zoomText() {
+    const view = stage.view;
+    id("zoom").textContent = view ? Math.round(view.scale * 100) + " %" : "fit";
+  }
+
+  let loaded = [];
+  /** Decodes what the next keys show, so that flipping does not blink. */
+  function preload() {
+    const near = [0, 1, -1].map((by) => clip().frames[now.frame + by]).filter(Boolean);
+    loaded = near.flatMap((f) => f.shots.map((s) => Object.assign(new Image(), { src: s.source })));
+    loaded.slice(0, frame().shots.length).forEach((image) => image.decode().catch(() => {}));
+  }
+
+  const say = (text) => { id("says").textContent = text; };
+
+  // What a person does
+
+  function choose(place) {
+    const s = shots()[place];
     if (!s) return;
-    now.left = s.label;
+    if (now.mode === "side") {
+      const labels = beside().map((b) => b.label), left = labels.filter((label) => label !== s.label);
+      now.methods = left.length === labels.length ? [...labels, s.label] : left.length ? left : labels;
+    } else now.show = s.label;
     draw();
-    id("says").textContent = caption(s);
+    say(caption(s));
+  }
+
+  function chooseSecond(place) {
+    if (shots()[place]) now.with = shots()[place].label;
+    draw();
+    say(caption(shot(now.with)));
   }
 
   function step(frames, clipsOn) {
-    if (clipsOn) { now.clip = (now.clip + clipsOn + clips.length) % clips.length; now.frame = Math.min(now.frame, clip().frames.length - 1); now.zoom = null; }
-    now.frame = (now.frame + frames + clip().frames.length) % clip().frames.length;
+    if (clipsOn) goTo((now.clip + clipsOn + clips.length) % clips.length, now.frame);
+    else goTo(now.clip, (now.frame + frames + clip().frames.length) % clip().frames.length);
+  }
+
+  function goTo(clipPlace, framePlace) {
+    const other = clipPlace !== now.clip;
+    now.clip = clipPlace;
+    now.frame = Math.min(framePlace, clip().frames.length - 1);
+    if (other) { stage.view = null; now.crop = now.crop && crop(); drawCurve(); }
     draw();
-    id("says").textContent = "clip " + clip().name + ", frame " + frame().name;
+    if (other) address(true);
+    say("clip " + clip().name + ", frame " + frame().name);
   }
 
-  function mode(name) { now.mode = now.mode === name ? "flip" : name; draw(); }
-
-  function zoom(factor, x, y) {
-    const before = now.zoom || fit();
-    const after = Math.min(MAX_SCALE, Math.max(fit(), before * factor));
-    x = x === undefined ? stage.clientWidth / 2 : x;
-    y = y === undefined ? stage.clientHeight / 2 : y;
-    now.x = x - (x - now.x) * after / before;
-    now.y = y - (y - now.y) * after / before;
-    now.zoom = after <= fit() * 1.0001 ? null : after;
-    place();
+  /** A frame of the curve; the nearest with a picture where that one has none. */
+  function pick(name) {
+    const order = data.clips.find((c) => c.name === clip().name).frames, wanted = order.indexOf(name);
+    const away = (f) => Math.abs(order.indexOf(f.name) - wanted);
+    const nearest = clip().frames.reduce((best, f) => (away(f) < away(best) ? f : best));
+    goTo(now.clip, clip().frames.indexOf(nearest));
+    if (nearest.name !== name) say("frame " + name + " has no picture; the nearest that has one is " + nearest.name);
   }
 
-  function slide(percent) {
-    now.wipe = Math.min(100, Math.max(0, percent));
-    id("slider").value = String(now.wipe);
-    place();
-  }
-
-  function open(figure) {
-    clips.forEach((c, i) => c.frames.forEach((f, j) => f.shots.forEach(function (s) {
-      if (s.figure === figure) Object.assign(now, { clip: i, frame: j, left: s.label });
-    })));
-    const input = frame().shots.find((s) => s.kind === "input") || frame().shots[0];
-    now.right = now.left === input.label ? (truth() || frame().shots[frame().shots.length - 1]).label : input.label;
-    Object.assign(now, { mode: "flip", zoom: null, held: false });
-    dialog.showModal();
-    stage.focus();
+  function setMode(name) {
+    now.mode = now.mode === name && name !== "flip" ? "flip" : name;
+    const other = now.mode === "wipe" ? input() : reference();  // something else than what is on the left
+    if (now.mode !== "flip" && shot(now.with) === shot(now.show)) now.with = (other === shot(now.show) ? reference() : other).label;
     draw();
+    address(true);
+    say(dialog.querySelector("[data-mode=" + now.mode + "]").textContent);
+  }
+
+  function louder(by) {
+    now.gain = GAINS[Math.min(GAINS.length - 1, Math.max(0, GAINS.indexOf(now.gain) + by))];
+    draw();
+  }
+
+  /** The crop shown first: where input and ground truth differ most, as on the page, else the middle. */
+  function crop() {
+    const box = reference().figure.querySelector(".where rect"), { width, height } = shots()[0];
+    const read = (name) => Number(box.getAttribute(name));
+    if (box) return { x: read("x"), y: read("y"), width: read("width"), height: read("height") };
+    const w = Math.min(96, width), h = Math.min(96, height);
+    return { x: (width - w) >> 1, y: (height - h) >> 1, width: w, height: h };
+  }
+
+  function toggleCrop() {
+    now.cropping = !now.cropping;
+    if (now.cropping && !now.crop) now.crop = crop();
+    draw();
+    if (now.cropping) say("crop: drag on the picture, or type its numbers");
+  }
+
+  // Blind comparison
+
+  function toggleBlind() {
+    if (now.blind !== null) { now.blind = null; now.revealed = false; }
+    else { now.blind = Math.floor(Math.random() * 2 ** 31); now.revealed = false; now.show = shots()[0].label; now.with = shots()[1] ? shots()[1].label : now.show; }
+    draw();
+    address(true);
+    say(now.blind === null ? "names shown" : "names hidden and shuffled");
+  }
+
+  function reveal() {
+    if (!hiding()) return;
+    now.revealed = true;
+    draw();
+    address(true);
+    say("names revealed");
+  }
+
+  // Opening, closing, and the address
+
+  function drawCurve() {
+    if (curve) curve.destroy();
+    curve = null;
+    const found = data.clips.find((c) => c.name === clip().name);
+    const metrics = data.metrics.filter((m) => m.key !== "seconds" && found && (found.values[m.key] || []).some((v) => v && v.some((n) => n !== null)));
+    id("curve").hidden = !metrics.length;
+    if (!metrics.length || !shared.drawCurve) return;
+    fill(id("metric"), metrics.map((m) => [m.key, m.label]), metrics.some((m) => m.key === id("metric").value) ? id("metric").value : metrics[0].key);
+    const metric = metrics.find((m) => m.key === id("metric").value);
+    id("plot").setAttribute("aria-label", metric.label + " of each frame of clip " + found.name);
+    const height = window.innerHeight < 700 ? 96 : 130;
+    curve = shared.drawCurve(id("plot"), found, metric, height, new Set(clip().frames.map((f) => f.name)), pick);
+    curve.mark(frame().name);
+  }
+
+  function state() {
+    const letter = (label) => (hiding() ? String(shots().findIndex((s) => s.label === label)) : label);
+    return {
+      clip: clip().name, frame: frame().name, mode: now.mode, show: letter(shot(now.show).label),
+      with: now.mode === "wipe" || now.mode === "difference" ? letter(shot(now.with).label) : null,
+      methods: now.mode === "side" && now.methods && !hiding() ? beside().map((s) => s.label) : null,
+      zoom: stage.view, crop: now.crop, wipe: now.mode === "wipe" ? stage.edge : null,
+      gain: now.gain === 4 ? null : now.gain, blind: hiding() ? now.blind : null,
+    };
+  }
+
+  let writing = true;
+  function address(push) {
+    if (dialog.open && writing) shared.address.write(state(), push);
+  }
+
+  /** Shows what the address says; closes where it says nothing. */
+  function restore() {
+    const wanted = shared.address.read(), place = wanted ? clips.findIndex((c) => c.name === wanted.clip) : -1;
+    writing = false;
+    if (place < 0) { if (dialog.open) dialog.close(); writing = true; return; }
+    now.clip = place;
+    now.frame = Math.max(0, clip().frames.findIndex((f) => f.name === wanted.frame));
+    now.blind = wanted.blind;
+    now.revealed = false;
+    const label = (text) => (hiding() ? (shots()[Number(text)] || shots()[0]).label : text);
+    Object.assign(now, {
+      show: shot(label(wanted.show)).label, with: shot(label(wanted.with)).label, methods: wanted.methods, crop: inside(wanted.crop),
+      mode: MODES.includes(wanted.mode) ? wanted.mode : "flip", gain: GAINS.includes(wanted.gain) ? wanted.gain : 4,
+    });
+    showDialog();
+    if (wanted.wipe !== null) stage.wipe(wanted.wipe);
+    stage.view = wanted.zoom;
+    draw();
+    writing = true;
+  }
+
+  function inside(wanted) {
+    const { width, height } = shots()[0];
+    return wanted && wanted.x >= 0 && wanted.y >= 0 && wanted.x + wanted.width <= width && wanted.y + wanted.height <= height ? wanted : null;
+  }
+
+  function showDialog() {
+    if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
+    drawCurve();
+  }
+
+  /** Opens a frame by its names; without `label`, the first method. */
+  function open(clipName, frameName, label) {
+    now.clip = clips.findIndex((c) => c.name === clipName);
+    now.frame = clip().frames.findIndex((f) => f.name === frameName);
+    const first = frame().shots.find((s) => s.kind === "method") || frame().shots[0];
+    now.show = label || first.label;
+    now.with = (now.show === input().label ? reference() : input()).label;
+    Object.assign(now, { mode: "flip", crop: null, cropping: false, blind: null, revealed: false, held: false });
+    stage.view = null;
+    showDialog();
+    draw();
+    address(true);
   }
 
   function help() {
@@ -163,66 +353,61 @@
   }
 
   const actions = {
-    previous: () => step(-1, 0), next: () => step(1, 0), flip: () => { now.mode = "flip"; draw(); }, wipe: () => mode("wipe"),
-    error: () => mode("error"), in: () => zoom(1.5), out: () => zoom(1 / 1.5), help, close: () => dialog.close(),
+    previous: () => step(-1, 0), next: () => step(1, 0), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
+    crop: toggleCrop, blind: toggleBlind, unblind: toggleBlind, reveal, help, close: () => dialog.close(),
+    fainter: () => louder(-1), stronger: () => louder(1), forget: () => { blind.clear(); draw(); },
+    votes: () => shared.copy(blind.csv(), dialog.querySelector("[data-do=votes]")),
   };
   const keys = {
     ArrowLeft: actions.previous, ArrowRight: actions.next, ArrowUp: () => step(0, -1), ArrowDown: () => step(0, 1),
-    w: actions.wipe, e: actions.error, "+": actions.in, "=": actions.in, "-": actions.out,
-    0: () => { now.zoom = null; place(); }, ",": () => slide(now.wipe - 2), ".": () => slide(now.wipe + 2), "?": help,
+    f: () => setMode("flip"), w: () => setMode("wipe"), s: () => setMode("side"), d: () => setMode("difference"),
+    e: () => { if (truth()) setMode("error"); }, "[": actions.fainter, "]": actions.stronger, c: toggleCrop, b: toggleBlind,
+    r: reveal, v: () => ballot.vote(shot(now.show).label), n: () => ballot.vote(""), "?": help,
+    "+": actions.in, "=": actions.in, "-": actions.out, 0: () => { stage.view = null; zoomText(); address(false); },
+    i: () => stage.pan(0, STEP), k: () => stage.pan(0, -STEP), j: () => stage.pan(STEP, 0), l: () => stage.pan(-STEP, 0),
+    ",": () => { stage.wipe(stage.edge - 2); address(false); }, ".": () => { stage.wipe(stage.edge + 2); address(false); },
   };
 
-  all("figure.shot .open").forEach((button) => button.addEventListener("click", () => open(button.parentElement)));
   all("[data-do]", dialog).forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
-  id("slider").addEventListener("input", (event) => slide(Number(event.target.value)));
-  id("right").addEventListener("change", (event) => { now.right = event.target.value; draw(); });
+  all("[data-mode]", dialog).forEach((button) => button.addEventListener("click", () => setMode(button.dataset.mode)));
+  id("clip").addEventListener("change", (event) => goTo(Number(event.target.value), 0));
+  id("frame").addEventListener("change", (event) => goTo(now.clip, Number(event.target.value)));
+  id("right").addEventListener("change", (event) => { now.with = event.target.value; draw(); });
+  id("metric").addEventListener("change", () => { drawCurve(); curve.mark(frame().name); });
+  all("figure.shot .open").forEach(function (button) {
+    const { clip: clipName, frame: frameName, label } = button.parentElement.dataset;
+    button.addEventListener("click", () => open(clipName, frameName, label));
+  });
 
   dialog.addEventListener("keydown", function (event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.ctrlKey || event.metaKey) return;
+    if (["SELECT", "INPUT", "TEXTAREA"].includes(event.target.tagName)) return;
     if (event.key === "Shift") { now.held = true; draw(); return; }
-    if (["SELECT", "INPUT"].includes(event.target.tagName) && event.key.startsWith("Arrow")) return;
     const digit = /^Digit([1-9])$/.exec(event.code);
-    if (digit && !event.shiftKey) { flip(Number(digit[1]) - 1); event.preventDefault(); return; }
-    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const action = digit && !event.shiftKey
+      ? () => (event.altKey ? chooseSecond : choose)(Number(digit[1]) - 1)
+      : !event.altKey && keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (action) { action(); event.preventDefault(); }
   });
-  dialog.addEventListener("keyup", (event) => { if (event.key === "Shift") { now.held = false; draw(); } });
-  dialog.addEventListener("close", () => { now.held = false; shot(now.left).figure.querySelector(".open").focus(); });
-
-  stage.addEventListener("wheel", function (event) {
+  dialog.addEventListener("keyup", (event) => { if (event.key === "Shift" && now.held) { now.held = false; draw(); } });
+  dialog.addEventListener("cancel", function (event) {  // Escape
+    if (!id("help").hidden) help(); else if (now.cropping) toggleCrop(); else return;
     event.preventDefault();
-    const box = stage.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY / 300), event.clientX - box.left, event.clientY - box.top);
-  }, { passive: false });
+  });
+  dialog.addEventListener("close", function () {
+    now.held = false;
+    if (writing) shared.address.write(null, true);
+    const opener = shot(now.show).figure.querySelector(".open");
+    if (opener.offsetParent) opener.focus();
+  });
+  window.addEventListener("popstate", restore);
+  window.addEventListener("hashchange", restore);
+  new ResizeObserver(() => { if (dialog.open && curve) curve.resize(); }).observe(id("plot"));
 
-  let drag = null;
-  stage.addEventListener("pointerdown", function (event) {
-    const box = stage.getBoundingClientRect();
-    const edge = now.mode === "wipe" && Math.abs(event.clientX - box.left - stage.clientWidth * now.wipe / 100) < 16;
-    drag = { x: event.clientX, y: event.clientY, edge: edge || (now.mode === "wipe" && now.zoom === null) };
-    stage.setPointerCapture(event.pointerId);
-    if (drag.edge) slide((event.clientX - box.left) / stage.clientWidth * 100);
-  });
-  stage.addEventListener("pointermove", function (event) {
-    if (!drag) return;
-    const box = stage.getBoundingClientRect();
-    if (drag.edge) { slide((event.clientX - box.left) / stage.clientWidth * 100); return; }
-    if (now.zoom === null) return;
-    now.x += event.clientX - drag.x;
-    now.y += event.clientY - drag.y;
-    Object.assign(drag, { x: event.clientX, y: event.clientY });
-    place();
-  });
-  ["pointerup", "pointercancel"].forEach((name) => stage.addEventListener(name, () => { drag = null; }));
-  window.addEventListener("resize", () => { if (dialog.open) place(); });
-
-  // A frame of the curves that has a picture opens it.
-  all(".curves .band").forEach(function (band) {
-    const name = band.closest("figure").dataset.clip;
-    const found = clips.find((c) => c.name === name);
-    const there = found && found.frames.find((f) => f.name === band.dataset.frame);
-    if (!there) return;
-    band.classList.add("pictured");
-    band.addEventListener("click", () => open(there.shots[0].figure));
-  });
+  shared.viewer = {
+    open,
+    has: (clipName, frameName, label) => clips.some((c) => c.name === clipName && c.frames.some((f) => f.name === frameName && f.shots.some((s) => s.label === label))),
+    pictured: (clipName) => (clips.find((c) => c.name === clipName) || { frames: [] }).frames.map((f) => f.name),
+  };
+  if (shared.address.read()) restore();
 })();

@@ -1,0 +1,107 @@
+"""What the table says in words: the best method, what it gains, and which others cannot be told from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deblurbench.statistics import REFERENCE, Paired, compare_rows
+from deblurbench.tables import Column, ResultTable, Row
+from deblurbench.tables.model import MIXED, RANDOM
+
+from .palette import is_reference
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """The best row of a metric, and the labels of those that a paired test does not tell from it.
+
+    `tied`: the test has enough clips and finds no difference. `unsure`: there are too few clips for any test.
+    """
+
+    best: str
+    tied: tuple[str, ...]
+    unsure: tuple[str, ...]
+
+
+def rivals(table: ResultTable) -> dict[str, Rivals]:
+    """Metric id -> its best row and those not distinguishable from it, for metrics with two or more ranked rows."""
+    order = {column.key: ranked(table, column) for column in table.metrics}
+    order = {key: rows for key, rows in order.items() if len(rows) > 1}
+    rows = {row.label: (table.runs[row.run], row.method.id) for found in order.values() for row in found}
+    records = {m.id: m for run in reversed(table.runs) for m in run.manifest.metrics}
+    bests = {key: found[0].label for key, found in order.items()}
+    compared = compare_rows(rows, [records[key] for key in order], bests)
+    return {
+        key: Rivals(bests[key], *(_having(found, v) for v in ("tied", "too few clips")))
+        for key, found in compared.items()
+    }
+
+
+def _having(compared: Mapping[str, Paired], verdict: str) -> tuple[str, ...]:
+    return tuple(label for label, paired in compared.items() if paired.verdict == verdict)
+
+
+def verdict(table: ResultTable, near: Mapping[str, Rivals]) -> list[str]:
+    """What the table says, in one to three sentences, with its uncertainty; about the first metric."""
+    if not table.metrics:
+        return ["There is no ground truth, so there are no scores: judge by the pictures and the times."]
+    column = table.metrics[0]
+    order = ranked(table, column)
+    if not order:
+        return ["No method finished all clips, so there is nothing to rank."]
+    best = order[0]
+    cell = best.cells[column.key]
+    value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
+    if len(table.rows) == 1:
+        name = "The blurry input" if best.method.name == REFERENCE else best.label
+        return [f"{name} has a mean {column.label} of {value}."]
+    if len(order) == 1 and is_reference(table, best):
+        return [f"Nothing to compare with the blurry input ({value} {column.label}): no trained method finished."]
+    if is_reference(table, best):
+        return [
+            f"No method is better than the blurry input ({value} {column.label}).",
+            *_unresolved(table, near.get(column.key)),
+        ]
+    lines = [f"{best.label} has the highest mean {column.label}: {value}."]
+    if not column.higher_is_better:
+        lines = [f"{best.label} has the lowest mean {column.label}: {value}."]
+    if cell.paired:
+        lines.append(_against_reference(cell.paired, column))
+    return lines + _unresolved(table, near.get(column.key))
+
+
+def ranked(table: ResultTable, column: Column) -> list[Row]:
+    """Rows that may be called best, best first: finite means of trained, comparable methods."""
+    fit = [r for r in table.rows if not {MIXED, RANDOM} & set(r.marks) and math.isfinite(_value(r, column))]
+    return sorted(fit, key=lambda r: _value(r, column), reverse=column.higher_is_better)
+
+
+def _value(row: Row, column: Column) -> float:
+    value = row.value(column.key)
+    return math.inf if value is None else value
+
+
+def _against_reference(paired: Paired, column: Column) -> str:
+    name = "the blurry input" if paired.reference == "identity" else paired.reference
+    difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
+    if paired.verdict == "too few clips":
+        many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
+        return f"Against {name} that is {difference}; with {many} no test can tell whether this would hold on others."
+    interval = ""
+    if paired.interval:
+        low, high = column.show_difference(paired.interval.low), column.show_difference(paired.interval.high)
+        interval = f" (95 % interval {low} to {high})"
+    if paired.verdict == "tied":
+        return f"Against {name} that is {difference}{interval}: a tie, not distinguishable on these clips."
+    return f"Against {name} that is {difference}{interval}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
+
+
+def _unresolved(table: ResultTable, near: Rivals | None) -> list[str]:
+    """Which other methods cannot be told from the best."""
+    if near is None:
+        return []
+    if near.unsure and len(table.clips) > 1:
+        return [f"{len(table.clips)} clips are too few to tell {len(near.unsure) + 1} methods apart with confidence."]
+    return [f"Not distinguishable from it on these clips: {', '.join(near.tied)}."] if near.tied else []
