@@ -181,7 +181,7 @@ def _write_webp(path: Path, frame: Frame8) -> int:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(frame)).save(out, "WEBP", lossless=True, method=4, quality=75, exact=True)
+    Image.fromarray(np.ascontiguousarray(frame)).save(out, "WEBP", lossless=True, method=2, quality=50, exact=True)
     write_atomically(path, out.getvalue())
     return len(out.getvalue())
 

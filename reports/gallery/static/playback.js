@@ -37,7 +37,8 @@
     }
 
     function tell() {
-      part("number").value = part("slider").value = String(now.index + 1);
+      part("slider").value = String(now.index + 1);
+      if (document.activeElement !== part("number")) part("number").value = String(now.index + 1);  // not while one types
       part("play").textContent = now.playing ? "Pause" : "Play";
       part("play").setAttribute("aria-pressed", String(now.playing));
       article.dataset.frame = frames[now.index];
@@ -128,7 +129,10 @@
     part("on").addEventListener("click", () => show(now.index + 1));
     part("play").addEventListener("click", toggle);
     part("speed").addEventListener("change", speed);
-    part("number").addEventListener("change", () => show(Number(part("number").value) - 1 || 0));
+    part("number").addEventListener("change", function () {
+      show(Math.round(Number(part("number").value)) - 1 || 0);
+      part("number").value = String(now.index + 1);
+    });
     part("slider").addEventListener("input", () => show(Number(part("slider").value) - 1));
     part("actual").addEventListener("change", () => article.querySelector(".tracks").classList.toggle("actual", part("actual").checked));
     videos.forEach((video) => { video.controls = false; });
