@@ -11,11 +11,13 @@ torch and numpy are imported inside the functions that need them, so that readin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from deblurbench.errors import ContractError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias  # of Python 3.10; this file also runs under 3.9 (deblurbench.isolated)
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor

@@ -201,16 +201,15 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     assert isinstance(card, MethodCard)
     environment = environment_of(found)
     if environment or card.command:
-        return method_elsewhere(found, environment, job, alive), card
+        elsewhere = method_elsewhere(found, environment, job, alive)
+        _refuse_random(job, elsewhere.random)
+        return elsewhere, card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
     if job.weights:
         give_weights(found, method, Path(job.weights))
-    elif not job.random_weights and is_random(job, method):
-        raise MissingError(
-            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
-            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
-        )
+    elif not job.random_weights:
+        _refuse_random(job, is_random(job, method))
     if method.network is not None:
         method.network.eval()
         for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
@@ -219,10 +218,20 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     return method, card
 
 
+def _refuse_random(job: MethodJob, random: bool) -> None:
+    if random and not job.random_weights:
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
+
+
 def is_random(job: MethodJob, method: Method) -> bool:
     """Whether a method that was given no weights has random ones: made from another seed, they are others."""
     import torch
 
+    if isinstance(method, Elsewhere):
+        return method.random
     if method.network is None:
         return False
     found = find_method(job.name)

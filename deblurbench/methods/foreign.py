@@ -6,6 +6,8 @@
 `needs.range`   what black and white are to it; `needs.colours` the order of its channels
 `needs.size`    the one (width, height) that it takes: frames are cut into blended tiles of that size, or padded to it
 `needs.output`  which of several outputs is the restored frame: a position or a key
+
+This file also runs under Python 3.9, in a method's own environment (deblurbench.isolated).
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.cards import Needs
 from deblurbench.errors import ContractError
 from deblurbench.frames import crop_to, from_network, pad_to_size, to_network
 from deblurbench.methods.base import FrameMethod, RecurrentMethod, WindowMethod
@@ -22,6 +23,8 @@ from deblurbench.tiling import restore_tiled
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from deblurbench.cards import Needs
 
 FORMS = {"frame": FrameMethod, "window": WindowMethod, "recurrent": RecurrentMethod}
 
@@ -57,7 +60,7 @@ class Foreign(FrameMethod, WindowMethod, RecurrentMethod):
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         """(3, H, W) in [0, 1] and the network's last state to the restored frame and the new state."""
         found = self.call(self._given(frame[None]), state)
-        if not isinstance(found, tuple | list) or len(found) != 2:
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
             raise ContractError(
                 f"needs.form is recurrent: network(frame, state) returns (restored, state); found {_describe(found)}"
             )
@@ -79,9 +82,9 @@ class Foreign(FrameMethod, WindowMethod, RecurrentMethod):
     def _pick(self, found: Any) -> Any:
         """The restored frame among a network's outputs."""
         wanted = self.needs.output
-        if isinstance(found, Sequence | Mapping) and wanted is None and len(found) == 1:
+        if isinstance(found, (Sequence, Mapping)) and wanted is None and len(found) == 1:
             return next(iter(found.values() if isinstance(found, Mapping) else found))
-        if not isinstance(found, Sequence | Mapping):
+        if not isinstance(found, (Sequence, Mapping)):
             return found
         try:
             return found[wanted]  # type: ignore[index,call-overload]
@@ -108,7 +111,7 @@ def _describe(found: Any) -> str:
     """A network's output in words: its shape, or those of its parts."""
     if isinstance(found, Mapping):
         return f"{len(found)} outputs, {', '.join(f'{key!r}: {_describe(part)}' for key, part in found.items())}"
-    if isinstance(found, tuple | list):
+    if isinstance(found, (tuple, list)):
         return f"{len(found)} outputs, {', '.join(f'{i}: {_describe(part)}' for i, part in enumerate(found))}"
     shape = getattr(found, "shape", None)
     return str(tuple(shape)) if shape is not None else type(found).__name__

@@ -16,7 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deblurbench import isolated, isolating
+from deblurbench import benching, isolated, isolating
+from deblurbench.benching import measure
 from deblurbench.contract import clip8
 from deblurbench.elsewhere import FailedElsewhere
 from deblurbench.errors import ContractError, FrameError, MissingError, UsageError
@@ -313,13 +314,70 @@ def test_an_environment_in_the_methods_folder_is_no_code_of_it(plugin_folder):
     assert folder_digest(folder) != before
 
 
-@pytest.mark.parametrize("name", ["isolated.py", "tiling.py", "methods/base.py", "methods/layers.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "isolated.py",
+        "tiling.py",
+        "frames.py",
+        "errors.py",
+        "methods/base.py",
+        "methods/layers.py",
+        "methods/foreign.py",
+    ],
+)
 def test_what_runs_there_is_python_3_9(name):
     tree = ast.parse((ROOT / "deblurbench" / name).read_text(), feature_version=(3, 9))
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         assert not any(word.arg == "strict" for word in call.keywords if getattr(call.func, "id", "") == "zip")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+            assert not isinstance(node.args[1], ast.BinOp), "isinstance(x, A | B) is of Python 3.10"
     futures = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
     assert futures, "X | None is an annotation of Python 3.10"
+
+
+NET = """
+import torch
+
+
+class Net(torch.nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.a, self.b = torch.nn.Conv2d(15, width, 3, padding=1), torch.nn.Conv2d(width, 3, 1)
+
+    def forward(self, frames):
+        return [self.b(self.a(frames)), None]
+"""
+
+
+def test_a_network_by_a_card_alone_with_a_checkpoint(plugin_folder, venv, tmp_path):
+    torch.manual_seed(2)
+    needs = "needs: {window: 2, causal: false, stack: channels, range: [-1, 1], colours: bgr, output: 0}\n"
+    network = "network: oldrepo.net:Net\nvariants: {default: {parameters: {width: 4}}}\nweights: net.pth\n"
+    shapes = {"a.weight": (4, 15, 3, 3), "a.bias": (4,), "b.weight": (3, 4, 1, 1), "b.bias": (3,)}
+    state = {f"module.{key}": torch.randn(shape) / 8 for key, shape in shapes.items()}
+    for name, own in (("ours", ""), ("theirs", f"python: {venv}\n")):
+        folder = write_plugin(plugin_folder, name, "")
+        (folder / "card.yaml").write_text(f"name: {name}\ntitle: x\n{network}{needs}{own}")
+        (folder / "oldrepo").mkdir()
+        (folder / "oldrepo" / "net.py").write_text(NET)
+        torch.save({"state_dict": state}, folder / "net.pth")
+    planned = [plan_method(name) for name in ("ours", "theirs")]
+    made = [ready_method(job(each.id, weights=str(each.weights.file)), "cpu") for each in planned]
+    frames = clip8(4, 20, 28)
+    assert isinstance(made[1][0], IsolatedMethod) and same(*(restore(one, frames) for one in made))
+    made[1][0].close()
+
+
+def test_a_single_file_whose_weights_would_be_random(plugin_folder, venv, tmp_path, monkeypatch):
+    file = tmp_path / "alone.py"
+    file.write_text(NETWORK.replace("from .layers import halves", "halves = lambda a, b: (a + b) / 2"))
+    monkeypatch.setenv("DEBLURBENCH_PYTHON", f"alone={venv}")
+    with pytest.raises(MissingError, match="random weights, and these are not scored"):
+        ready_method(job(str(file)), "cpu")
+    with pytest.raises(UsageError, match=r"bench measures all methods in one process"):
+        measure([plan_method(str(file))], [(8, 8)], benching.Settings(device="cpu"))
 
 
 def test_weights_that_do_not_fit_are_told(twins, tmp_path):
