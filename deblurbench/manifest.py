@@ -116,6 +116,7 @@ class Outcome(Record):
     peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
     environment: str = Field(default="", description="digest of the environment that computed it")
+    tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
 
 
 class Manifest(Record):
