@@ -34,6 +34,9 @@ class Needs(Frozen):
     window: int = Field(default=0, ge=0, description="frames on either side that one restored frame reads")
     causal: bool = Field(default=True, description="a restored frame depends on no later frame")
     min_size: int = Field(default=1, ge=1, description="shortest side the network can take, in pixels")
+    retry_tile: int | None = Field(
+        default=None, ge=32, description="side of the tiles in which a clip is tried again when memory runs out"
+    )
     form: Literal["frame", "window", "recurrent"] | None = Field(
         default=None, description="how a network from outside is called; by default a window where `window` is given"
     )

@@ -30,6 +30,7 @@ from typing import Any
 
 SLOTS = 2
 FLOAT32 = 4
+OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 KINDS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
@@ -341,7 +342,8 @@ def describe(error: BaseException) -> dict:
     if isinstance(error, Fault):
         return {"kind": error.kind, "reason": str(error), "traceback": told}
     reason = f"{type(error).__name__}: {error}"
-    short = type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "CUDA out of memory" in reason
+    short = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
+    short = short or (isinstance(error, RuntimeError) and any(words in reason for words in OUT_OF_MEMORY))
     return {"kind": "out of memory" if short else "raised", "reason": reason[:2000], "traceback": told}
 
 

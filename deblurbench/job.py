@@ -22,6 +22,7 @@ from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
 from deblurbench.importing import load_checkpoint
+from deblurbench.isolated import OUT_OF_MEMORY
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
@@ -54,6 +55,7 @@ class MethodJob(BaseModel):
     device: str
     precision: str
     tile: int | None
+    again: bool = False  # after running out of memory without these tiles
     seed: int
     timeout: float = 900.0
     random_weights: bool = False
@@ -132,7 +134,8 @@ class Bench:
         seed_everything(self.job.seed)
         if self.method.network is not None:
             self.method.network.eval()  # however the clip before left it
-        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed")
+        tile = self.job.tile if self.job.again else None
+        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
         result = ClipResult()
         try:
             result = self._restore(job, on_frame)
@@ -140,7 +143,7 @@ class Bench:
         except DiskError:
             raise
         except Exception as error:  # whatever a plugin raises is this clip's failure, told in full
-            outcome = outcome.model_copy(update=describe_failure(error))
+            outcome = outcome.model_copy(update=describe_failure(error, self._less()))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
         return outcome
 
@@ -173,6 +176,11 @@ class Bench:
                 f"{self.job.id} takes frames of at least {least} pixels a side (needs.min_size of its card), "
                 f"this clip has {size[0]}x{size[1]}"
             )
+
+    def _less(self) -> int:
+        """Tiles worth a try when memory runs out: half of what there was, a multiple of 32."""
+        sides = [side for clip in self.clips.values() for side in clip_size(clip) or ()]
+        return max(64, (self.job.tile or max(sides, default=1024)) // 64 * 32)
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
         method = self.method
@@ -372,8 +380,15 @@ def peak_memory(device: str) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def describe_failure(error: BaseException) -> dict[str, str]:
-    """The cause of a failed clip: a short kind, one sentence, and the traceback."""
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's or the host's memory did not suffice, by what Python, torch and CUDA's libraries raise."""
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
+    """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
     kind, reason = "raised", f"{type(error).__name__}: {error}"
     if isinstance(error, FrameError):
         kind, reason = "corrupt input", str(error)
@@ -383,7 +398,7 @@ def describe_failure(error: BaseException) -> dict[str, str]:
         kind, reason = "refused", str(error)
     elif isinstance(error, FailedElsewhere):
         kind, reason = error.kind, error.reason
-    if kind == "out of memory" or type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
+    if kind == "out of memory" or ran_out_of_memory(error):
+        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
     told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
     return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -118,6 +118,7 @@ class Outcome(Record):
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
     ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")
+    tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
 
 
 class Manifest(Record):

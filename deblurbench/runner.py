@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,14 +185,14 @@ class _Session:
         finally:
             self._write()
 
-    def _by_worker(self, method: PlannedMethod, works: list[Work]) -> None:
+    def _by_worker(self, method: PlannedMethod, works: list[Work], tile: int | None = None) -> None:
         worker: Worker | None = None
         try:
             for work in works:
                 self.listener.clip(method.id, work.clip.clip.name, len(work.clip.clip))
                 try:
                     if worker is None:
-                        worker = Worker(self._method_job(method), self.store.log_file(method.id), self.timeout)
+                        worker = Worker(self._method_job(method, tile), self.store.log_file(method.id), self.timeout)
                         hello = worker.hello()
                         if hello["event"] == "broken":
                             worker.kill()
@@ -200,6 +201,11 @@ class _Session:
                         self._hello(method, hello)
                     worker.start(self._clip_job(work))
                     self._follow(worker, method, work)
+                    again = self._tile_to_try(work) if tile is None else None
+                    if again:
+                        worker.kill()  # it holds the memory
+                        worker = None
+                        self._again(self._by_worker, work, again)
                 except WorkerLost as lost:
                     self._failed(work, lost.kind, str(lost))
                     if worker:
@@ -225,16 +231,19 @@ class _Session:
                 self._done(work)
                 return
 
-    def _in_process(self, method: PlannedMethod, works: list[Work]) -> None:
+    def _in_process(self, method: PlannedMethod, works: list[Work], tile: int | None = None) -> None:
         with contextlib.chdir("."), contextlib.redirect_stdout(sys.stderr):  # as a worker's: its own, and not our data
             try:
-                bench = Bench(self._method_job(method))
+                bench = Bench(self._method_job(method, tile))
             except (Exception, SystemExit) as error:  # any failure to get a method ready costs its own row only
                 self._broken(works, describe_failure(error))
                 return
             self._hello(method, bench.hello())
             for work in works:
                 self._in_process_clip(bench, work)
+                again = self._tile_to_try(work) if tile is None else None
+                if again:
+                    self._again(self._in_process, work, again)
 
     def _in_process_clip(self, bench: Bench, work: Work) -> None:
         method, clip = work.method.id, work.clip.clip
@@ -251,10 +260,25 @@ class _Session:
         if part is None:
             self._failed(work, "left", "the worker said it was done, but its record is not there")
             return
+        if self._tile_to_try(work, part):
+            return
         self._keep(part)
         self.listener.outcome(part.outcome)
         self._settle(work.clip)
         self._write()
+
+    def _tile_to_try(self, work: Work, part: Part | None = None) -> int | None:
+        """The tiles in which a clip is tried again: it ran out of memory, its card permits it, and they are smaller."""
+        part = part or self.store.read_part(work.method.id, work.clip.clip.name)
+        tile = work.method.card.needs.retry_tile
+        if not part or not tile or part.outcome.kind != "out of memory" or part.outcome.tile:
+            return None
+        before = self.plan.request.tile or max(work.clip.size or (0,))
+        return tile if tile < before else None
+
+    def _again(self, go: Callable[[PlannedMethod, list[Work], int], None], work: Work, tile: int) -> None:
+        self.listener.say(f"{work.method.id} ran out of memory on {work.clip.clip.name}; again in tiles of {tile} px")
+        go(work.method, [work], tile)
 
     def _failed(self, work: Work, kind: str, reason: str, traceback: str = "") -> None:
         outcome = Outcome(
@@ -318,7 +342,7 @@ class _Session:
         self.store.write_manifest(self.manifest)
         self.store.write_tables(self.manifest, self.parts.values())
 
-    def _method_job(self, method: PlannedMethod) -> MethodJob:
+    def _method_job(self, method: PlannedMethod, tile: int | None = None) -> MethodJob:
         request = self.plan.request
         return MethodJob(
             id=method.id,
@@ -332,7 +356,8 @@ class _Session:
             metrics=[m.id for m in self.plan.metrics],
             device=request.device,
             precision=request.precision,
-            tile=request.tile,
+            tile=tile or request.tile,
+            again=tile is not None,
             seed=request.seed,
             timeout=self.timeout,
             random_weights=request.random_weights,

@@ -13,7 +13,20 @@ from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
 from deblurbench.rooms import plugin
 from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
 from deblurbench.store import Run
-from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, STARTUP, Cell, Column, Mark, ResultTable, Row
+from deblurbench.tables.model import (
+    LEAK,
+    MIXED,
+    RANDOM,
+    SECONDS,
+    SEEN,
+    STARTUP,
+    TILED,
+    Cell,
+    Column,
+    Mark,
+    ResultTable,
+    Row,
+)
 
 LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
 TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
@@ -103,6 +116,7 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     marks += [SEEN] if manifest.seen_in_training(method) else []
     marks += [LEAK] if any(s.infinite for s in summary.metrics.values()) else []
     marks += [STARTUP] if method.includes_startup else []
+    marks += [TILED] if _tiled_again(manifest, method) else []
     paper = {} if manifest.partial else comparable_papers(manifest, method)
     cells = {}
     for column in columns:
@@ -112,6 +126,11 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     if summary.seconds:
         cells[SECONDS] = Cell(summary.seconds.median, frames=summary.seconds.frames, p95=summary.seconds.p95)
     return Row(number, method, method.id, tuple(marks), summary, cells)
+
+
+def _tiled_again(manifest: Manifest, method: MethodRecord) -> list[int]:
+    """Sides of the tiles of those clips that ran out of memory as a whole."""
+    return [o.tile for o in manifest.outcomes if o.method == method.id and o.tile and o.status == "ok"]
 
 
 def _cell(found: Summary, summary: MethodSummary, key: str, paper: Published | None) -> Cell:
@@ -254,6 +273,7 @@ def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
         SEEN: "trained on frames of this dataset",
         LEAK: "frames identical to the ground truth are left out of the means: suspected leak",
         STARTUP: "a command: its time includes starting it and the disk, and does not compare with the others'",
+        TILED: "ran out of memory and was restored in tiles, which differs from whole frames at seams",
     }
     return {mark: text for mark, text in texts.items() if mark in used}
 
@@ -297,6 +317,10 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
         lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
     if manifest.tile:
         lines.append(f"{row.label}: restored in tiles of {manifest.tile} px, which differs from whole frames at seams")
+    tiles = _tiled_again(manifest, row.method)
+    if tiles:
+        many = f"{len(tiles)} of {len(manifest.clips)} clips"
+        lines.append(f"{row.label}: {many} ran out of memory and were restored in tiles of {tiles[0]} px")
     clipped = max((o.clipped for o in manifest.outcomes if o.method == row.method.id), default=0.0)
     if clipped > CLIPPED_WORTH_TELLING:
         lines.append(f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deblurbench.statistics import Interval
 from deblurbench.tables import ranks
-from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, Cell, Column, ResultTable, Row
+from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, TILED, Cell, Column, ResultTable, Row
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,6 +23,7 @@ _LATEX = {
     "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$",
     MIXED: r"\textsuperscript{\dag}", RANDOM: r"\textsuperscript{\ddag}", SEEN: r"\textsuperscript{\S}",
     "¶": r"\textsuperscript{\P}", STARTUP: r"\textsuperscript{$\parallel$}",
+    TILED: r"\textsuperscript{$\diamond$}",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ import cv2
 given, out = sys.argv[1:3]
 names = sorted(os.listdir(given))
 """
+LIGHT = BEGIN.replace("import cv2\n", "")  # begins at once on a busy machine, too
 INVERT = "for name in names: cv2.imwrite(os.path.join(out, name), 255 - cv2.imread(os.path.join(given, name)))\n"
 
 
@@ -144,17 +145,17 @@ def test_other_names_in_order_where_the_card_says_so(tool):
 
 def test_a_hang_is_ended_with_all_that_it_started(tool, tmp_path):
     tool(f"import subprocess\np = subprocess.Popen(['sleep', '600'])\nopen({str(tmp_path / 'pids')!r}, 'w')"
-         ".write(f'{os.getpid()} {p.pid}')\ntime.sleep(600)")  # fmt: skip
+         ".write(f'{os.getpid()} {p.pid}')\ntime.sleep(600)", begin=LIGHT)  # fmt: skip
     began = time.monotonic()
-    with pytest.raises(FailedElsewhere, match=r"wrote nothing new for 3 s.*--timeout") as failed:
-        restore(clip8(2, 8, 8), timeout=3.0)
-    assert failed.value.kind == "timeout" and time.monotonic() - began < 30
+    with pytest.raises(FailedElsewhere, match=r"wrote nothing new for 5 s.*--timeout") as failed:
+        restore(clip8(2, 8, 8), timeout=5.0)
+    assert failed.value.kind == "timeout" and time.monotonic() - began < 40
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
 def test_a_slow_command_that_goes_on_writing_does_not_hang(tool):
-    tool("for n in names:\n    time.sleep(0.8)\n    shutil.copy(given + '/' + n, out)\n")
-    assert len(restore(clip8(6, 8, 8), timeout=3.0)) == 6
+    tool("for n in names:\n    time.sleep(0.8)\n    shutil.copy(given + '/' + n, out)\n", begin=LIGHT)
+    assert len(restore(clip8(7, 8, 8), timeout=5.0)) == 7
 
 
 def test_what_it_leaves_running_in_the_background_is_ended(tool, tmp_path):

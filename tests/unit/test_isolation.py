@@ -161,7 +161,10 @@ def test_the_same_numbers_as_in_our_own_environment(twins, tmp_path):
 
 def test_tiles_are_cut_there_and_give_the_same(twins):
     frames = clip8(3, 48, 80)
-    ours, theirs = ready_method(job("ours"), "cpu"), ready_method(job("theirs", tile=32), "cpu")
+    ours, theirs = (
+        ready_method(job(name, random_weights=True, tile=tile), "cpu")
+        for name, tile in (("ours", None), ("theirs", 32))
+    )
     assert same(restore(theirs, frames), restore(ours, frames, tile=32))
     assert not same(restore(theirs, frames), restore(ours, frames))
     theirs[0].close()
