@@ -87,7 +87,7 @@ def test_so_it_does_in_one_file(open_page: Opener, kept: Run, played: Path, tmp_
     page.evaluate("Promise.allSettled(Array.from(document.querySelectorAll('img[src]')).map(i => i.decode()))")
     broken = page.eval_on_selector_all("img", "images => images.filter(i => i.src && !i.naturalWidth).length")
     assert broken == 0 and page.locator("table.results th button").first.is_visible()
-    page.locator("article.clip figure.shot button.open").first.click()
+    page.locator("article.clip .moment:not([hidden]) figure.shot button.open").first.click()
     assert page.locator("#viewer").is_visible()
 
 
@@ -134,14 +134,14 @@ def test_playing_videos_keep_step_and_stop_on_the_same_frame(open_page: Opener, 
     assert player.locator("[data-player=loop]").is_checked()
     player.locator("[data-player=speed]").select_option("0.25")
     player.locator("[data-player=play]").click()
-    page.wait_for_function("document.querySelector('article.player video').currentTime > 0.1", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('article.player video').currentTime > 0.1", timeout=60_000)
     times = (
         "Array.from(document.querySelectorAll('article.player')[0].querySelectorAll('video')).map(v => v.currentTime)"
     )
     moving = page.evaluate(times)
     assert max(moving) - min(moving) < 4 / 25
     player.locator("[data-player=play]").click()
-    page.wait_for_function("document.querySelector('article.player').dataset.settled === 'true'", timeout=60_000)
+    page.wait_for_function("() => document.querySelector('article.player').dataset.settled === 'true'", timeout=60_000)
     stopped = page.evaluate(times)
     assert max(stopped) - min(stopped) < 0.001
     frame = player.get_attribute("data-frame")
