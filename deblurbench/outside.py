@@ -117,6 +117,11 @@ def is_path(reference: str) -> bool:
     return any(mark in reference for mark in "./~\\")
 
 
+def is_named_by_path(reference: str) -> bool:
+    """Whether a method is named by a path, or by an opener and a path."""
+    return is_path(reference.rpartition("@")[2])
+
+
 def split_method(text: str) -> tuple[str, str | None, str | None]:
     """`name[:variant][@weights]` into its three parts; the name may be a path, or `opener@path`.
 
