@@ -98,9 +98,14 @@ class Bench:
             "device": describe_device(self.device),
             "parameters": count or (None if self.card.opens else 0),
             "random": self.random,
-            "caveat": self.method.caveat,
+            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat()])),
             "absent": self.absent,
         }
+
+    def _precision_caveat(self) -> str:
+        """What another library computes, torch's precision does not reach."""
+        hidden = self.card.opens and self.method.network is None and self.job.precision != "fp32"
+        return f"--precision {self.job.precision} does not reach it: as its file says" if hidden else ""
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
