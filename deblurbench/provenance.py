@@ -17,6 +17,7 @@ import deblurbench
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
     "imageio-ffmpeg", "torchmetrics",
+    "onnxruntime", "spandrel",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
 DECIDING = ("frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "methods", "metrics", "datasets")

@@ -124,3 +124,24 @@ def blurred(frame: np.ndarray) -> np.ndarray:
     height, width = frame.shape[:2]
     total = sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3))
     return as_8bit(total / 9)
+
+
+TORCHVISION = {
+    "torchvision/__init__.py": "",
+    "torchvision/transforms/__init__.py": "",
+    "torchvision/transforms/functional.py": (
+        "class InterpolationMode:\n    NEAREST, BILINEAR = 'nearest', 'bilinear'\n"
+        "def rotate(*_, **__):\n    raise NotImplementedError\nnormalize = rotate\n"
+    ),
+}
+"""The three names of torchvision that spandrel imports, for networks of no use here."""
+
+
+def write_nafnet(file: str) -> str:
+    """Code that makes a tiny NAFNet as `net` and saves it as its authors do; spandrel has the architecture."""
+    return (
+        "import torch\nfrom spandrel.architectures.NAFNet.__arch.NAFNet_arch import NAFNet\ntorch.manual_seed(0)\n"
+        "net = NAFNet(img_channel=3, width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])\n"
+        "for parameter in net.parameters():\n    torch.nn.init.normal_(parameter, std=0.05)\n"
+        f"torch.save({{'params': net.state_dict()}}, {file!r})\n"
+    )

@@ -39,7 +39,8 @@ def names(text: str | None, option: str = "") -> list[str] | None:
 def options(function: Any) -> Any:
     """The options of `run` that make up the request."""
     given = [
-        click.option("--methods", required=True, help="name[:variant][@weights],... (or 'all'); identity is added."),
+        click.option("--methods", required=True,
+                     help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'."),
         click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
         click.option("--split", help="Another split than the protocol's; the run is then partial."),
         click.option("--clips", help="Only these clips, comma-separated."),

@@ -21,7 +21,6 @@ from deblurbench.figures.layout import arrange
 from deblurbench.figures.pictures import moment
 from deblurbench.figures.runtime import Point, runtime
 from deblurbench.figures.selecting import select
-from deblurbench.figures.layout import arrange
 from deblurbench.figures.strip import Shot, strip
 from deblurbench.figures.style import looks, render, shorten, text_width
 from deblurbench.statistics import Interval

@@ -155,6 +155,14 @@ def test_a_folder_with_a_card_is_a_method(write):
     assert planned.plugin.load().__name__ == "A"
 
 
+def test_a_folder_called_as_one_of_the_registry_keeps_its_own_code(write):
+    write("name: mine\nentry: method:Identity\ntitle: A\n", "identity/card.yaml")
+    write("from .other import Identity\n", "identity/method.py")
+    folder = write(HEAD + FRAME.format(name="Identity") + "    mine = True\n", "identity/other.py").parent
+    plugins("methods")["identity"].load()
+    assert plan_method(str(folder)).plugin.load().mine
+
+
 def test_a_folder_of_the_registry_is_the_method_itself():
     identity = plugins("methods")["identity"]
     assert find_method(str(identity.folder)) is identity
@@ -194,7 +202,7 @@ def test_a_card_beside_a_file_says_how_it_is_called(write):
 
 
 def test_what_opens_files_needs_one(write):
-    with pytest.raises(MissingError, match=r"runs files \(\.onnx\); name one"):
+    with pytest.raises(UsageError, match=r"runs files \(\.onnx\); name one"):
         plan_method("onnx")
     with pytest.raises(UsageError, match="holds its weights itself"):
         plan_method(f"{write('', 'net.onnx')}@w.safetensors")

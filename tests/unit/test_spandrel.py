@@ -15,28 +15,17 @@ import torch
 from deblurbench.errors import UsageError
 from deblurbench.planning import plan_method
 from tests.conftest import ROOT
+from tests.foreign_nets import TORCHVISION, write_nafnet
 
 HERE = importlib.util.find_spec("spandrel") is not None
 needs_spandrel = pytest.mark.skipif(not HERE, reason="spandrel is not installed: pip install 'deblurbench[spandrel]'")
-STUB = """
-class InterpolationMode:
-    NEAREST, BILINEAR = "nearest", "bilinear"
-def rotate(*_, **__):
-    raise NotImplementedError
-normalize = rotate
-"""
-USE = """
-import sys, torch, numpy as np
-from spandrel.architectures.NAFNet.__arch.NAFNet_arch import NAFNet
+USE = f"""
+import numpy as np
 from deblurbench.contract import check_method
 from deblurbench.planning import plan_method
 from tests.foreign_nets import as_8bit, clip, restore
 from tests.unit.test_foreign import ready
-torch.manual_seed(0)
-net = NAFNet(img_channel=3, width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])
-for parameter in net.parameters():
-    torch.nn.init.normal_(parameter, std=0.05)
-torch.save({"params": net.state_dict()}, "NAFNet-tiny.pth")
+{write_nafnet("NAFNet-tiny.pth")}
 planned = plan_method("spandrel@NAFNet-tiny.pth")
 method, frames = ready(planned), clip(2, 33, 47)
 for frame, found in zip(frames, restore(method, frames)):
@@ -63,11 +52,9 @@ def python(tmp_path):
     """Runs code with a stub of torchvision (or the given content of its __init__) before the real one."""
 
     def run(code: str, *words: object, torchvision: str = "") -> str:
-        place = tmp_path / "stub" / "torchvision" / "transforms"
-        place.mkdir(parents=True, exist_ok=True)
-        (place.parent / "__init__.py").write_text(torchvision)
-        (place / "__init__.py").write_text("")
-        (place / "functional.py").write_text(STUB)
+        for name, text in {**TORCHVISION, "torchvision/__init__.py": torchvision}.items():
+            (tmp_path / "stub" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "stub" / name).write_text(text)
         paths = os.pathsep.join([str(tmp_path / "stub"), str(ROOT)])
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, words)], cwd=tmp_path, capture_output=True, text=True, check=False,

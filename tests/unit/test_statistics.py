@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deblurbench.errors import UsageError
-from deblurbench.statistics import compare, decide, holm, sign_flip, summarise, summary, t_interval
+from deblurbench.statistics import compare, compare_rows, decide, holm, sign_flip, summarise, summary, t_interval
 from deblurbench.store import Run
 from tests import fake_run
 from tests.fake_run import Fake
