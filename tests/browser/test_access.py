@@ -91,8 +91,10 @@ def test_the_viewer_fits_its_window(open_page: Opener, report: Path, width: int)
         page.keyboard.press(key)
         assert page.evaluate("document.getElementById('viewer').scrollWidth") <= width
         assert page.locator("#viewer-stage").bounding_box()["height"] >= 120
-    fixed = "e.offsetParent && !e.closest('.modes, .viewer-methods')"  # those two scroll sideways on a phone
-    right = f"all => all.map(e => {fixed} ? e.getBoundingClientRect().right : 0)"
+    right = (
+        "all => all.map(e => e.offsetParent && !e.closest('.modes, .viewer-methods')"
+        " ? e.getBoundingClientRect().right : 0)"
+    )
     assert max(page.eval_on_selector_all("#viewer button, #viewer select", right)) <= width
 
 

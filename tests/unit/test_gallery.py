@@ -100,7 +100,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     )  # fmt: skip
     text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
     assert "<img src=x" not in text and "&lt;img src=x" in text
-    assert text.count("<script") == text.count("<script src=") == 12 and "<b>_y" not in text
+    assert text.count("<script") == text.count("<script src=") and "<b>_y" not in text
     assert "<" not in (tmp_path / "report/data.js").read_text()
     for file in (tmp_path / "report" / "images").rglob("*"):
         assert set(file.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"), file
@@ -109,7 +109,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_page_needs_nothing_from_outside_and_no_inline_code(tmp_path: Path) -> None:
     text = page(fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL)), tmp_path / "report")
-    assert "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'" in text
+    assert "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self'; script-src 'self'" in text
     assert "http://" not in text and "https://" not in text
     assert " style=" not in text and "onclick" not in text and "<style" not in text
     for file in sorted((tmp_path / "report").glob("*.js")):
