@@ -133,7 +133,7 @@
       bar.dataset.options = wanted;
       bar.replaceChildren(...shots().map(choice));
     }
-    all("button", bar).forEach((b, place) => b.setAttribute("aria-pressed", String(shown.includes(shots()[place]))));
+    all("button", bar).forEach((b, n) => b.setAttribute("aria-pressed", String(shown.includes(shots()[n]))));
   }
 
   function choice(s, place) {
@@ -308,7 +308,8 @@
       show: shot(label(wanted.show)).label, with: wanted.with === null ? null : label(wanted.with), methods: wanted.methods, crop: inside(wanted.crop),
       mode: MODES.includes(wanted.mode) ? wanted.mode : "flip", gain: GAINS.includes(wanted.gain) ? wanted.gain : 4,
     });
-    showDialog();
+    if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
+    drawCurve();
     if (wanted.wipe !== null) stage.wipe(wanted.wipe);
     stage.view = wanted.zoom;
     draw();
@@ -320,11 +321,6 @@
     return wanted && wanted.x >= 0 && wanted.y >= 0 && wanted.x + wanted.width <= width && wanted.y + wanted.height <= height ? wanted : null;
   }
 
-  function showDialog() {
-    if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
-    drawCurve();
-  }
-
   /** Opens a frame by its names; without `label`, the first method. */
   function open(clipName, frameName, label) {
     now.clip = clips.findIndex((c) => c.name === clipName);
@@ -333,7 +329,8 @@
     now.show = label || first.label;
     Object.assign(now, { mode: "flip", with: null, crop: null, cropping: false, blind: null, revealed: false, held: false });
     stage.view = null;
-    showDialog();
+    if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
+    drawCurve();
     draw();
     address(true);
   }
