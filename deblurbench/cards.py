@@ -34,6 +34,9 @@ class Needs(Frozen):
     window: int = Field(default=0, ge=0, description="frames on either side that one restored frame reads")
     causal: bool = Field(default=True, description="a restored frame depends on no later frame")
     min_size: int = Field(default=1, ge=1, description="shortest side the network can take, in pixels")
+    retry_tile: int | None = Field(
+        default=None, ge=32, description="side of the tiles in which a clip is tried again when memory runs out"
+    )
     form: Literal["frame", "window", "recurrent"] | None = Field(
         default=None, description="how a network from outside is called; by default a window where `window` is given"
     )
@@ -129,7 +132,6 @@ ADAPTER = "deblurbench.methods.torchmodule:TorchModule"
 class MethodCard(PluginCard):
     """methods/<name>/card.yaml."""
 
-    entry: str = Field(default=ADAPTER, pattern=ENTRY, description="module:Class; left out beside `network`")
     network: str | None = Field(default=None, pattern=ENTRY, description="package.module:Class of a torch.nn.Module")
     path: str = Field(default="", description="folder that `network` is imported from; by default what is installed")
     opens: tuple[str, ...] = Field(default=(), description="suffixes of the files that it makes methods of")
@@ -154,16 +156,17 @@ class MethodCard(PluginCard):
 
     @model_validator(mode="before")
     @classmethod
-    def _short_weights(cls, raw: Any) -> Any:
-        """Beside `network`, `weights: net.pth` is short for one entry, and an entry needs no more than its file."""
-        if not (isinstance(raw, dict) and raw.get("network") and raw.get("weights")):
+    def _of_a_network(cls, raw: Any) -> Any:
+        """Beside `network` the entry is ours, and `weights: net.pth` is short for an entry with that file."""
+        if not (isinstance(raw, dict) and raw.get("network")):
             return raw
-        given = raw["weights"] if isinstance(raw["weights"], list) else [raw["weights"]]
+        given = raw.get("weights") or []
+        given = given if isinstance(given, list) else [given]
         entries = [{"file": entry} if isinstance(entry, str) else entry for entry in given]
         variant = next(iter(raw.get("variants") or ()), "default")
         least = {"variant": variant, "origin": "public", "sha256": ""}
         whole = [least | {"tag": Path(str(e.get("file"))).stem} | e if isinstance(e, dict) else e for e in entries]
-        return raw | {"weights": whole}
+        return {"entry": ADAPTER} | raw | {"weights": whole}
 
     @model_validator(mode="after")
     def _is_whole(self) -> MethodCard:
@@ -217,6 +220,13 @@ class MethodCard(PluginCard):
     def needs_weights(self) -> bool:
         """Whether scoring this method without weights would score random numbers."""
         return self.trainable or bool(self.network) or bool(self.opens)
+
+    @property
+    def without_weights(self) -> str:
+        """What stands in the place of weights where the card has none."""
+        if self.opens:
+            return f"runs {', '.join(self.opens)} files"
+        return "train it" if self.trainable else "name a checkpoint" if self.network else "needs none"
 
 
 class ExpectedClip(Frozen):

@@ -21,6 +21,7 @@ class Elsewhere(Method):
 
     seconds: float = 0.0
     parameters: int | None = None
+    random: bool = False  # its network was given no weights and makes none of its own
     peak_memory: int | None = None
     told: dict[str, str]  # what that process says of itself, for run.json
 

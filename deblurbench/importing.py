@@ -74,7 +74,7 @@ def load_checkpoint(network: torch.nn.Module, file: Path) -> None:
         UsageError: no checkpoint, one that holds objects besides tensors (never run), or another network's.
     """
     own = network.state_dict()
-    tensors = _without_prefixes(read_foreign(file).tensors, own)
+    tensors = without_prefixes(read_foreign(file).tensors, own)
     faults = differences(own, tensors)
     if faults:
         raise UsageError(f"{file}: not the weights of {type(network).__name__} with these parameters: {faults}.")
@@ -143,7 +143,7 @@ def _fit(plugin: Plugin, variant: str, tensors: dict[str, Tensor]) -> Renamed | 
         return "it has no weights"
     own = method.network.state_dict()
     try:
-        renamed = method.rename(_without_prefixes(tensors, own))
+        renamed = method.rename(without_prefixes(tensors, own))
     except UsageError as error:
         return str(error)
     faults = differences(own, renamed.weights)
@@ -161,7 +161,7 @@ def _plain(tensor: Tensor) -> Tensor:
     return (tensor.float() if tensor.is_floating_point() else tensor).clone().contiguous()
 
 
-def _without_prefixes(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_prefixes(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop the prefixes of wrappers (DataParallel, torch.compile, a trainer's class) that all keys share."""
     found = {k.replace(COMPILED, ""): v for k, v in tensors.items() if k.rpartition(".")[2] not in COUNTERS}
     while found:

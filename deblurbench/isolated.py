@@ -25,10 +25,12 @@ import sys
 import threading
 import time
 import traceback
+import types
 from typing import Any
 
 SLOTS = 2
 FLOAT32 = 4
+OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 KINDS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
@@ -54,23 +56,52 @@ def stand_in(name: str, path: list[str]) -> None:
         setattr(sys.modules[parent], child, module)
 
 
-def import_method(order: dict) -> type:
-    """The class that the card's `entry` names."""
+def make_method(order: dict) -> Any:
+    """An instance of the class that the card's `entry` names, or of its `network` called as its `needs` say."""
     stand_in("deblurbench", [order["package"]])
     stand_in("deblurbench.methods", [os.path.join(order["package"], "methods"), *order["rooms"]])  # noqa: PTH118
-    module, _, name = order["entry"].partition(":")
+    sys.path.extend(order["paths"])
+    where, _, name = (order["network"] or order["entry"]).partition(":")
     try:
-        return getattr(importlib.import_module(f"deblurbench.methods.{order['folder']}.{module}"), name)
+        if order["file"]:
+            module = import_file(where, order["file"])
+        elif order["network"]:
+            module = importlib.import_module(where)
+        else:
+            module = importlib.import_module(f"deblurbench.methods.{order['folder']}.{where}")
     except ImportError as error:
         raise Fault(
             "import",
             f"fails to import under {sys.executable}: {error}. In an environment of its own a method may import "
             "torch, what is installed there, deblurbench.methods.base and .layers, and its siblings",
         ) from error
+    made = getattr(module, name)(**order["parameters"])
+    return adapted(made, order["needs"]) if order["network"] else made
 
 
-def read_safetensors(file: str) -> dict:
-    """All tensors of a safetensors file, by name (the format: length, JSON header, raw values)."""
+def import_file(name: str, file: str) -> types.ModuleType:
+    """A single file as a module."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def adapted(network: Any, needs: dict) -> Any:
+    """A torch module from outside as a method."""
+    from deblurbench.methods.foreign import Foreign
+
+    needs = {name: tuple(value) if isinstance(value, list) else value for name, value in needs.items()}
+    method = Foreign(types.SimpleNamespace(**needs))  # type: ignore[arg-type]
+    method.network = network
+    method.call = network  # type: ignore[method-assign]
+    return method
+
+
+def read_safetensors(file: Any) -> dict:
+    """All tensors of a safetensors file (a path or a descriptor), by name: length, JSON header, raw values."""
     import torch
 
     with open(file, "rb") as stream:  # noqa: PTH123
@@ -86,10 +117,14 @@ def read_safetensors(file: str) -> dict:
     return state
 
 
-def load(network: Any, file: str) -> None:
+def load(network: Any, file: Any) -> None:
     """Load weights strictly; half precision is widened."""
+    state = read_safetensors(file)
+    own = network.state_dict()
+    while not set(own) & set(state) and len({key.partition(".")[0] for key in state}) == 1 and "." in min(state):
+        state = {key.partition(".")[2]: value for key, value in state.items()}  # `module.` and the like
     try:
-        network.load_state_dict(read_safetensors(file), strict=True)
+        network.load_state_dict(state, strict=True)
     except (KeyError, RuntimeError) as error:
         told = " ".join(str(error).split())[:600]
         raise Fault("refused", f"{file}: these weights are of another architecture or variant: {told}") from error
@@ -143,13 +178,16 @@ class Restorer:
         import torch
 
         self.order, self.answer = order, answer
+        self.random = False
         self.device = resolve_device(order["device"])
         set_precision_flags(order["precision"])
         seed_everything(order["seed"])
-        self.method = import_method(order)(**order["parameters"])
+        self.method = make_method(order)
         if self.method.network is not None:
             if order["weights"]:
                 load(self.method.network, order["weights"])
+            else:
+                self.random = self.is_random()
             self.method.network.eval().requires_grad_(False)
             self.method.network.to(self.device).to(memory_format=torch.channels_last)
         self.frames: queue.Queue[dict] = queue.Queue()
@@ -158,6 +196,15 @@ class Restorer:
         self.waited = 0.0
         self.given = 0
         self.ended = False
+
+    def is_random(self) -> bool:
+        """Whether a network that was given no weights has random ones: made from another seed, they are others."""
+        import torch
+
+        seed_everything(self.order["seed"] + 1)
+        others = make_method(self.order).network.state_dict()
+        seed_everything(self.order["seed"])
+        return not all(torch.equal(mine, others[name]) for name, mine in self.method.network.state_dict().items())
 
     def hello(self) -> dict:
         """What is told once, before the first clip."""
@@ -172,6 +219,7 @@ class Restorer:
             versions["device"] = f"{torch.cuda.get_device_name(self.device)} ({self.device}), CUDA {torch.version.cuda}"
         return {
             "versions": versions,
+            "random": self.random,
             "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
         }
 
@@ -294,7 +342,8 @@ def describe(error: BaseException) -> dict:
     if isinstance(error, Fault):
         return {"kind": error.kind, "reason": str(error), "traceback": told}
     reason = f"{type(error).__name__}: {error}"
-    short = type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "CUDA out of memory" in reason
+    short = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
+    short = short or (isinstance(error, RuntimeError) and any(words in reason for words in OUT_OF_MEMORY))
     return {"kind": "out of memory" if short else "raised", "reason": reason[:2000], "traceback": told}
 
 

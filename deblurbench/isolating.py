@@ -17,15 +17,18 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import deblurbench
 from deblurbench import isolated
 from deblurbench.cards import MethodCard
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import CardError, ContractError, DiskError, MissingError, UsageError
+from deblurbench.importing import read_foreign, without_prefixes
 from deblurbench.isolated import FLOAT32, SLOTS
 from deblurbench.kept import Kept, foreign_environment, signal_name
+from deblurbench.outside import FoundFile
+from deblurbench.packages import card_path
 from deblurbench.rooms import Plugin
 from deblurbench.weights import read_weights
 
@@ -66,10 +69,16 @@ def environment_of(plugin: Plugin) -> dict[str, str]:
         return {}
     path = plugin.folder / Path(named).expanduser()
     told = probe(interpreter(path, plugin.name))
-    wrong = _wrong_with(told, torch=not (isinstance(card, MethodCard) and card.command))
-    if wrong:
-        raise (MissingError if "torch" in wrong else UsageError)(
-            f"method {plugin.name!r}: its environment {path} {wrong}. {_how(plugin.name, path)}"
+    whose = f"method {plugin.name!r}: its environment {path}"
+    if tuple(int(number) for number in told["python"].split(".")[:2]) < OLDEST:
+        raise UsageError(
+            f"{whose} has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed. "
+            f"{_how(plugin.name, Path('FOLDER'))}"
+        )
+    if "torch" not in told and not (isinstance(card, MethodCard) and card.command):
+        raise MissingError(
+            f"{whose} (Python {told['python']}) has no torch, in which frames are handed over. "
+            f"Install it: {told['executable']} -m pip install torch numpy (of the versions the method wants)."
         )
     return told
 
@@ -123,21 +132,40 @@ def probe(python: Path) -> dict[str, str]:
     return {**told, "executable": str(python)}
 
 
-def _wrong_with(told: Mapping[str, str], torch: bool) -> str:
-    version = tuple(int(number) for number in told["python"].split(".")[:2])
-    if version < OLDEST:
-        return f"has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed"
-    if torch and "torch" not in told:
-        return f"(Python {told['python']}) has no torch, in which frames are handed over"
-    return ""
-
-
 def _how(method: str, path: Path) -> str:
     folder = path.parent.parent if path.parent.name == "bin" else path
     return (
-        f"Make it: python3 -m venv {folder} && {folder}/bin/python -m pip install torch numpy (of the versions the "
-        f"method wants). Or name another by {VARIABLE}={method}=PATH."
+        f"Make one: python3 -m venv {folder} && {folder}/bin/python -m pip install torch numpy (of the versions the "
+        f"method wants). An environment elsewhere is named by {VARIABLE}={method}=PATH."
     )
+
+
+def _import_places(plugin: Plugin, card: MethodCard) -> list[Path]:
+    """Folders that a network from outside or a single file may import from, besides what is installed."""
+    if not (card.network or isinstance(plugin, FoundFile)):
+        return []
+    return ([card_path(card, plugin.folder)] if card.path else []) + [plugin.folder]
+
+
+def _readable(weights: str | None, foreign: bool) -> str | IO[bytes] | None:
+    """The weights as what the other side can read: a safetensors file's path, or an unnamed one of a checkpoint.
+
+    Raises:
+        UsageError: not readable as what it should be; of a checkpoint tensors are read and nothing is run.
+    """
+    if not weights:
+        return None
+    file = Path(weights).resolve()
+    if not foreign:
+        read_weights(file)
+        return str(file)
+    from safetensors.torch import save
+
+    tensors = without_prefixes(read_foreign(file).tensors, {})
+    stream = tempfile.TemporaryFile()
+    stream.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    stream.flush()
+    return stream
 
 
 class MemoryFile:
@@ -190,13 +218,20 @@ class IsolatedMethod(Elsewhere):
     ) -> None:  # fmt: skip
         card = plugin.card
         assert isinstance(card, MethodCard)
-        if weights:
-            read_weights(Path(weights))  # its faults are told as everywhere
+        if card.opens:
+            raise UsageError(
+                f"method {plugin.name!r} opens files by a class of the harness's, which a Python of its own has not. "
+                f"Write a card with `network`, `weights` and `python`, or leave it out of {VARIABLE}."
+            )
+        self._weights = _readable(weights, foreign=plugin.is_adapted)
         self._python = environment["executable"]
-        self._order = {
+        self._order: dict[str, Any] = {
             "order": "make", "package": str(Path(deblurbench.__file__).parent), "rooms": [str(plugin.folder.parent)],
             "folder": plugin.folder.name, "entry": card.entry, "parameters": dict(parameters),
-            "weights": weights and str(Path(weights).resolve()), "device": device, "precision": precision, "tile": tile,
+            "file": str(plugin.file) if isinstance(plugin, FoundFile) else None,
+            "network": card.network, "needs": card.needs.model_dump(mode="json"),
+            "paths": [str(place) for place in _import_places(plugin, card)],
+            "weights": None, "device": device, "precision": precision, "tile": tile,
             "multiple_of": card.needs.multiple_of, "seed": seed,
         }  # fmt: skip
         try:
@@ -208,8 +243,14 @@ class IsolatedMethod(Elsewhere):
 
     def _start(self) -> None:
         self._memory = MemoryFile()
+        passed = [self._memory.fd]
+        self._order["weights"] = self._weights
+        if not isinstance(self._weights, str | None):
+            self._weights.seek(0)
+            self._order["weights"] = self._weights.fileno()
+            passed.append(self._weights.fileno())
         self._kept = Kept(
-            [self._python, "-I", isolated.__file__], pass_fds=[self._memory.fd], cwd=Path("/"),
+            [self._python, "-I", isolated.__file__], pass_fds=passed, cwd=Path("/"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         try:
@@ -218,7 +259,7 @@ class IsolatedMethod(Elsewhere):
         except BaseException:
             self.close()
             raise
-        self.told, self.parameters = hello["versions"], hello["parameters"]
+        self.told, self.parameters, self.random = hello["versions"], hello["parameters"], hello["random"]
 
     def close(self) -> None:
         """End the process."""

@@ -129,14 +129,15 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
     """
     reference, variant, wanted = split_method(text)
     found = find_method(reference)
-    found.refuse_missing_packages()
+    environment = environment_of(found)
+    if not environment:
+        found.refuse_missing_packages()
     card, name = found.card, found.name
     assert isinstance(card, MethodCard)
     variant = variant or _variant_of(wanted, card)
     if variant not in card.variants:
         raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
-    environment = environment_of(found)
     if card.command:
         program(found, environment)
     try:

@@ -18,7 +18,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,9 +26,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard, PluginCard, ReportCard, read_card
-from deblurbench.errors import CardError, MissingError, UsageError, did_you_mean
+from deblurbench.errors import CardError, UsageError, did_you_mean
+from deblurbench.packages import code_digest, how_to_install, refuse_missing_packages
 
 Room = Literal["methods", "datasets", "reports"]
 CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
@@ -71,7 +70,7 @@ class Plugin:
         except Exception as error:  # an import may fail in any way; the user is told which plugin and how
             raise CardError(
                 f"{self.room[:-1]} {self.name!r} fails to import ({self.folder}): {type(error).__name__}: {error}"
-                f"{_how_to_install(error)}"
+                f"{how_to_install(self.card, error)}"
             ) from error
         found: Callable[..., Any] | None = getattr(module, class_name, None)
         if found is None:
@@ -81,46 +80,28 @@ class Plugin:
     @property
     def is_adapted(self) -> bool:
         """Whether its class is an adapter to a network from outside."""
-        return isinstance(self.card, MethodCard) and self.card.network is not None
+        return isinstance(self.card, MethodCard) and bool(self.card.network or self.card.opens)
 
     def module(self, name: str) -> ModuleType:
         """Import a module of the plugin's folder, or one of the harness's own adapters."""
         return importlib.import_module(name) if name.startswith("deblurbench.") else _import(self, name)
 
     def refuse_missing_packages(self) -> None:
-        """See that the packages of the card's `requires` are installed; imports nothing.
+        """See that the packages that the card needs are installed; imports nothing.
 
         Raises:
             MissingError: some are not; the message says how to install them.
         """
-        wanted = self.card.requires if self.card else ()
-        missing = [text for text in wanted if not _installed(text)]
-        if missing:
-            command = (self.card and self.card.install) or f"pip install {' '.join(map(repr, missing))}"
-            raise MissingError(f"{self.room[:-1]} {self.name!r} needs {', '.join(missing)}, not installed: {command}")
+        if self.card is not None:
+            refuse_missing_packages(self.card, self.folder)
 
     def code_digest(self) -> str:
         """sha256 over the plugin's code."""
-        return provenance.folder_digest(self.folder)
+        return code_digest(self.card, self.folder)
 
     def card_digest(self) -> str:
         """sha256 of the file that holds the card."""
         return hashlib.sha256((self.folder / "card.yaml").read_bytes()).hexdigest()
-
-
-def _installed(requirement: str) -> bool:
-    try:
-        importlib.metadata.version(re.split(r"[^\w.-]", requirement.strip(), maxsplit=1)[0])
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _how_to_install(error: Exception) -> str:
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return ""
-    package = error.name.partition(".")[0]
-    return f". Install the package that holds it, most likely: pip install {package}"
 
 
 def mount(room: Room) -> list[str]:

@@ -20,11 +20,12 @@ from deblurbench.errors import DiskError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
 from deblurbench.job import describe_device, describe_failure, load_metrics, resolve_device
+from deblurbench.keeping import Keeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder
 from deblurbench.planning import IDENTITY, Plan, make_plan
 from deblurbench.restoring import prefetch
-from deblurbench.runner import Listener, RunResult, claim, frames_to_save
+from deblurbench.runner import Listener, RunResult, claim
 from deblurbench.store import Part, Store, walk_parts
 
 MARKER = "scored from files"
@@ -113,7 +114,7 @@ def _score_clips(given: Submission, store: Store, manifest: Manifest, listener: 
         key = _key(given, matched[name])
         part = store.read_part(given.name, name)
         if part is None or part.key != key or part.outcome.status != "ok":
-            scorer = scorer or _Scorer(given, store, [m.id for m in manifest.metrics if not m.absent])
+            scorer = scorer or _Scorer(given, store, manifest)
             listener.clip(given.name, name, len(matched[name].stems))
             part = scorer.run(matched[name], key, lambda stem, clip=name: listener.frame(given.name, clip, stem))  # type: ignore[misc]
             store.write_part(part)
@@ -140,8 +141,11 @@ def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
 class _Scorer:
     """Metrics made ready, for clip after clip."""
 
-    def __init__(self, given: Submission, store: Store, metrics: Sequence[str]) -> None:
+    def __init__(self, given: Submission, store: Store, manifest: Manifest) -> None:
         self.given, self.store = given, store
+        self.keeper = Keeper(given.plan, store)
+        self.keeper.choices = {clip.name: clip.choice for clip in manifest.clips if clip.choice}
+        metrics = [metric.id for metric in manifest.metrics if not metric.absent]
         device = resolve_device(given.plan.request.device)
         self.environment = provenance.environment_digest(describe_device(device))
         self.frame_level, self.clip_level, _ = load_metrics(metrics, device)
@@ -162,7 +166,7 @@ class _Scorer:
 
     def _score(self, matched: MatchedClip, part: Part, on_frame: Callable[[str], None]) -> str:
         planned, digest = matched.planned, hashlib.sha256()
-        saved = set(frames_to_save(self.given.plan, planned)) & set(planned.scored)
+        saved = set(self.keeper.to_save(planned)) & set(planned.scored)
         folder = self.store.frames_folder(self.given.name, planned.clip.name)
         clip_level = {name: factory() for name, factory in self.clip_level.items()}
         for stem, frame, truth in _pairs(matched):

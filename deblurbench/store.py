@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from deblurbench.errors import DamagedError, UsageError
 from deblurbench.imagefiles import natural_key, write_atomically
-from deblurbench.manifest import SCHEMA, Manifest, Outcome
+from deblurbench.manifest import SCHEMA, Choice, Manifest, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,7 @@ class Part:
     scores: list[tuple[str, str, float]] = field(default_factory=list)  # (frame or "", metric id, value)
     timings: list[tuple[str, float, bool]] = field(default_factory=list)  # (frame, seconds, warm-up)
     saved: list[str] = field(default_factory=list)  # stems of the PNGs kept
+    choice: Choice | None = None  # why these, once all methods of the run ended on the clip; the same in all its parts
 
     def to_json(self) -> str:
         """JSON with floats as repr strings, so that inf and every bit survive."""
@@ -61,6 +62,7 @@ class Part:
             "scores": [[frame, metric, repr(value)] for frame, metric, value in self.scores],
             "timings": [[frame, repr(seconds), warmup] for frame, seconds, warmup in self.timings],
             "saved": self.saved,
+            "choice": self.choice.model_dump() if self.choice else None,
         }
         text = json.dumps(body, indent=1)
         return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "part": text})
@@ -82,6 +84,7 @@ class Part:
             [(f, m, float(v)) for f, m, v in body["scores"]],
             [(f, float(s), bool(w)) for f, s, w in body["timings"]],
             list(body["saved"]),
+            Choice.model_validate(body["choice"]) if body.get("choice") else None,
         )
 
 

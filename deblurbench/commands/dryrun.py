@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+from deblurbench.choosing import PNG_BYTES_A_PIXEL
 from deblurbench.claiming import check_folder
 from deblurbench.errors import DeblurbenchError
+from deblurbench.keeping import Keeper
 from deblurbench.planning import Plan
-from deblurbench.runner import Work, frames_to_save, survey
+from deblurbench.runner import Work, survey
 from deblurbench.store import Run, Store
 from deblurbench.terminal import print_json, print_table, say
-
-PNG_BYTES_A_PIXEL = 1.7  # measured: 8-bit RGB PNGs of GOPRO and REDS frames
 
 
 def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
     unknown = sum(seconds == "?" for _, seconds in todo)
     say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
     say(f"time: about {sum(known):.0f} s" + (f", and {unknown} clips never timed before" if unknown else ""))
-    say(f"disk: about {disk(plan) / 1e6:.0f} MB of frames")
+    say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
 
 
 def _row(work: Work, speeds: dict[str, float]) -> tuple[object, ...]:
@@ -62,6 +62,7 @@ def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
 
 
 def disk(plan: Plan) -> float:
-    """Estimated bytes of the PNGs that the run keeps: every method's and the ground truth's."""
-    pixels = sum(len(frames_to_save(plan, c)) * c.size[0] * c.size[1] for c in plan.clips if c.size)
+    """Estimated bytes of the PNGs that the run writes, every method's and the ground truth's; candidates go later."""
+    keeper = Keeper(plan, Store(Path()))
+    pixels = sum(len(keeper.to_save(c)) * c.size[0] * c.size[1] for c in plan.clips if c.size)
     return pixels * PNG_BYTES_A_PIXEL * (len(plan.methods) + 1)

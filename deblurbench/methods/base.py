@@ -38,11 +38,14 @@ class Method:
     strictly, moves it to the device, and switches it to evaluation. `training_only` holds what is trained along but
     is no part of the weights, such as a gate that is dropped at inference. `content` compares restored with sharp
     frames (..., C, H, W) that span 1; training sets it as the recipe's `loss` says, and `loss` is built of it.
+    `caveat` is printed below every table with the method: what is known only once it is made, such as that it works
+    in tiles.
     """
 
     network: torch.nn.Module | None = None
     training_only: torch.nn.Module | None = None
     content: Content = staticmethod(mean_squared_error)
+    caveat: str = ""
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.

@@ -104,7 +104,7 @@ def test_killed_anywhere_it_resumes_to_the_same_table(cli, private, tmp_path):
     root = write_folder(tmp_path / "data", clips=["one", "two", "three"])
     words = ["run", "--methods", "slow", "--dataset", "folder", "--data-root", root, "--metrics", "psnr"]
     cli(*words, "--output", "whole")
-    parts = cli.folder / "killed" / "parts"
+    whole, parts = cli.folder / "whole", cli.folder / "killed" / "parts"
     delays = [random.Random(7).uniform(0, 1.0), 0.4]
     for count, delay in enumerate(delays, start=1):
         process = cli.start(*words, "--output", "killed")
@@ -116,6 +116,8 @@ def test_killed_anywhere_it_resumes_to_the_same_table(cli, private, tmp_path):
         assert wait_for(lambda left=workers: not any(w.is_running() and w.status() != "zombie" for w in left), 10)
     cli(*words, "--output", "killed")
     assert (cli.folder / "killed" / "scores.csv").read_bytes() == (cli.folder / "whole" / "scores.csv").read_bytes()
+    kept = [sorted(str(f.relative_to(run)) for f in run.rglob("frames/**/*.png")) for run in (parts.parent, whole)]
+    assert kept[0] == kept[1] and any("slow" in name for name in kept[0])
 
 
 def test_ctrl_c_says_how_to_resume(cli, private, tmp_path):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
     {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
-    {"cards", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
+    {"cards", "packages", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},
     {
         "methods",
@@ -22,14 +22,13 @@ LEVELS = [
         "synthesis",
         "elsewhere",
         "isolated",
-        "isolating",
         "commanding",
     },
-    {"manifest", "store", "claiming", "listening"},
-    {"importing", "restoring", "selection", "planning", "job", "contract", "scaffold"},
+    {"manifest", "choosing", "store", "claiming", "listening"},
+    {"importing", "isolating", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner"},
-    {"statistics", "tables", "figures", "reports", "training"},
-    {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
+    {"statistics", "ranking", "tables", "figures", "reports", "training"},
+    {"matching", "scoring", "comparing", "auditing", "benching", "pairing", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
