@@ -1,8 +1,8 @@
 """Whether a stored run still is what it says: digests, tables, saved frames and their scores, all computed anew.
 
 Nothing of the run is changed. What cannot be checked here (weights that are gone, no ground truth) is said, and is no
-difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips) to 1e-4, since these are
-computed in float32 whose last digits depend on the device.
+difference. Scores recomputed from saved frames must agree to 1e-6, those of networks (lpips, dists) to 1e-4, since
+these are computed in float32 whose last digits depend on the device.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.datasets.base import Clip, ImageFiles
-from deblurbench.errors import CardError, DeblurbenchError, FrameError, UsageError
+from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
-from deblurbench.planning import open_dataset, split_method
+from deblurbench.metrics import METRICS
+from deblurbench.outside import find_method, split_method
+from deblurbench.planning import open_dataset
+from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
 from deblurbench.weights import file_sha256
@@ -64,6 +66,7 @@ def audit(run: Run, every: bool = False) -> Audit:
     found = Audit(run, faults)
     found.checks += [check for method in run.manifest.methods for check in _check_method(run.manifest, method)]
     found.checks += _check_protocol(run.manifest)
+    found.checks += _check_ground_truth(run.manifest, every)
     found.checks += _check_tables(run, parts.values())
     found.checks += _check_whole(run.manifest, parts)
     found.checks += _Rescoring(run, parts, every).checks()
@@ -94,16 +97,16 @@ def _unlike(one: Outcome, two: Outcome) -> str:
 def _check_method(manifest: Manifest, method: MethodRecord) -> Iterator[Check]:
     """Weights, card and code of a method now, against the digests in run.json."""
     try:
-        found = plugin("methods", method.name)
-    except (UsageError, CardError) as error:
+        found = find_method(method.source or method.name)
+    except (UsageError, CardError, MissingError) as error:
         told = "frames of somebody else" if method.kind == "files" else str(error).splitlines()[0]
         yield Check(f"{method.id}: weights, card, code", "not checked", told)
         return
     if not method.card_sha256 or method.kind == "files":
         yield Check(f"{method.id}: weights, card, code", "not checked", "run.json has no digests of them")
         return
-    yield _same(f"{method.id}: card", method.card_sha256, file_sha256(found.folder / "card.yaml"))
-    yield _same(f"{method.id}: code", method.code_sha256, provenance.folder_digest(found.folder))
+    yield _same(f"{method.id}: card", method.card_sha256, found.card_digest())
+    yield _same(f"{method.id}: code", method.code_sha256, found.code_digest())
     if method.weights_sha256:
         file = _weights_file(manifest, method, found)
         what = f"{method.id}: weights {method.weights}"
@@ -117,13 +120,15 @@ def _weights_file(manifest: Manifest, method: MethodRecord, found: Plugin) -> Pa
     """The file that a method's weights came from: the request's path, or what the card has under the tag."""
     card = found.card
     assert isinstance(card, MethodCard)
+    if found.opened:
+        return found.opened
     for entry in card.weights:
         if (entry.tag, entry.variant) == (method.weights, method.variant):
             return found.folder / entry.file
     for text in manifest.request.methods:
         name, variant, path = split_method(text)
         place = Path(path).expanduser() if path else None
-        if place and name == method.name and variant in (None, method.variant):
+        if place and name in (method.name, method.source) and variant in (None, method.variant):
             if method.weights in (place.stem, place.name):
                 return place / "weights.safetensors" if place.is_dir() else place
     return None
@@ -141,13 +146,46 @@ def _check_protocol(manifest: Manifest) -> Iterator[Check]:
     name, _, rest = manifest.protocol.name.partition(":")
     what = f"protocol {manifest.protocol.name} of the card"
     try:
-        card = plugin("datasets", name).card
-        assert isinstance(card, DatasetCard)
-        now = card.protocol(rest or None)
+        found = plugin("datasets", name)
+        assert isinstance(found.card, DatasetCard)
+        now = found.card.protocol(rest or None)
     except (UsageError, CardError) as error:
         yield Check(what, "not checked", str(error).splitlines()[0])
         return
     yield _same(what, manifest.protocol_digest, now.digest())
+    if manifest.dataset_card_sha256:
+        yield _same(f"card of {name}", manifest.dataset_card_sha256, file_sha256(found.folder / "card.yaml"))
+
+
+def _check_ground_truth(manifest: Manifest, every: bool) -> Iterator[Check]:
+    """The pixels of the sharp frames under the data root, of the first clip or of `every` one."""
+    wanted = [clip for clip in manifest.clips if clip.ground_truth_sha256]
+    if not wanted:
+        yield Check("ground truth", "not checked", "run.json has no digests of it")
+        return
+    there = dataset_clips(manifest)
+    for record in wanted if every else wanted[:1]:
+        what, clip = f"ground truth of {record.name}", there.get(record.name)
+        if clip is None or clip.sharp is None:
+            yield Check(what, "not checked", "its clip is not under the data root")
+            continue
+        digest = hashlib.sha256()
+        try:
+            for _ in hashed(clip.sharp.first(len(record.frames)), digest):
+                pass
+        except FrameError as error:
+            yield Check(what, "DIFFERS", str(error))
+            continue
+        yield _same(what, record.ground_truth_sha256, digest.hexdigest())
+
+
+def dataset_clips(manifest: Manifest) -> dict[str, Clip]:
+    """The clips under the recorded data root by name; none where it is gone."""
+    try:
+        dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
+        return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
+    except DeblurbenchError:
+        return {}
 
 
 def _check_tables(run: Run, parts: Iterable[Part]) -> Iterator[Check]:
@@ -225,12 +263,7 @@ class _Rescoring:
     @cached_property
     def dataset_clips(self) -> dict[str, Clip]:
         """The clips under the recorded data root; none where it is gone."""
-        manifest = self.run.manifest
-        try:
-            dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
-            return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
-        except DeblurbenchError:
-            return {}
+        return dataset_clips(self.run.manifest)
 
     def _chosen(self) -> list[tuple[str, str, str]]:
         """(method, clip, frame) of the saved frames to score: all, or every n-th of them so that 24 are left."""
@@ -267,7 +300,7 @@ class _Rescoring:
     def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
         """What differs between a frame's recorded scores and those computed now."""
         for name, metric in self.metrics[0].items():
-            tolerance = NETWORK_TOLERANCE if name.startswith("lpips") else TOLERANCE
+            tolerance = NETWORK_TOLERANCE if METRICS[name].uses_network else TOLERANCE
             yield from _difference(name, recorded.get(name), float(metric(frame, truth)), tolerance)
 
     def _check_clip_level(self) -> Iterator[Check]:

@@ -71,7 +71,7 @@ class Measured:
     random_weights: bool
     width: int
     height: int
-    parameters: int
+    parameters: int | None
     samples: list[float] = field(default_factory=list, repr=False)
     rounds: list[float] = field(default_factory=list, repr=False)
     events: list[float] = field(default_factory=list, repr=False)
@@ -168,14 +168,15 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     return sizes
 
 
-def median_interval(values: Sequence[float]) -> Interval | None:
-    """Distribution-free 95 % interval of the median of independent values, by order statistics.
+def median_interval(values: Sequence[float], each_tail: float = 0.025) -> Interval | None:
+    """Distribution-free interval of the median of independent values, by order statistics; 95 % by default.
 
-    [x_(k), x_(n+1-k)] with the largest k for which P(Binomial(n, 1/2) < k) <= 2.5 %; None with fewer than six values.
+    [x_(k), x_(n+1-k)] with the largest k for which P(Binomial(n, 1/2) < k) <= `each_tail`; None where there is no such
+    k: at 2.5 % with fewer than six values, at 1.25 % with fewer than seven.
     """
     count = len(values)
     tail, k = 0.0, 0
-    while k < count and tail + math.comb(count, k) / 2**count <= 0.025:
+    while k < count and tail + math.comb(count, k) / 2**count <= each_tail:
         tail += math.comb(count, k) / 2**count
         k += 1
     if not k:
@@ -194,6 +195,12 @@ def measure(
         UsageError: no such device.
         CardError, MissingError: a method cannot be made ready.
     """
+    for planned in methods:
+        if planned.environment or planned.card.command:
+            raise UsageError(
+                f"{planned.id} runs in a process of its own, but bench measures all methods in one process. Leave it "
+                "out; 'run' times it (timings.csv), and its report says what that time holds."
+            )
     device = resolve_device(settings.device)
     set_precision_flags(settings.precision)
     ready = [(planned, ready_method(_job(planned, device, settings), device)[0]) for planned in methods]
@@ -209,9 +216,9 @@ def measure(
 
 def _job(planned: PlannedMethod, device: str, settings: Settings) -> MethodJob:
     return MethodJob(
-        id=planned.id, name=planned.card.name, variant=planned.variant,
+        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None, split="",
-        metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed,
+        metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed, random_weights=True,
     )  # fmt: skip
 
 
@@ -237,12 +244,13 @@ class _Stream:
     ) -> None:
         needs, network = planned.card.needs, method.network
         self.method, self.device, self.settings, self.size = method, device, settings, size
+        self.hidden = bool(planned.card.opens) and network is None  # what another library runs cannot be counted
         self.whole_clip = not needs.causal and not needs.window
         self.lead, self.multiple_of = 2 + needs.window, needs.multiple_of
         self.tensors = [*network.parameters(), *network.buffers()] if network is not None else []
         self.found = Measured(
             planned.id, planned.weights.tag if planned.weights else None, planned.random, *size,
-            sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            None if self.hidden else sum(p.numel() for p in network.parameters()) if network is not None else 0,
         )  # fmt: skip
 
     def attempt(self, work: Callable[[], None]) -> None:
@@ -266,7 +274,7 @@ class _Stream:
                 self.timed()
         weights = sum(t.numel() * t.element_size() for t in self.tensors)
         self.found.peak_memory = None if memory.added is None else memory.added + weights
-        self.found.macs = self._count()
+        self.found.macs = None if self.hidden else self._count()
         for _ in range(3 if self.device.startswith("cuda") else 0):
             self.timed()
 

@@ -5,6 +5,7 @@ Models are frozen and refuse unknown keys. All errors of a card are reported at 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from deblurbench.errors import CardError, did_you_mean
 from deblurbench.protocol import Protocol
 
+ENTRY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+COMMAND = "deblurbench.commanding:CommandMethod"  # what runs a card with a `command`
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
 
 
@@ -30,6 +34,27 @@ class Needs(Frozen):
     window: int = Field(default=0, ge=0, description="frames on either side that one restored frame reads")
     causal: bool = Field(default=True, description="a restored frame depends on no later frame")
     min_size: int = Field(default=1, ge=1, description="shortest side the network can take, in pixels")
+    retry_tile: int | None = Field(
+        default=None, ge=32, description="side of the tiles in which a clip is tried again when memory runs out"
+    )
+    form: Literal["frame", "window", "recurrent"] | None = Field(
+        default=None, description="how a network from outside is called; by default a window where `window` is given"
+    )
+    stack: Literal["frames", "channels"] = Field(default="frames", description="a window as (1,T,3,H,W) or (1,3T,H,W)")
+    range: tuple[float, float] = Field(default=(0.0, 1.0), description="what black and white are to the network")
+    colours: Literal["rgb", "bgr"] = "rgb"
+    size: tuple[int, int] | None = Field(default=None, description="the one (width, height) that it takes: tiles")
+    output: int | str | None = Field(default=None, description="which of several outputs is the restored frame")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Needs:
+        if self.range[0] >= self.range[1]:
+            raise ValueError(f"range {list(self.range)}: black must be below white, e.g. [0, 1] or [-0.5, 0.5]")
+        if self.form == "window" and not self.window:
+            raise ValueError("form: window needs `window`, the number of frames on either side")
+        if self.size and min(self.size) < 1:
+            raise ValueError(f"size {list(self.size)}: width and height in pixels, both at least 1")
+        return self
 
 
 class Variant(Frozen):
@@ -47,7 +72,7 @@ class Weights(Frozen):
     tag: str
     variant: str
     file: str = Field(description="relative to the method's folder")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=r"^([0-9a-f]{64})?$", description="may be left out beside `network` only")
     origin: Literal["ours", "official", "public"] = Field(
         default="ours", description="trained by us, by the authors, or by a public re-implementation"
     )
@@ -86,7 +111,7 @@ class PluginCard(Frozen):
     """What every card begins with."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    entry: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:Class in the plugin's folder")
+    entry: str = Field(pattern=ENTRY, description="module:Class in the plugin's folder")
     title: str
     summary: str = ""
     authors: str = ""
@@ -95,20 +120,87 @@ class PluginCard(Frozen):
     doi: str = ""
     url: str = ""
     licence: str = ""
+    requires: tuple[str, ...] = Field(default=(), description="packages besides the harness's own, as pip takes them")
+    install: str = Field(default="", description="the command that installs them; by default pip install")
+
+
+FOREIGN = ("form", "stack", "range", "colours", "size", "output")
+"""What `needs` says of a network from outside; a class of ours sees frames in [0, 1] and converts by itself."""
+ADAPTER = "deblurbench.methods.torchmodule:TorchModule"
 
 
 class MethodCard(PluginCard):
     """methods/<name>/card.yaml."""
 
+    network: str | None = Field(default=None, pattern=ENTRY, description="package.module:Class of a torch.nn.Module")
+    path: str = Field(default="", description="folder that `network` is imported from; by default what is installed")
+    opens: tuple[str, ...] = Field(default=(), description="suffixes of the files that it makes methods of")
     kind: Literal["baseline", "image", "window", "recurrent", "video"] = "image"
     needs: Needs = Needs()
     variants: dict[str, Variant] = Field(default_factory=lambda: {"default": Variant()}, min_length=1)
     default: Default | None = None
     weights: tuple[Weights, ...] = ()
     trainable: bool = False
+    python: str | None = Field(
+        default=None, description="environment of its own: a venv folder or an interpreter, relative to the card"
+    )
     recipes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     paper: tuple[Published, ...] = ()
     status: dict[str, Status] = Field(default_factory=dict)
+    command: tuple[str, ...] = Field(
+        default=(), description="in place of `entry`: a program and its words, with {input} and {output} folders"
+    )
+    command_results: Literal["same-names", "in-order"] = Field(
+        default="same-names", description="restored frames are named as the blurry ones, or taken in natural order"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_network(cls, raw: Any) -> Any:
+        """Beside `network` the entry is ours, and `weights: net.pth` is short for an entry with that file."""
+        if not (isinstance(raw, dict) and raw.get("network")):
+            return raw
+        given = raw.get("weights") or []
+        given = given if isinstance(given, list) else [given]
+        entries = [{"file": entry} if isinstance(entry, str) else entry for entry in given]
+        variant = next(iter(raw.get("variants") or ()), "default")
+        least = {"variant": variant, "origin": "public", "sha256": ""}
+        whole = [least | {"tag": Path(str(e.get("file"))).stem} | e if isinstance(e, dict) else e for e in entries]
+        return {"entry": ADAPTER} | raw | {"weights": whole}
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> MethodCard:
+        if (self.entry == ADAPTER) != bool(self.network):
+            raise ValueError("give either `entry`, module:Class beside the card, or `network`, a torch module's class")
+        foreign = [key for key in FOREIGN if key in self.needs.model_fields_set]
+        if foreign and not (self.network or self.opens):
+            raise ValueError(
+                f"needs.{foreign[0]} is for networks from outside; the class of `entry` converts by itself"
+            )
+        unsealed = [weight.tag for weight in self.weights if not weight.sha256]
+        if unsealed and not self.network:
+            raise ValueError(f"weights {unsealed[0]!r} have no sha256")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _entry_of_a_command(cls, raw: Any) -> Any:
+        return {"entry": COMMAND, **raw} if isinstance(raw, dict) and raw.get("command") else raw
+
+    @model_validator(mode="after")
+    def _command_is_whole(self) -> MethodCard:
+        if bool(self.command) != (self.entry == COMMAND):
+            raise ValueError("give either `entry`, a class, or `command`, a program and its words")
+        if self.command and (self.trainable or self.weights):
+            raise ValueError("a `command` has no weights here: name its files in the command itself")
+        named = {name for word in self.command for name in PLACEHOLDER.findall(word)}
+        for name in sorted({"input", "output"} - named if self.command else ()):
+            raise ValueError(f"`command` needs the word {{{name}}}, the folder of its {name} frames")
+        for variant in self.variants.values():
+            known = {"input", "output", "device", "precision", "tile", *variant.parameters}
+            for name in sorted(named - known):
+                raise ValueError(f"`command` has {{{name}}}. {did_you_mean(name, known)}")
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> MethodCard:
@@ -127,7 +219,14 @@ class MethodCard(PluginCard):
     @property
     def needs_weights(self) -> bool:
         """Whether scoring this method without weights would score random numbers."""
-        return self.trainable
+        return self.trainable or bool(self.network) or bool(self.opens)
+
+    @property
+    def without_weights(self) -> str:
+        """What stands in the place of weights where the card has none."""
+        if self.opens:
+            return f"runs {', '.join(self.opens)} files"
+        return "train it" if self.trainable else "name a checkpoint" if self.network else "needs none"
 
 
 class ExpectedClip(Frozen):
@@ -188,12 +287,43 @@ def read_card(path: Path, model: type[Card]) -> Card:
     Raises:
         CardError: not YAML, wrong types, unknown keys; every fault at once, each with its path in the file.
     """
+    return make_card(read_raw_card(path), path, model)
+
+
+def read_raw_card(path: Path) -> dict[str, Any]:
+    """The keys of a card file, not validated yet.
+
+    Raises:
+        CardError: not readable, not YAML, or no mapping.
+    """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path}: cannot be read as YAML: {error}") from error
+    return parse_card(text, path)
+
+
+def parse_card(text: str, path: Path) -> dict[str, Any]:
+    """The keys of a card's YAML text, which stands in `path`.
+
+    Raises:
+        CardError: not YAML, or no mapping.
+    """
+    try:
+        raw = yaml.load(text, Loader=LOADER)
+    except yaml.YAMLError as error:
         raise CardError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(raw, dict):
         raise CardError(f"{path}: a card is a mapping of keys, found {type(raw).__name__}")
+    return raw
+
+
+def make_card(raw: dict[str, Any], path: Path, model: type[Card]) -> Card:
+    """The validated card of some keys; `path` is named in errors.
+
+    Raises:
+        CardError: every fault at once.
+    """
     try:
         return model.model_validate(raw)
     except ValidationError as error:

@@ -14,9 +14,10 @@ import numpy as np
 from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError
 from deblurbench.frames import Frame8
+from deblurbench.isolating import environment_of
 from deblurbench.methods.base import Method
+from deblurbench.outside import find_method
 from deblurbench.restoring import Settings, restored_frames
-from deblurbench.rooms import plugin
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +31,11 @@ class Skipped(Exception):
 
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
     """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
-    card = plugin("methods", name).card
+    found = find_method(name)
+    card = found.card
     assert isinstance(card, MethodCard)
+    if card.opens and found.opened is None:
+        return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
     subject = _Subject(name, card, variant or card.default_variant, weights)
     return [_one(label, check) for label, check in subject.checks()]
 
@@ -60,6 +64,7 @@ class _Subject:
     def __init__(self, name: str, card: MethodCard, variant: str, weights: str | None) -> None:
         self.name, self.card, self.variant, self.weights = name, card, variant, weights
         self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
+        self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -77,11 +82,13 @@ class _Subject:
 
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
-        from deblurbench.job import seed_everything
-        from deblurbench.weights import find_weights, load_weights
+        from deblurbench.job import give_weights, seed_everything
+        from deblurbench.weights import find_weights
 
+        if self.elsewhere:
+            return self.fresh_elsewhere()
         seed_everything(0)
-        found = plugin("methods", self.name)
+        found = find_method(self.name)
         method: Method = found.load()(**self.card.variants[self.variant].parameters)
         if method.network is not None:
             try:
@@ -89,9 +96,24 @@ class _Subject:
             except MissingError:
                 file = None
             if file:
-                load_weights(method.network, file.file)
+                give_weights(found, method, file.file)
             method.network.eval()
         return method
+
+    def fresh_elsewhere(self) -> Method:
+        """The same for a command, or under a Python of its own: made ready as a run does it."""
+        from deblurbench.job import MethodJob, ready_method
+        from deblurbench.weights import find_weights
+
+        try:
+            file = find_weights(find_method(self.name), self.variant, self.weights)
+        except MissingError:
+            file = None
+        job = MethodJob(
+            id=self.name, name=self.name, variant=self.variant, weights=str(file.file) if file else None, output="",
+            dataset="", data_root=None, split="", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
+        )  # fmt: skip
+        return ready_method(job, "cpu")[0]
 
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()
@@ -100,12 +122,15 @@ class _Subject:
 
     def imports(self) -> str:
         """The class is a Method, and its parameters are those that the card declares."""
+        from deblurbench.job import count_parameters
+
         method = self.fresh()
         assert isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method"
-        count = sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
+        count = count_parameters(method)
         declared = self.card.variants[self.variant].parameter_count
         assert declared in (None, count), f"the card says {declared} parameters, the network has {count}"
-        return f"{self.card.name}:{self.variant}, {count:,} parameters"
+        told = "nobody knows how many" if count is None else f"{count:,}"
+        return f"{self.card.name}:{self.variant}, {told} parameters"
 
     def loads(self) -> str:
         """The weights load strictly, where there are any."""
@@ -114,7 +139,7 @@ class _Subject:
         if not self.card.needs_weights:
             raise Skipped("needs no weights")
         try:
-            file = find_weights(plugin("methods", self.name), self.variant, self.weights)
+            file = find_weights(find_method(self.name), self.variant, self.weights)
         except MissingError:
             raise Skipped("no weights yet: train it") from None
         self.fresh()
@@ -170,6 +195,8 @@ class _Subject:
 
         if not self.card.trainable:
             raise Skipped("not trainable")
+        if self.elsewhere:
+            raise Skipped("has a Python of its own, in which nothing is trained")
         method = self.fresh()
         assert method.network is not None, "a trainable method sets self.network"
         start = self.card.recipes.get("quick", {}).get("initialise")

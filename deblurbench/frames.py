@@ -11,11 +11,13 @@ torch and numpy are imported inside the functions that need them, so that readin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from deblurbench.errors import ContractError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias  # of Python 3.10; this file also runs under 3.9 (deblurbench.isolated)
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
@@ -73,6 +75,28 @@ def pad_to_multiple(frame: Tensor, multiple: int) -> Tensor:
     if not down and not right:
         return frame
     return F.pad(frame[None], (0, right, 0, down), mode="replicate")[0]
+
+
+def pad_to_size(frame: Tensor, height: int, width: int) -> Tensor:
+    """Pad a float frame (3, H, W) at the bottom and right by replication until it has at least (height, width)."""
+    import torch.nn.functional as F
+
+    down, right = max(height - frame.shape[-2], 0), max(width - frame.shape[-1], 0)
+    return F.pad(frame[None], (0, right, 0, down), mode="replicate")[0] if down or right else frame
+
+
+def to_network(frames: Tensor, scale: tuple[float, float], colours: str) -> Tensor:
+    """Float RGB frames (..., 3, H, W) in [0, 1] as a network from outside takes them: in `scale`, `rgb` or `bgr`."""
+    low, high = scale
+    ordered = frames.flip(-3) if colours == "bgr" else frames
+    return ordered if scale == (0.0, 1.0) else ordered * (high - low) + low
+
+
+def from_network(frame: Tensor, scale: tuple[float, float], colours: str) -> Tensor:
+    """Undo `to_network` on a restored frame (3, H, W)."""
+    low, high = scale
+    plain = frame if scale == (0.0, 1.0) else (frame - low) / (high - low)
+    return plain.flip(-3) if colours == "bgr" else plain
 
 
 def crop_to(frame: Tensor, height: int, width: int) -> Tensor:

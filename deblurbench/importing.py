@@ -21,6 +21,7 @@ from deblurbench.tfcheckpoint import index_file, open_checkpoint
 from deblurbench.weights import differences, file_sha256, not_weights
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 NESTED = ("state_dict", "params_ema", "params", "model_state_dict", "model", "network", "net", "generator", "weights")
@@ -62,6 +63,22 @@ def read_foreign(path: Path) -> Foreign:
         return _tensorflow(index)
     tensors = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     return Foreign(tensors, (path,))
+
+
+def load_checkpoint(network: torch.nn.Module, file: Path) -> None:
+    """Load a checkpoint (.pth, .pt, .ckpt, .safetensors) into a network, strictly: the same keys, the same shapes.
+
+    Nested dicts (`state_dict`, `params_ema`, ...) and prefixes that all keys share (`module.`) are looked through.
+
+    Raises:
+        UsageError: no checkpoint, one that holds objects besides tensors (never run), or another network's.
+    """
+    own = network.state_dict()
+    tensors = without_prefixes(read_foreign(file).tensors, own)
+    faults = differences(own, tensors)
+    if faults:
+        raise UsageError(f"{file}: not the weights of {type(network).__name__} with these parameters: {faults}.")
+    network.load_state_dict(tensors, strict=True)
 
 
 def convert(plugin: Plugin, variant: str, foreign: Foreign) -> Renamed:
@@ -126,7 +143,7 @@ def _fit(plugin: Plugin, variant: str, tensors: dict[str, Tensor]) -> Renamed | 
         return "it has no weights"
     own = method.network.state_dict()
     try:
-        renamed = method.rename(_without_prefixes(tensors, own))
+        renamed = method.rename(without_prefixes(tensors, own))
     except UsageError as error:
         return str(error)
     faults = differences(own, renamed.weights)
@@ -144,7 +161,7 @@ def _plain(tensor: Tensor) -> Tensor:
     return (tensor.float() if tensor.is_floating_point() else tensor).clone().contiguous()
 
 
-def _without_prefixes(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_prefixes(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop the prefixes of wrappers (DataParallel, torch.compile, a trainer's class) that all keys share."""
     found = {k.replace(COMPILED, ""): v for k, v in tensors.items() if k.rpartition(".")[2] not in COUNTERS}
     while found:

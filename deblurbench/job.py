@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,20 @@ from pydantic import BaseModel, ConfigDict
 
 from deblurbench import provenance
 from deblurbench.cards import MethodCard
+from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
+from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.importing import load_checkpoint
+from deblurbench.isolated import OUT_OF_MEMORY
+from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
+from deblurbench.outside import find_method
 from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
-from deblurbench.rooms import plugin
+from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.weights import load_weights
@@ -49,7 +55,10 @@ class MethodJob(BaseModel):
     device: str
     precision: str
     tile: int | None
+    again: bool = False  # after running out of memory without these tiles
     seed: int
+    timeout: float = 900.0
+    random_weights: bool = False
 
 
 class ClipJob(BaseModel):
@@ -71,13 +80,14 @@ class Bench:
         UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
     """
 
-    def __init__(self, job: MethodJob) -> None:
+    def __init__(self, job: MethodJob, alive: Callable[[], None] = lambda: None) -> None:
         self.job = job
         self.device = resolve_device(job.device)
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        self.method, self.card = ready_method(job, self.device)
+        self.method, self.card = ready_method(job, self.device, alive)
+        self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
         self.warm = False
 
@@ -88,15 +98,27 @@ class Bench:
 
     def hello(self) -> dict[str, Any]:
         """What the worker tells once, before its first clip."""
-        network = self.method.network
+        count = count_parameters(self.method)
         return {
             "device": describe_device(self.device),
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "runtime": describe_runtime(self.device, self.job.seed),
+            "parameters": None if self.card.opens and not count else count,
+            "random": self.random,
+            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat()])),
             "absent": self.absent,
+            "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
+            "implementations": self.implementations,
         }
+
+    def _precision_caveat(self) -> str:
+        """What another library computes, torch's precision does not reach."""
+        hidden = self.card.opens and self.method.network is None and self.job.precision != "fp32"
+        return f"--precision {self.job.precision} does not reach it: as its file says" if hidden else ""
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
+        loaded = (frame_level | clip_level).items()
+        self.implementations = {name: it.implementation for name, it in loaded if hasattr(it, "implementation")}
         return Settings(
             device=self.device,
             precision=self.job.precision,
@@ -117,7 +139,8 @@ class Bench:
         seed_everything(self.job.seed)
         if self.method.network is not None:
             self.method.network.eval()  # however the clip before left it
-        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed")
+        tile = self.job.tile if self.job.again else None
+        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
         result = ClipResult()
         try:
             result = self._restore(job, on_frame)
@@ -125,7 +148,7 @@ class Bench:
         except DiskError:
             raise
         except Exception as error:  # whatever a plugin raises is this clip's failure, told in full
-            outcome = outcome.model_copy(update=describe_failure(error))
+            outcome = outcome.model_copy(update=describe_failure(error, self._less()))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
         return outcome
 
@@ -134,7 +157,7 @@ class Bench:
         self._check_size(clip)
         folder = self.store.frames_folder(self.job.id, job.clip)
         sharp = self.store.frames_folder(GROUND_TRUTH, job.clip)
-        keeps_sharp = self.job.name == IDENTITY
+        keeps_sharp = self.job.name == IDENTITY  # once a run is enough
         result = restore_clip(
             self.method,
             clip,
@@ -142,6 +165,7 @@ class Bench:
             scored=set(job.scored if clip.sharp else clip.stems),
             save={stem: folder / f"{stem}.png" for stem in job.saved},
             save_sharp={stem: sharp / f"{stem}.png" for stem in job.saved} if keeps_sharp else None,
+            hash_sharp=keeps_sharp,
             warm=self.warm,
             on_frame=on_frame,
         )
@@ -158,31 +182,120 @@ class Bench:
                 f"this clip has {size[0]}x{size[1]}"
             )
 
+    def _less(self) -> int:
+        """Tiles worth a try when memory runs out: half of what there was, a multiple of 32."""
+        sides = [side for clip in self.clips.values() for side in clip_size(clip) or ()]
+        return max(64, (self.job.tile or max(sides, default=1024)) // 64 * 32)
+
     def _success(self, result: ClipResult) -> dict[str, Any]:
+        method = self.method
         return {
             "status": "ok",
             "clipped": result.clipped,
-            "peak_memory": peak_memory(self.device),
+            "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
+            "ground_truth_sha256": result.sharp_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
 
 
-def ready_method(job: MethodJob, device: str) -> tuple[Method, MethodCard]:
-    """Import a method, make its network, load its weights strictly, and move it to the device, for inference."""
+def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
+    """
     import torch
 
-    found = plugin("methods", job.name)
+    found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
+    environment = environment_of(found)
+    if environment or card.command:
+        elsewhere = method_elsewhere(found, environment, job, alive)
+        _refuse_random(job, elsewhere.random)
+        return elsewhere, card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
+    if job.weights:
+        give_weights(found, method, Path(job.weights))
+    elif not job.random_weights:
+        _refuse_random(job, is_random(job, method))
     if method.network is not None:
-        if job.weights:
-            load_weights(method.network, Path(job.weights))
-        method.network.eval().requires_grad_(False)
+        method.network.eval()
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
         method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return method, card
+
+
+def _refuse_random(job: MethodJob, random: bool) -> None:
+    if random and not job.random_weights:
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    import torch
+
+    if isinstance(method, Elsewhere):
+        return method.random
+    if method.network is None:
+        return False
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    assert other.network is not None
+    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
+    seed_everything(job.seed)
+    return not all(torch.equal(mine, others) for mine, others in pairs)
+
+
+def give_weights(found: Plugin, method: Method, file: Path) -> None:
+    """Load a weight file into a method strictly, unless the method was made of that very file.
+
+    Raises:
+        UsageError: the file does not fit, or the method has no network to load it into.
+    """
+    if found.opened:
+        return
+    if method.network is None:
+        raise UsageError(
+            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+        )
+    if found.is_adapted:
+        load_checkpoint(method.network, file)
+    else:
+        load_weights(method.network, file)
+
+
+def method_elsewhere(
+    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+) -> Elsewhere:
+    """A command, or a method made ready under its own Python."""
+    assert isinstance(found.card, MethodCard)
+    if found.card.command:
+        return CommandMethod(
+            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
+        )  # fmt: skip
+    return IsolatedMethod(
+        found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
+        device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
+    )  # fmt: skip
+
+
+def count_parameters(method: Method) -> int | None:
+    """Trainable parameters of a method's network, 0 without one, None where nobody can tell."""
+    if isinstance(method, Elsewhere):
+        return method.parameters
+    return sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
@@ -193,7 +306,7 @@ def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[
     for name in ids:
         entry = metric(name)
         try:
-            loaded = entry.load(device if name.startswith("lpips") else "cpu")
+            loaded = entry.load(device if entry.uses_network else "cpu")
         except MissingError as error:
             absent[name] = str(error)
             continue
@@ -229,6 +342,26 @@ def describe_device(device: str) -> str:
     return f"CPU: {provenance.cpu_name()}, {torch.get_num_threads()} threads"
 
 
+def describe_runtime(device: str, seed: int) -> dict[str, Any]:
+    """What torch computes with, beside the packages: threads, seed, precision flags, CUDA, cuDNN and the driver."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    told: dict[str, Any] = {
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
+        "tf32_cudnn": cudnn.allow_tf32,
+        "cudnn_deterministic": cudnn.deterministic,
+        "cudnn_benchmark": cudnn.benchmark,
+    }
+    if device.startswith("cuda"):
+        told |= {"cuda": torch.version.cuda, "cudnn": cudnn.version(), "driver": provenance.driver_version()}
+    return told
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, numpy and torch, so that a clip does not depend on the clips before it."""
     import numpy as np
@@ -252,8 +385,15 @@ def peak_memory(device: str) -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def describe_failure(error: BaseException) -> dict[str, str]:
-    """The cause of a failed clip: a short kind, one sentence, and the traceback."""
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's or the host's memory did not suffice, by what Python, torch and CUDA's libraries raise."""
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
+    """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
     kind, reason = "raised", f"{type(error).__name__}: {error}"
     if isinstance(error, FrameError):
         kind, reason = "corrupt input", str(error)
@@ -261,6 +401,9 @@ def describe_failure(error: BaseException) -> dict[str, str]:
         kind, reason = "invalid output", str(error)
     elif isinstance(error, DeblurbenchError):
         kind, reason = "refused", str(error)
-    elif type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile 512, or --precision bf16."
-    return {"kind": kind, "reason": reason, "traceback": "".join(traceback.format_exception(error))[-8000:]}
+    elif isinstance(error, FailedElsewhere):
+        kind, reason = error.kind, error.reason
+    if kind == "out of memory" or ran_out_of_memory(error):
+        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
+    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -56,7 +56,13 @@ class MethodRecord(Record):
     parameters: int | None = Field(default=None, description="trainable parameters used at inference")
     code_sha256: str = ""
     card_sha256: str = ""
+    source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="executable, python, torch, numpy, device of a Python of its own; else empty"
+    )
+    includes_startup: bool = Field(default=False, description="a command: its time holds its start-up and disk")
     note: str = ""
+    caveat: str = Field(default="", description="what the method told of itself when it was made ready")
 
 
 class MetricRecord(Record):
@@ -70,6 +76,7 @@ class MetricRecord(Record):
     decimals: int = 4
     title: str = ""
     absent: str | None = None
+    implementation: str = Field(default="", description="the program that computed it, where that is none of ours")
 
 
 class Choice(Record):
@@ -92,6 +99,7 @@ class ClipRecord(Record):
     width: int
     height: int
     ground_truth: bool = True
+    ground_truth_sha256: str = Field(default="", description="sha256 over the pixels of its sharp frames, in order")
     notes: list[str] = Field(default_factory=list)
     choice: Choice | None = Field(default=None, description="frames kept by --save-frames sample; None until chosen")
 
@@ -108,7 +116,9 @@ class Outcome(Record):
     clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
     peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
+    ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")
+    tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
 
 
 class Manifest(Record):
@@ -122,6 +132,7 @@ class Manifest(Record):
     request: Request
     dataset: str = Field(description="name:protocol as in scores.csv; the bare name for the default protocol")
     dataset_title: str
+    dataset_card_sha256: str = ""
     protocol: Protocol
     protocol_digest: str
     split: str

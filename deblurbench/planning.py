@@ -6,17 +6,20 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance
 from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
+from deblurbench.outside import find_method, split_method
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin, plugins
 from deblurbench.selection import (
@@ -28,7 +31,7 @@ from deblurbench.selection import (
     refuse_undecodable,
 )
 from deblurbench.store import folder_name
-from deblurbench.weights import WeightsFile, file_sha256, find_weights, read_story
+from deblurbench.weights import WeightsFile, find_weights, read_story
 
 IDENTITY = "identity"
 
@@ -42,6 +45,7 @@ class PlannedMethod:
     variant: str
     weights: WeightsFile | None
     random: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def card(self) -> MethodCard:
@@ -64,8 +68,11 @@ class PlannedMethod:
             trained_on=list(weights.trained_on) if weights else [],
             of_the_paper=card.variants[self.variant].of_the_paper,
             parameters=card.variants[self.variant].parameter_count,
-            code_sha256=provenance.folder_digest(self.plugin.folder),
-            card_sha256=file_sha256(self.plugin.folder / "card.yaml"),
+            code_sha256=self.plugin.code_digest(),
+            card_sha256=self.plugin.card_digest(),
+            source=self.plugin.reference if self.plugin.reference != card.name else "",
+            environment=dict(self.environment),
+            includes_startup=bool(card.command),
             note=weights.note if weights else "",
         )
 
@@ -96,7 +103,9 @@ class Plan:
             "weights": record.weights_sha256,
             "random weights": method.random,
             "code": record.code_sha256,
-            "needs": method.card.needs.model_dump(),
+            "needs": method.card.needs.model_dump(mode="json"),
+            "command": command_key(method.plugin),
+            "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "harness": provenance.harness_digest(),
             "protocol": self.protocol.digest(),
             "clip": clip.clip.name,
@@ -111,40 +120,36 @@ class Plan:
         }
 
 
-def split_method(text: str) -> tuple[str, str | None, str | None]:
-    """`name[:variant][@weights]` into its three parts."""
-    head, at, weights = text.partition("@")
-    name, colon, variant = head.partition(":")
-    if not name or (colon and not variant) or (at and not weights):
-        raise UsageError(f"{text!r} is no method. Write name, name:variant or name:variant@weights.")
-    return name, variant or None, weights or None
-
-
 def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
     """Find a method, its variant and its weights.
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
-        MissingError: there are no weights for it.
+        MissingError: there are no weights for it, or its own Python environment or command is not there.
     """
-    name, variant, wanted = split_method(text)
-    found = plugin("methods", name)
-    card = found.card
+    reference, variant, wanted = split_method(text)
+    found = find_method(reference)
+    environment = environment_of(found)
+    if not environment:
+        found.refuse_missing_packages()
+    card, name = found.card, found.name
     assert isinstance(card, MethodCard)
     variant = variant or _variant_of(wanted, card)
     if variant not in card.variants:
         raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
+    if card.command:
+        program(found, environment)
     try:
         weights = find_weights(found, variant, wanted)
     except MissingError:
         if not random_weights:
             raise
-        return PlannedMethod(identifier, found, variant, None, random=True)
+        return PlannedMethod(identifier, found, variant, None, random=True, environment=environment)
     usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
     if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
-    return PlannedMethod(identifier, found, variant, weights)
+    return PlannedMethod(identifier, found, variant, weights, environment=environment)
 
 
 def _has_default(card: MethodCard, variant: str) -> bool:
@@ -171,6 +176,11 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
     unique: dict[str, PlannedMethod] = {}
     for method in planned:
         same = unique.setdefault(method.id, method)
+        if same.plugin.reference != method.plugin.reference:
+            raise UsageError(
+                f"two methods would both be called {method.id!r}: {same.plugin.reference} and "
+                f"{method.plugin.reference}. Rename one of them, or give its card another `name`."
+            )
         if same.weights != method.weights:
             raise UsageError(
                 f"two weight files would both be called {method.id!r}: {same.weights and same.weights.file} and "

@@ -16,6 +16,8 @@ import deblurbench
 
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
+    "imageio-ffmpeg", "torchmetrics",
+    "onnxruntime", "spandrel",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
 DECIDING = ("frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "methods", "metrics", "datasets")
@@ -63,6 +65,17 @@ def cpu_name() -> str:
 
 
 @cache
+def driver_version() -> str:
+    """The version of NVIDIA's driver as nvidia-smi tells it; empty where it does not."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
+
+
+@cache
 def source_state() -> dict[str, Any]:
     """Version, and where it is a git checkout its commit and whether files differ from it."""
     state: dict[str, Any] = {"version": deblurbench.__version__}
@@ -94,8 +107,27 @@ def folder_digest(folder: Path) -> str:
     return _digest_files(_python_files(folder), folder)
 
 
+@cache
+def package_digest(place: Path) -> str:
+    """sha256 over the code of an installed package's folder or module, read once."""
+    return _digest_files(_python_files(place), place if place.is_dir() else place.parent)
+
+
+def text_digest(*words: str) -> str:
+    """sha256 over a few words."""
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
+
+
 def _python_files(place: Path) -> list[Path]:
-    return [place] if place.is_file() else sorted(place.rglob("*.py"))
+    if place.is_file():
+        return [place]
+    found: list[Path] = []
+    for folder, below, names in os.walk(place):
+        if "pyvenv.cfg" in names:  # an environment that lies in a plugin's folder is no code of it
+            below.clear()
+            continue
+        found += [Path(folder) / name for name in names if name.endswith(".py")]
+    return sorted(found)
 
 
 def _digest_files(files: list[Path], base: Path) -> str:

@@ -12,11 +12,14 @@ A name that occurs twice is an error. A plugin whose card or import fails stays 
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +28,7 @@ from typing import Any, Literal
 
 from deblurbench.cards import DatasetCard, MethodCard, PluginCard, ReportCard, read_card
 from deblurbench.errors import CardError, UsageError, did_you_mean
+from deblurbench.packages import code_digest, how_to_install, refuse_missing_packages
 
 Room = Literal["methods", "datasets", "reports"]
 CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
@@ -41,26 +45,63 @@ class Plugin:
     folder: Path
     card: PluginCard | None
     error: str | None = None
+    opened: Path | None = None  # the file that it makes a network of, for a method that opens files
 
-    def load(self) -> Any:
-        """Import the class that the card's `entry` names.
+    @property
+    def reference(self) -> str:
+        """What it is found by: its name, or the path of one that lies outside the rooms."""
+        return self.name
+
+    def load(self) -> Callable[..., Any]:
+        """Import the class that the card's `entry` names; an adapter is handed this plugin as its first argument.
 
         Raises:
             CardError: the card is broken, the import fails, or the class is not there. Never swallowed.
+            MissingError: a package that the card names under `requires` is not installed.
         """
         if self.card is None:
             raise CardError(f"{self.room[:-1]} {self.name!r} is broken: {self.error}")
+        self.refuse_missing_packages()
+        if isinstance(self.card, MethodCard) and self.card.command:
+            raise UsageError(f"method {self.name!r} is a command: it has no class to be made, trained or counted")
         module_name, _, class_name = self.card.entry.partition(":")
         try:
-            module = _import(self, module_name)
+            module = self.module(module_name)
         except Exception as error:  # an import may fail in any way; the user is told which plugin and how
             raise CardError(
                 f"{self.room[:-1]} {self.name!r} fails to import ({self.folder}): {type(error).__name__}: {error}"
+                f"{how_to_install(self.card, error)}"
             ) from error
-        found = getattr(module, class_name, None)
+        found: Callable[..., Any] | None = getattr(module, class_name, None)
         if found is None:
             raise CardError(f"{self.folder / 'card.yaml'}: entry names {class_name!r}, not found in {module_name}.py")
-        return found
+        return functools.partial(found, self) if self.is_adapted else found
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether its class is an adapter to a network from outside."""
+        return isinstance(self.card, MethodCard) and bool(self.card.network or self.card.opens)
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the plugin's folder, or one of the harness's own adapters."""
+        return importlib.import_module(name) if name.startswith("deblurbench.") else _import(self, name)
+
+    def refuse_missing_packages(self) -> None:
+        """See that the packages that the card needs are installed; imports nothing.
+
+        Raises:
+            MissingError: some are not; the message says how to install them.
+        """
+        if self.card is not None:
+            refuse_missing_packages(self.card, self.folder)
+
+    def code_digest(self) -> str:
+        """sha256 over the plugin's code."""
+        return code_digest(self.card, self.folder)
+
+    def card_digest(self) -> str:
+        """sha256 of the file that holds the card."""
+        return hashlib.sha256((self.folder / "card.yaml").read_bytes()).hexdigest()
 
 
 def mount(room: Room) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
+from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
+from deblurbench.weights import file_sha256
 
 
 @dataclass
@@ -124,6 +127,7 @@ class _Session:
             request=plan.request,
             dataset=plan.protocol.name,
             dataset_title=plan.dataset.card.title,
+            dataset_card_sha256=file_sha256(plugin("datasets", plan.dataset.card.name).folder / "card.yaml"),
             protocol=plan.protocol,
             protocol_digest=plan.protocol.digest(),
             split=plan.split,
@@ -133,11 +137,11 @@ class _Session:
             partial=plan.partial,
             clips=[clip.record() for clip in plan.clips],
             methods=[_as_before(method.record(), old) for method in plan.methods],
-            metrics=[m.model_copy(update={"absent": _absent(old, m.id)}) for m in plan.metrics],
+            metrics=[m.model_copy(update=_as_computed(old, m.id)) for m in plan.metrics],
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
-            environment=provenance.environment(),
+            environment=provenance.environment() | _runtime(old),
             warnings=list(plan.notes),
             invalidated=old.invalidated if old else None,
         )
@@ -181,14 +185,14 @@ class _Session:
         finally:
             self._write()
 
-    def _by_worker(self, method: PlannedMethod, works: list[Work]) -> None:
+    def _by_worker(self, method: PlannedMethod, works: list[Work], tile: int | None = None) -> None:
         worker: Worker | None = None
         try:
             for work in works:
                 self.listener.clip(method.id, work.clip.clip.name, len(work.clip.clip))
                 try:
                     if worker is None:
-                        worker = Worker(self._method_job(method), self.store.log_file(method.id), self.timeout)
+                        worker = Worker(self._method_job(method, tile), self.store.log_file(method.id), self.timeout)
                         hello = worker.hello()
                         if hello["event"] == "broken":
                             worker.kill()
@@ -197,6 +201,11 @@ class _Session:
                         self._hello(method, hello)
                     worker.start(self._clip_job(work))
                     self._follow(worker, method, work)
+                    again = self._tile_to_try(work) if tile is None else None
+                    if again:
+                        worker.kill()  # it holds the memory
+                        worker = None
+                        self._again(self._by_worker, work, again)
                 except WorkerLost as lost:
                     self._failed(work, lost.kind, str(lost))
                     if worker:
@@ -222,16 +231,19 @@ class _Session:
                 self._done(work)
                 return
 
-    def _in_process(self, method: PlannedMethod, works: list[Work]) -> None:
+    def _in_process(self, method: PlannedMethod, works: list[Work], tile: int | None = None) -> None:
         with contextlib.chdir("."), contextlib.redirect_stdout(sys.stderr):  # as a worker's: its own, and not our data
             try:
-                bench = Bench(self._method_job(method))
+                bench = Bench(self._method_job(method, tile))
             except (Exception, SystemExit) as error:  # any failure to get a method ready costs its own row only
                 self._broken(works, describe_failure(error))
                 return
             self._hello(method, bench.hello())
             for work in works:
                 self._in_process_clip(bench, work)
+                again = self._tile_to_try(work) if tile is None else None
+                if again:
+                    self._again(self._in_process, work, again)
 
     def _in_process_clip(self, bench: Bench, work: Work) -> None:
         method, clip = work.method.id, work.clip.clip
@@ -248,10 +260,25 @@ class _Session:
         if part is None:
             self._failed(work, "left", "the worker said it was done, but its record is not there")
             return
+        if self._tile_to_try(work, part):
+            return
         self._keep(part)
         self.listener.outcome(part.outcome)
         self._settle(work.clip)
         self._write()
+
+    def _tile_to_try(self, work: Work, part: Part | None = None) -> int | None:
+        """The tiles in which a clip is tried again: it ran out of memory, its card permits it, and they are smaller."""
+        part = part or self.store.read_part(work.method.id, work.clip.clip.name)
+        tile = work.method.card.needs.retry_tile
+        if not part or not tile or part.outcome.kind != "out of memory" or part.outcome.tile:
+            return None
+        before = self.plan.request.tile or max(work.clip.size or (0,))
+        return tile if tile < before else None
+
+    def _again(self, go: Callable[[PlannedMethod, list[Work], int], None], work: Work, tile: int) -> None:
+        self.listener.say(f"{work.method.id} ran out of memory on {work.clip.clip.name}; again in tiles of {tile} px")
+        go(work.method, [work], tile)
 
     def _failed(self, work: Work, kind: str, reason: str, traceback: str = "") -> None:
         outcome = Outcome(
@@ -270,17 +297,24 @@ class _Session:
 
     def _hello(self, method: PlannedMethod, hello: dict[str, Any]) -> None:
         self.manifest.device = hello["device"]
+        self.manifest.environment["runtime"] = hello["runtime"]
         for record in self.manifest.methods:
             if record.id == method.id:
-                record.parameters = hello["parameters"]
+                record.parameters, record.caveat = hello["parameters"], hello["caveat"]
+                record.environment |= hello["environment"]
+                record.random_weights = record.random_weights or hello["random"]
         for metric in self.manifest.metrics:
             metric.absent = hello["absent"].get(metric.id)
+            metric.implementation = hello["implementations"].get(metric.id, "")
 
     def _keep(self, part: Part) -> None:
         self.parts[part.outcome.method, part.outcome.clip] = part
         self._note(part.outcome)
 
     def _note(self, outcome: Outcome) -> None:
+        for clip in self.manifest.clips:
+            if clip.name == outcome.clip and outcome.ground_truth_sha256:
+                clip.ground_truth_sha256 = outcome.ground_truth_sha256
         same = (outcome.method, outcome.clip)
         self.manifest.outcomes = [o for o in self.manifest.outcomes if (o.method, o.clip) != same] + [outcome]
 
@@ -308,11 +342,11 @@ class _Session:
         self.store.write_manifest(self.manifest)
         self.store.write_tables(self.manifest, self.parts.values())
 
-    def _method_job(self, method: PlannedMethod) -> MethodJob:
+    def _method_job(self, method: PlannedMethod, tile: int | None = None) -> MethodJob:
         request = self.plan.request
         return MethodJob(
             id=method.id,
-            name=method.card.name,
+            name=method.plugin.reference,
             variant=method.variant,
             weights=str(method.weights.file.resolve()) if method.weights else None,
             output=str(self.store.folder.resolve()),
@@ -322,8 +356,11 @@ class _Session:
             metrics=[m.id for m in self.plan.metrics],
             device=request.device,
             precision=request.precision,
-            tile=request.tile,
+            tile=tile or request.tile,
+            again=tile is not None,
             seed=request.seed,
+            timeout=self.timeout,
+            random_weights=request.random_weights,
         )
 
     def _clip_job(self, work: Work) -> ClipJob:
@@ -337,18 +374,27 @@ class _Session:
 
 
 def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
-    """The record with the parameter count that a worker told before, as long as the code is the same."""
+    """The record with what a worker told before, as long as code and weights are the same."""
     for before in old.methods if old else []:
-        if (before.id, before.code_sha256) == (record.id, record.code_sha256):
-            return record.model_copy(update={"parameters": before.parameters})
+        same = ("id", "code_sha256", "weights_sha256")
+        if all(getattr(before, name) == getattr(record, name) for name in same):
+            told = {name: getattr(before, name) for name in ("parameters", "caveat", "random_weights")}
+            environment = before.environment | record.environment if record.environment else {}
+            return record.model_copy(update={**told, "environment": environment})
     return record
 
 
-def _absent(old: Manifest | None, metric: str) -> str | None:
+def _runtime(old: Manifest | None) -> dict[str, Any]:
+    """What a worker told before of its runtime, for a run of which nothing is missing."""
+    return {"runtime": old.environment["runtime"]} if old and "runtime" in old.environment else {}
+
+
+def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:
+    """What a worker told before of a metric: why it is absent, and what computed it."""
     for record in old.metrics if old else []:
         if record.id == metric:
-            return record.absent
-    return None
+            return {"absent": record.absent, "implementation": record.implementation}
+    return {}
 
 
 def _now() -> str:

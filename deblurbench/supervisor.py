@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from deblurbench.errors import DiskError
 from deblurbench.job import ClipJob, MethodJob
+from deblurbench.kept import signal_name
 
 LOG_LIMIT = 4_000_000
 LAST_BREATH = 10.0  # seconds that a process may take to end
@@ -141,14 +142,6 @@ def _environment() -> dict[str, str]:
     home = str(Path(__file__).resolve().parent.parent)
     paths = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
-
-
-def signal_name(number: int) -> str:
-    """SIGSEGV and the like; real-time signals have no name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "a real-time signal"
 
 
 def _keep_log(source: IO[bytes], file: Path) -> None:

@@ -3,6 +3,8 @@
 Each tile is a small clip of its own: the method's `restore` runs once per tile over all frames, so that a recurrent
 state belongs to its tile. Tiles overlap by 32 pixels or a quarter of their side, whichever is less, and are blended
 with linear ramps. The result differs from an untiled one near seams; tables mark tiled runs.
+
+This file also runs under Python 3.9, in a method's own environment (deblurbench.isolated).
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ def tile_starts(length: int, tile: int, multiple: int) -> list[int]:
     return [*starts, last]
 
 
-def restore_tiled(restore: Restore, frames: Iterable[Tensor], tile: int, multiple: int) -> Iterator[Tensor]:
-    """Yield restored frames (3, H, W), each blended from tiles of at most `tile` pixels a side.
+def restore_tiled(
+    restore: Restore, frames: Iterable[Tensor], tile: int | tuple[int, int], multiple: int
+) -> Iterator[Tensor]:
+    """Yield restored frames (3, H, W), each blended from tiles of at most `tile` pixels a side, or (height, width).
 
     `tile` is rounded up to `multiple`; H and W must be multiples of it already.
     """
@@ -40,16 +44,16 @@ def restore_tiled(restore: Restore, frames: Iterable[Tensor], tile: int, multipl
     if first is None:
         return
     height, width = first.shape[-2:]
-    side = -(-tile // multiple) * multiple
+    high, wide = (-(-side // multiple) * multiple for side in ((tile, tile) if isinstance(tile, int) else tile))
     boxes = [
-        (top, left, min(side, height), min(side, width))
-        for top in tile_starts(height, side, multiple)
-        for left in tile_starts(width, side, multiple)
+        (top, left, min(high, height), min(wide, width))
+        for top in tile_starts(height, high, multiple)
+        for left in tile_starts(width, wide, multiple)
     ]
     copies = itertools.tee(itertools.chain([first], walk), len(boxes))
-    pieces = [restore(_cut(copy, box)) for copy, box in zip(copies, boxes, strict=True)]
+    pieces = [restore(_cut(copy, box)) for copy, box in zip(copies, boxes)]
     weights = [_weight(first, box, height, width) for box in boxes]
-    for restored in zip(*pieces, strict=True):
+    for restored in zip(*pieces):
         yield _blend(restored, boxes, weights, first)
 
 
@@ -86,7 +90,7 @@ def _blend(
 
     total = torch.zeros_like(like, dtype=torch.float32)
     norm = torch.zeros(like.shape[-2:], device=like.device)
-    for piece, (top, left, h, w), weight in zip(pieces, boxes, weights, strict=True):
+    for piece, (top, left, h, w), weight in zip(pieces, boxes, weights):
         total[:, top : top + h, left : left + w] += piece.to(torch.float32) * weight
         norm[top : top + h, left : left + w] += weight
     return total / norm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
     """
     card = plugin.card
     assert isinstance(card, MethodCard)
+    if card.opens:
+        return _opened(plugin, card, wanted)
     is_tag = any(weights.tag == wanted for weights in card.weights)  # a folder of that name does not hide it
     if wanted and not is_tag and (wanted.endswith(".safetensors") or "/" in wanted or Path(wanted).exists()):
         return _from_path(Path(wanted).expanduser(), card, variant)
@@ -50,7 +53,7 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
         wanted = card.default.weights if card.default and card.default.variant == variant else None
         wanted = wanted or next(iter(fitting), None)
         if wanted is None:
-            raise MissingError(_train_me(card, variant))
+            raise MissingError(_train_me(plugin.reference, card, variant))
     if wanted not in fitting:
         names = [f"{w.variant}@{w.tag}" for w in card.weights]
         raise UsageError(
@@ -60,7 +63,7 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
     entry = fitting[wanted]
     file = plugin.folder / entry.file
     digest = file_sha256(file)
-    if digest != entry.sha256:
+    if entry.sha256 and digest != entry.sha256:
         raise UsageError(
             f"{file}: sha256 is {digest}, but the card says {entry.sha256}. The file is damaged or was replaced; "
             f"restore it, or name it by its path to use it as it is."
@@ -68,12 +71,30 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
     return WeightsFile(entry.tag, file, digest, entry.trained_on, entry.note)
 
 
-def _train_me(card: MethodCard, variant: str) -> str:
+def _opened(plugin: Plugin, card: MethodCard, wanted: str | None) -> WeightsFile:
+    """The file that a method was made of; it stands for weights."""
+    if plugin.opened is None:
+        raise UsageError(
+            f"method {card.name!r} runs files ({', '.join(card.opens)}); name one: ./net{card.opens[0]} or "
+            f"{card.name}@PATH"
+        )
+    if wanted:
+        raise UsageError(f"{plugin.opened}: holds its weights itself, but {wanted!r} was asked for. Leave it out.")
+    return WeightsFile(plugin.opened.stem, plugin.opened, file_sha256(plugin.opened))
+
+
+def _train_me(reference: str, card: MethodCard, variant: str) -> str:
+    if card.network:
+        return (
+            f"method {card.name!r} has no weights, and random weights are not scored. Name a checkpoint behind it, "
+            f"as in '{reference}@net.pth', or in its card: 'weights: net.pth'. "
+            "(--random-weights runs it all the same, and marks the row.)"
+        )
     have = ", ".join(sorted({f"{card.name}:{w.variant}" for w in card.weights})) or "none"
     return (
         f"method '{card.name}:{variant}' has no weights, and random weights are not scored. Train them: "
-        f"'deblurbench train {card.name}:{variant} --dataset mini --recipe quick', then run "
-        f"'{card.name}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
+        f"'deblurbench train {reference}:{variant} --dataset mini --recipe quick', then run "
+        f"'{reference}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
         "(--random-weights runs it all the same, and marks the row.)"
     )
 
@@ -111,6 +132,19 @@ def read_story(folder: Path) -> dict[str, Any]:
     return told
 
 
+def trained_as(file: Path, card: MethodCard) -> str | None:
+    """The variant of `card` that a weight file was trained as, by what lies beside or in it or by the card.
+
+    Raises:
+        UsageError: they are another method's.
+    """
+    told = read_story(file.parent) or _told_within(file)
+    if told.get("method", card.name) != card.name:
+        raise UsageError(f"{file}: weights of method {told['method']!r}, not of {card.name!r}.")
+    digest = file_sha256(file)
+    return told.get("variant") or next((w.variant for w in card.weights if w.sha256 == digest), None)
+
+
 def _told_within(file: Path) -> dict[str, Any]:
     """What `import-weights` wrote into a safetensors file's metadata; empty for any other file."""
     with file.open("rb") as stream:
@@ -135,20 +169,19 @@ def file_sha256(file: Path) -> str:
         raise MissingError(f"{file}: the weight file cannot be read ({error.strerror}). Fetch or train it.") from error
 
 
-def load_weights(network: torch.nn.Module, file: Path) -> None:
+def load_weights(
+    network: torch.nn.Module,
+    file: Path,
+    adopt: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] | None = None,
+) -> None:
     """Load a safetensors file into a network, strictly: the same keys, the same shapes. Half precision is widened.
 
-    Raises:
-        UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short), or another architecture.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    `adopt` may turn the file's tensors first, as `Method.adopt` does for another variant's.
 
-    _look_at_first_bytes(file)
-    try:
-        state = load_file(file)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
+    Raises:
+        UsageError: not safetensors, see `read_weights`, or another architecture.
+    """
+    state = adopt(read_weights(file)) if adopt else read_weights(file)
     faults = differences(network.state_dict(), state)
     if faults:
         raise UsageError(
@@ -156,6 +189,22 @@ def load_weights(network: torch.nn.Module, file: Path) -> None:
             "Name the variant that they were trained as."
         )
     network.load_state_dict(state, strict=True)
+
+
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a safetensors file, by name.
+
+    Raises:
+        UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short).
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    _look_at_first_bytes(file)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
 
 
 def differences(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> str:

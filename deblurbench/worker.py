@@ -69,7 +69,7 @@ def work(orders: queue.Queue[dict[str, Any]], answer: Any) -> None:
     from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
 
     try:
-        bench = Bench(MethodJob.model_validate(orders.get()))
+        bench = Bench(MethodJob.model_validate(orders.get()), alive=lambda: answer("alive"))
     except Exception as error:  # the parent records it as the method's failure
         answer("broken", **describe_failure(error))
         return

@@ -17,19 +17,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from deblurbench.datasets.base import Dataset, Found
+from deblurbench.datasets.base import Found
 from deblurbench.errors import MissingError
 from deblurbench.protocol import Protocol
+from deblurbench.synthesis.dataset import SynthesisedDataset
 from deblurbench.synthesis.dice import Dice
-from deblurbench.synthesis.photos import Photo, Share, load_photos, read_photo
+from deblurbench.synthesis.photos import Photo, Share, read_photo
 from deblurbench.synthesis.recipe import Recipe
 from deblurbench.synthesis.rendered import PlannedClip, cache_root, find_rendered, make_once
 from deblurbench.synthesis.scene import Scene, draw_scene
-from deblurbench.synthesis.source import TrainingSource
 
 from .manifest import check, read_manifest
 
@@ -90,7 +89,7 @@ VALID = (
 )
 
 
-class Mini(Dataset):
+class Mini(SynthesisedDataset):
     """Eight test clips of 12 frames, 320x180, made on first use; endless clips for training."""
 
     def find(self, protocol: Protocol) -> Found:
@@ -116,26 +115,13 @@ class Mini(Dataset):
         ]
         make_once(self._folder(output), plan, _checked, progress)
 
-    def training_source(
-        self,
-        protocol: Protocol,
-        *,
-        batch: int,
-        frames: int,
-        crop: int | tuple[int, int],
-        seed: int,
-        device: str = "cpu",
-        share: Share = "train",
-        **settings: Any,
-    ) -> TrainingSource:
-        """Endless batches from a share of the photographs; `settings` replace ranges of the Recipe.
+    def photographs(self, share: Share) -> dict[str, Path]:
+        """scikit-image's photographs of one share.
 
         Raises:
-            UsageError: a setting that the recipe does not have.
+            MissingError: a file is not there.
         """
-        recipe = Recipe().changed(settings)
-        photos = load_photos(files(PHOTOGRAPHS[share]), device)
-        return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
+        return files(PHOTOGRAPHS[share])
 
     def _folder(self, output: Path | None = None) -> Path:
         base = output or self.root or cache_root()

@@ -9,49 +9,26 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from deblurbench.datasets.base import Dataset, Found
+from deblurbench.datasets.base import Found
 from deblurbench.errors import MissingError
 from deblurbench.protocol import Protocol
+from deblurbench.synthesis.dataset import SynthesisedDataset
 from deblurbench.synthesis.dice import Dice
 from deblurbench.synthesis.photos import Photo, Share, find_photos, load_photos, shares
 from deblurbench.synthesis.recipe import Recipe
 from deblurbench.synthesis.rendered import PlannedClip, cache_root, find_rendered, make_once
 from deblurbench.synthesis.scene import Scene, draw_scene
-from deblurbench.synthesis.source import TrainingSource
 
 VERSION = 1
 VALID_CLIPS = 2
 FEWEST = 3
 
 
-class Synth(Dataset):
+class Synth(SynthesisedDataset):
     """A virtual camera moving over the photographs under the root (several folders: joined as in PATH)."""
-
-    def training_source(
-        self,
-        protocol: Protocol,
-        *,
-        batch: int,
-        frames: int,
-        crop: int | tuple[int, int],
-        seed: int,
-        device: str = "cpu",
-        share: Share = "train",
-        **settings: Any,
-    ) -> TrainingSource:
-        """Endless batches from one share of the photographs; `settings` replace ranges of the Recipe.
-
-        Raises:
-            MissingError: no photographs.
-            UsageError: a setting that the recipe does not have.
-        """
-        recipe = Recipe().changed(settings)
-        photos = load_photos(self.photographs(share), device)
-        return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
 
     def find(self, protocol: Protocol) -> Found:
         """The clips of the test and validation shares, rendered into the cache when they are not there."""

@@ -40,7 +40,7 @@ def restore(
     place = resolve_device(device)
     set_precision_flags(precision)
     job = MethodJob(
-        id=planned.id, name=planned.card.name, variant=planned.variant,
+        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None,
         split="", metrics=[], device=place, precision=precision, tile=tile, seed=0,
     )  # fmt: skip

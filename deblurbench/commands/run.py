@@ -14,6 +14,7 @@ import click
 from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
+from deblurbench.outside import absolute, short
 from deblurbench.planning import Plan, make_plan
 from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.store import folder_name
@@ -38,7 +39,8 @@ def names(text: str | None, option: str = "") -> list[str] | None:
 def options(function: Any) -> Any:
     """The options of `run` that make up the request."""
     given = [
-        click.option("--methods", required=True, help="name[:variant][@weights],... (or 'all'); identity is added."),
+        click.option("--methods", required=True,
+                     help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'."),
         click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
         click.option("--split", help="Another split than the protocol's; the run is then partial."),
         click.option("--clips", help="Only these clips, comma-separated."),
@@ -93,7 +95,7 @@ def make_request(**asked: Any) -> Request:
     return Request(
         **{
             **asked,
-            "methods": names(asked["methods"], "--methods"),
+            "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
             "clips": names(asked["clips"], "--clips"),
             "metrics": names(asked["metrics"], "--metrics"),
             "data_root": str(Path(root).expanduser().resolve()) if root else None,
@@ -103,7 +105,7 @@ def make_request(**asked: Any) -> Request:
 
 def default_folder(request: Request) -> Path:
     """`runs/<date>-<dataset>-<methods>`, shortened with a digest where it would be long."""
-    methods = folder_name("+".join(request.methods))
+    methods = folder_name("+".join(map(short, request.methods)))
     if len(methods) > 60:
         methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
     return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"

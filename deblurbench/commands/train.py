@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deblurbench.errors import MissingError
-from deblurbench.planning import split_method
+from deblurbench.outside import split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
 
@@ -27,7 +27,9 @@ from deblurbench.terminal import say
 @click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
 @click.option("--minutes", type=float, help="Stop after N minutes; the schedule is fitted to them.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")
-@click.option("--start-from", type=click.Path(path_type=Path), help="Begin with these weights (fine-tuning).")
+@click.option(
+    "--start-from", type=click.Path(path_type=Path), help="Begin with these weights: a file, or a trained folder."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
 def train(method: str, dataset: str, output: Path | None, precision: str | None, **options: Any) -> None:
@@ -90,7 +92,19 @@ def _copy(source: Path, target: Path, half: bool) -> None:
 
 def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[str, Any]:
     """The entry under `weights:` of the method's card, from what training.json tells."""
-    kept = ("settings", "seed", "steps", "hours", "device", "threads", "torch", "data", "commit", "validation")
+    kept = (
+        "settings",
+        "seed",
+        "steps",
+        "hours",
+        "device",
+        "threads",
+        "torch",
+        "data",
+        "commit",
+        "started_from",
+        "validation",
+    )
     return {
         "tag": tag,
         "variant": told["variant"],
@@ -99,5 +113,5 @@ def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[
         "origin": "ours",
         "trained_on": list(told.get("trained_on", [])),
         "recipe": told["recipe"],
-        "training": {key: told[key] for key in kept if told.get(key)},
+        "training": {key: told[key] for key in kept if told.get(key) not in (None, [])},
     }

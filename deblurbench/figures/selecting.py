@@ -113,6 +113,9 @@ def points(selection: Selection) -> list[Point]:
     for row in selection.rows:
         if row.method.name == REFERENCE:
             continue
+        if row.method.includes_startup:
+            selection.leave_out(row, "a command, whose time includes its start-up and the disk")
+            continue
         value, seconds = row.value(key), row.value("seconds")
         if value is None or not math.isfinite(value) or not seconds:
             missing = value is None or not math.isfinite(value)

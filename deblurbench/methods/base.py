@@ -8,9 +8,11 @@ State never lives in `self`: it starts anew with every clip (`restore` is called
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from deblurbench.methods.content import Content, mean_squared_error
 
 if TYPE_CHECKING:
     import torch
@@ -34,11 +36,16 @@ class Method:
 
     A method with learned parameters puts its torch.nn.Module into `self.network`; the harness loads weights into it
     strictly, moves it to the device, and switches it to evaluation. `training_only` holds what is trained along but
-    is no part of the weights, such as a gate that is dropped at inference.
+    is no part of the weights, such as a gate that is dropped at inference. `content` compares restored with sharp
+    frames (..., C, H, W) that span 1; training sets it as the recipe's `loss` says, and `loss` is built of it.
+    `caveat` is printed below every table with the method: what is known only once it is made, such as that it works
+    in tiles.
     """
 
     network: torch.nn.Module | None = None
     training_only: torch.nn.Module | None = None
+    content: Content = staticmethod(mean_squared_error)
+    caveat: str = ""
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame (3, H, W) float32 for every frame of the clip, in order.
@@ -48,13 +55,25 @@ class Method:
         raise NotImplementedError
 
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor | dict[str, Tensor]:
-        """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total"."""
+        """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total".
+
+        How far a frame is from the sharp one is asked of `self.content`, so that recipes can choose the measure.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no training loss")
 
     def initialise(self, **settings: Any) -> None:
         """Set the network's first weights before training, as the recipe's `initialise` mapping says."""
         if settings:
             raise NotImplementedError(f"{type(self).__name__} has no initialisation {settings}")
+
+    def adopt(self, weights: dict[str, Tensor], parameters: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Another variant's weights as a start for training this one (`train --start-from`); by default as they are.
+
+        `parameters` are that variant's, empty where it is not known. The harness compares all keys and shapes
+        afterwards, so that weights of another architecture are returned unchanged. Raises UsageError where they fit
+        by their shapes, but would compute something else.
+        """
+        return weights
 
     def rename(self, foreign: dict[str, Tensor]) -> Renamed:
         """Weights read from another implementation's checkpoint, under the names and in the layout of `network`.

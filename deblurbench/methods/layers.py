@@ -66,11 +66,6 @@ def clip_windows(clips: Tensor, radius: int) -> Tensor:
     return torch.stack(windows, dim=1).flatten(0, 1)
 
 
-def mean_squared_error(restored: Tensor, sharp: Tensor) -> Tensor:
-    """Mean of the squared difference in float32, whatever precision the network ran in."""
-    return (restored.float() - sharp).square().mean()
-
-
 @torch.no_grad()
 def silence(layer: nn.Module) -> None:
     """Set a layer's weight and bias to zero: what it adds to a skip starts as nothing."""

@@ -125,9 +125,9 @@ def _row(card: MethodCard, variant: str, counts: Mapping[str, int | None]) -> li
         f"[{card.title}](#{card.name})",
         str(card.year or "-"),
         card.kind,
-        f"{chosen.parameter_count:,}" if chosen.parameter_count else "none",
+        f"{chosen.parameter_count:,}" if chosen.parameter_count else "the file's" if card.opens else "none",
         f"{macs:,}" if macs else NOT_COUNTED,
-        ", ".join(tags) or ("train it" if card.trainable else "needs none"),
+        ", ".join(tags) or card.without_weights,
         ", ".join(f"{protocol}: {status.state}" for protocol, status in card.status.items()) or "-",
         _numbers([p for p in card.paper if p.variant in ("", variant)]) or "-",
     ]

@@ -128,6 +128,13 @@ _TABLE = (
         "the formula with OpenCV's DIS flow; papers use other flows", False, 5, "temporal:load_warp_error",
     ),
     Metric(
+        "vmaf", 1, "", True, "clip", True, math.nan, "VMAF (model vmaf_v0.6.1)",
+        "Li, Aaron, Katsavounidis, Moorthy, Manohara: Toward a practical perceptual video quality metric, Netflix "
+        "technology blog, 2016; https://github.com/Netflix/vmaf",
+        "libvmaf itself on two files of raw luma; the package vmaf-torch 1.1.0, the model in floating point, to .01 on "
+        "real frames", False, 2, "vmaf:load_vmaf",
+    ),
+    Metric(
         "sharpness", 1, "", True, "frame", False, math.nan, "Variance of the Laplacian (no reference)",
         "Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000",
         "scipy.ndimage.laplace on luma, without the border", False, 1, "sharpness:load_sharpness",

@@ -46,6 +46,11 @@ class Metric:
     decimals: int
     entry: str = field(repr=False, default="")
 
+    @property
+    def uses_network(self) -> bool:
+        """Whether it runs a network: on the run's device, in float32, so that its last digits depend on the device."""
+        return self.id.startswith(("lpips", "dists"))
+
     def load(self, device: str = "cpu") -> Any:
         """Import what the metric needs and return its function.
 

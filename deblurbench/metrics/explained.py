@@ -125,6 +125,16 @@ EXPLAINED: dict[str, Explanation] = {
         "mean over t and visible pixels of (r_t - warp(r_{t-1}, flow of s))^2 in [0, 1]",
         "Blur makes frames alike and lowers it: a low value alone is no merit. Ground truth itself does not score 0.",
     ),
+    "vmaf": Explanation(
+        "A regression, trained on people's scores of compressed video, over fidelity of information (VIF), loss of "
+        "detail (ADM) and motion of luma. Computed by libvmaf inside ffmpeg: `pip install 'deblurbench[vmaf]'` brings "
+        "one, `DEBLURBENCH_FFMPEG` names another; the run records which it was, and without one the column is absent.",
+        "mean over frames of VMAF_t, 0 to 100; Y in BT.601 studio range, rounded to 8 bits; model vmaf_v0.6.1",
+        "Made for compression seen on a television at 1080p; it was never trained on deblurring. Sharpening and "
+        "contrast raise it above the ground truth's own score. A clip's first frame has no motion and scores lower; "
+        "identical clips score 97.4 where nothing moves and up to 100 where something does. ffmpeg on the same PNG "
+        "files gives the same to .003 (it rounds luma otherwise). There is no phone or 4K model here.",
+    ),
     "sharpness": Explanation(
         "For clips without ground truth: how much fine detail a frame has.",
         "variance of the 4-neighbour Laplacian of luma",

@@ -9,6 +9,7 @@ although Y spans 219 values only: so PSNR on Y is higher than on RGB, and the tw
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -26,6 +27,18 @@ WEIGHTS = (65_481, 128_553, 24_966)  # thousandths
 def luma(frame: Frame8) -> NDArray[np.float64]:
     """Y of an 8-bit RGB frame (H, W, 3): float64 (H, W), 16 to 235."""
     return 16.0 + frame.astype(np.float64) @ (np.array(WEIGHTS) / 255_000.0)
+
+
+def load_luma8() -> Callable[[Frame8], NDArray[np.uint8]]:
+    """A function from an 8-bit RGB frame (H, W, 3) to its Y, rounded to 8 bits: uint8 (H, W)."""
+    fill = _luma_plane()
+
+    def luma8(frame: Frame8) -> NDArray[np.uint8]:
+        filled = np.empty(frame.shape[:2], np.float32)
+        fill(frame, filled)
+        return np.rint(filled, out=filled).astype(np.uint8)
+
+    return luma8
 
 
 def load_psnr_y(device: str) -> FrameFunction:

@@ -2,6 +2,19 @@
 
 from deblurbench.tables.building import build
 from deblurbench.tables.model import Cell, Column, ResultTable, Row
+from deblurbench.tables.ranks import rankings
 from deblurbench.tables.render import as_json, csv_text, latex, markdown, terminal
 
-__all__ = ["Cell", "Column", "ResultTable", "Row", "as_json", "build", "csv_text", "latex", "markdown", "terminal"]
+__all__ = [
+    "Cell",
+    "Column",
+    "ResultTable",
+    "Row",
+    "as_json",
+    "build",
+    "csv_text",
+    "latex",
+    "markdown",
+    "rankings",
+    "terminal",
+]

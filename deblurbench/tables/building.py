@@ -13,7 +13,20 @@ from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
 from deblurbench.rooms import plugin
 from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
 from deblurbench.store import Run
-from deblurbench.tables.model import LEAK, MIXED, RANDOM, SECONDS, SEEN, Cell, Column, Mark, ResultTable, Row
+from deblurbench.tables.model import (
+    LEAK,
+    MIXED,
+    RANDOM,
+    SECONDS,
+    SEEN,
+    STARTUP,
+    TILED,
+    Cell,
+    Column,
+    Mark,
+    ResultTable,
+    Row,
+)
 
 LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
 TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
@@ -102,6 +115,8 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     marks += [RANDOM] if method.random_weights else []
     marks += [SEEN] if manifest.seen_in_training(method) else []
     marks += [LEAK] if any(s.infinite for s in summary.metrics.values()) else []
+    marks += [STARTUP] if method.includes_startup else []
+    marks += [TILED] if _tiled_again(manifest, method) else []
     paper = {} if manifest.partial else comparable_papers(manifest, method)
     cells = {}
     for column in columns:
@@ -111,6 +126,11 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     if summary.seconds:
         cells[SECONDS] = Cell(summary.seconds.median, frames=summary.seconds.frames, p95=summary.seconds.p95)
     return Row(number, method, method.id, tuple(marks), summary, cells)
+
+
+def _tiled_again(manifest: Manifest, method: MethodRecord) -> list[int]:
+    """Sides of the tiles of those clips that ran out of memory as a whole."""
+    return [o.tile for o in manifest.outcomes if o.method == method.id and o.tile and o.status == "ok"]
 
 
 def _cell(found: Summary, summary: MethodSummary, key: str, paper: Published | None) -> Cell:
@@ -139,13 +159,13 @@ def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
     """Mark best and second of every column, as printed; equal printed values share a mark.
 
     Only finite means count. Rows of unlike runs and random weights take no mark, nor does the time of the blurry input,
-    which restores nothing.
+    which restores nothing, nor that of a command, which holds more than restoring.
     """
     for column in columns:
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
-            idle = column.key == SECONDS and row.method.name == REFERENCE
+            idle = column.key == SECONDS and (row.method.name == REFERENCE or STARTUP in row.marks)
             if value is None or math.isinf(value) or idle or {MIXED, RANDOM} & set(row.marks):
                 continue
             shown[position] = float(column.show(value))
@@ -203,11 +223,23 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         tile = f", tiles of {m.tile} px" if m.tile else ""
         versions = ", ".join(f"{name} {version}" for name, version in _versions(m).items())
         lines.append(f"Device {m.device}, precision {m.precision}{tile}. {versions}.")
+        lines += [_own_python(method) for method in m.methods if method.environment and not method.includes_startup]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append("Values are means over frames. " + _interval_line(runs, rows))
-    lines += list(dict.fromkeys(_absent_line(m) for run in runs for m in run.manifest.metrics if m.absent))
+    metrics = [m for run in runs for m in run.manifest.metrics]
+    lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
+    lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
+
+
+def _own_python(method: MethodRecord) -> str:
+    told = method.environment
+    device = f" on {told['device']}" if "device" in told else ""
+    return (
+        f"{method.id} ran under a Python of its own (Python {told.get('python')}, torch {told.get('torch')}){device}: "
+        "timed there, without the copies between the processes."
+    )
 
 
 def _versions(manifest: Manifest) -> dict[str, str]:
@@ -240,6 +272,8 @@ def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
         RANDOM: "random weights, scored because it was asked for: these numbers say nothing about the method",
         SEEN: "trained on frames of this dataset",
         LEAK: "frames identical to the ground truth are left out of the means: suspected leak",
+        STARTUP: "a command: its time includes starting it and the disk, and does not compare with the others'",
+        TILED: "ran out of memory and was restored in tiles, which differs from whole frames at seams",
     }
     return {mark: text for mark, text in texts.items() if mark in used}
 
@@ -272,6 +306,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     lines = [] if row.ok else [f"{row.label}: {_state(row)}"]
     if row.method.random_weights:
         lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
+    if row.method.caveat:
+        lines.append(f"{row.label}: {row.method.caveat}")
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"
@@ -281,6 +317,10 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
         lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
     if manifest.tile:
         lines.append(f"{row.label}: restored in tiles of {manifest.tile} px, which differs from whole frames at seams")
+    tiles = _tiled_again(manifest, row.method)
+    if tiles:
+        many = f"{len(tiles)} of {len(manifest.clips)} clips"
+        lines.append(f"{row.label}: {many} ran out of memory and were restored in tiles of {tiles[0]} px")
     clipped = max((o.clipped for o in manifest.outcomes if o.method == row.method.id), default=0.0)
     if clipped > CLIPPED_WORTH_TELLING:
         lines.append(f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped")

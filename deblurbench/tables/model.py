@@ -13,7 +13,7 @@ from deblurbench.store import Run
 
 Mark = Literal["", "best", "second"]
 SECONDS = "seconds"
-MIXED, RANDOM, SEEN, LEAK = "†", "‡", "§", "¶"
+MIXED, RANDOM, SEEN, LEAK, STARTUP, TILED = "†", "‡", "§", "¶", "‖", "◊"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.statistics import Interval
-from deblurbench.tables.model import MIXED, RANDOM, SEEN, Cell, Column, ResultTable, Row
+from deblurbench.tables import ranks
+from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, TILED, Cell, Column, ResultTable, Row
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -21,7 +22,8 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$",
     MIXED: r"\textsuperscript{\dag}", RANDOM: r"\textsuperscript{\ddag}", SEEN: r"\textsuperscript{\S}",
-    "¶": r"\textsuperscript{\P}",
+    "¶": r"\textsuperscript{\P}", STARTUP: r"\textsuperscript{$\parallel$}",
+    TILED: r"\textsuperscript{$\diamond$}",
 }  # fmt: skip
 
 
@@ -31,13 +33,14 @@ def markdown(table: ResultTable) -> str:
     compared = _compared(table)
     heads = ["Method", "Weights", *[c.heading for c in table.columns]]
     heads += [*[_compared_heading(table, c) for c in compared], *[f"{c.label} (paper)" for c in papers]]
-    lines = [_md_row(heads), _md_row(["---", "---", *["---:"] * (len(heads) - 2)])]
+    lines = [md_row(heads), md_row(["---", "---", *["---:"] * (len(heads) - 2)])]
     for row in table.rows:
         cells = [_md_cell(row, c) for c in table.columns] + [_difference(row, c) for c in compared]
         cells += [_paper_text(row.cells.get(c.key), c) for c in papers]
-        lines.append(_md_row([_md_escape(row.name), _md_escape(row.weights), *cells]))
-    notes = [f"- {_md_escape(line)}" for line in _below(table)]
-    return "\n".join([*lines, "", *notes]) + "\n"
+        lines.append(md_row([md_escape(row.name), md_escape(row.weights), *cells]))
+    notes = [f"- {md_escape(line)}" for line in _below(table)]
+    below = ranks.markdown(table)
+    return "\n".join([*lines, "", *notes, *["", below.rstrip()] * bool(below)]) + "\n"
 
 
 def latex(table: ResultTable) -> str:
@@ -82,6 +85,7 @@ def as_json(table: ResultTable) -> str:
         "warnings": list(table.warnings),
         "notes": table.notes,
         "methods": [_json_row(row) for row in table.rows],
+        "ranks": ranks.as_values(table),
     }
     return json.dumps(body, indent=2, ensure_ascii=False)
 
@@ -102,7 +106,12 @@ def terminal(table: ResultTable) -> Group:
         cells = [_terminal_cell(row, c) for c in table.columns] + [Text(_difference(row, c)) for c in compared]
         grid.add_row(Text(row.name), *(cells if row.ok else [_terminal_state(row)]))
     lines = [Text(line, "dim") for line in (*table.caption, *_note_lines(table))]
+    lines += [Text(f"{_label(table, r.metric)} ranks: {ranks.sentence(r)}", "dim") for r in ranks.rankings(table)[:1]]
     return Group(grid, *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
+
+
+def _label(table: ResultTable, key: str) -> str:
+    return next(column.label for column in table.columns if column.key == key)
 
 
 def _terminal_cell(row: Row, column: Column) -> Text:
@@ -184,11 +193,13 @@ def _paper_text(cell: Cell | None, column: Column) -> str:
     return column.show(cell.paper.value) if cell and cell.paper else DASH
 
 
-def _md_row(cells: list[str]) -> str:
+def md_row(cells: list[str]) -> str:
+    """Cells as a row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _md_escape(text: str) -> str:
+def md_escape(text: str) -> str:
+    """Text as it is, not as Markdown, on one line."""
     return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", text).replace("\n", " ")
 
 

@@ -18,10 +18,14 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after step `step` (from 0)."""
+        """Take in the weights after step `step` (from 0). Integers (batch normalisation's counter) are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for key, value in network.state_dict().items():
-            self.weights[key].lerp_(value, 1 - decay)
+            mine = self.weights[key]
+            if mine.is_floating_point():
+                mine.lerp_(value, 1 - decay)
+            else:
+                mine.copy_(value)
 
     @contextmanager
     def inside(self, network: nn.Module) -> Iterator[None]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.imagefiles import write_atomically
+from deblurbench.training.recipe import Recipe
 
 FORMAT = 1
 
@@ -34,6 +35,8 @@ class Checkpoint:
     optimiser: dict[str, Any]
     random: dict[str, Any]
     best: dict[str, Any] = field(default_factory=dict)
+    started_from: dict[str, str] = field(default_factory=dict)
+    pace: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -93,11 +96,10 @@ def check_same(checkpoint: Checkpoint, path: Path, *, method: str, variant: str,
             f"{path}: a checkpoint of '{checkpoint.method}:{checkpoint.variant}', but '{method}:{variant}' is to be "
             "trained. Name that variant, or choose another --output."
         )
-    differing = [
-        k for k in {**checkpoint.recipe, **recipe} if _plain(checkpoint.recipe.get(k)) != _plain(recipe.get(k))
-    ]
+    before = {**Recipe().model_dump(mode="json"), **checkpoint.recipe}  # keys that came later had their defaults
+    differing = [k for k in {**before, **recipe} if _plain(before.get(k)) != _plain(recipe.get(k))]
     if differing:
-        lines = "; ".join(f"{k} was {checkpoint.recipe.get(k)!r}, is {recipe.get(k)!r}" for k in sorted(differing))
+        lines = "; ".join(f"{k} was {before.get(k)!r}, is {recipe.get(k)!r}" for k in sorted(differing))
         raise UsageError(f"{path}: this run has another recipe ({lines}). Use the same, or choose another --output.")
 
 

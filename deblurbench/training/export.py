@@ -40,6 +40,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "seed": run.request.seed,
         "steps": run.step,
         "hours": round(run.elapsed / 3600, 3),
+        **run.pace.shares(),
         "minutes_asked": run.request.minutes,
         "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else provenance.cpu_name(),
         "threads": torch.get_num_threads(),
@@ -47,7 +48,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "commit": provenance.source_state().get("commit", provenance.source_state()["version"]),
         "data": run.data.name,
         "trained_on": list(run.data.trained_on),
-        "started_from": run.request.start_from.name if run.request.start_from else None,
+        "started_from": run.started_from or None,
         "validation": validation,
         **run.request.told,
     }

@@ -1,21 +1,33 @@
-"""The run's log: JSON lines in a file, and a line now and then on stderr."""
+"""The run's log: JSON lines in a file, TensorBoard's events where it is installed, now and then a line on stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+FILE = "log.jsonl"
+EVENTS = "tensorboard"
 
 
 class Log:
-    """Appends records to log.jsonl; with `first`, records from that step on are dropped first (they are made again)."""
+    """Appends records to log.jsonl; with `first`, records after that step are dropped first (they are made again).
+
+    Where the package `tensorboard` is installed (`pip install 'deblurbench[tensorboard]'`), the same numbers go into
+    the folder tensorboard/ beside it. Without it, nothing is missing but that.
+    """
 
     def __init__(self, path: Path, *, first: int = 0, quiet: bool = False, active: bool = True) -> None:
         self.path, self.quiet, self.active = path, quiet, active
+        self._events: SummaryWriter | None = None
         if active:
             path.parent.mkdir(parents=True, exist_ok=True)
             _keep_before(path, first)
+            self._events = _events(path.parent / EVENTS, first)
 
     def write(self, **record: Any) -> None:
         """Append one record, and tell it on stderr."""
@@ -24,8 +36,17 @@ class Log:
         plain = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in record.items()}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(plain) + "\n")
+        if self._events:
+            group = "validation" if "psnr" in plain else "training"
+            for key in plain.keys() - {"step", "frames"}:
+                self._events.add_scalar(f"{group}/{key}", plain[key], plain["step"])
         if not self.quiet:
             print("  ".join(f"{k} {v}" for k, v in plain.items()), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Flush what TensorBoard's writer holds back."""
+        if self._events:
+            self._events.close()
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -37,6 +58,15 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return records
+
+
+def _events(folder: Path, first: int) -> SummaryWriter | None:
+    """TensorBoard's writer, which hides what an earlier part of the run wrote after step `first`."""
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=first + 1 if first else None)  # type: ignore[no-untyped-call]
 
 
 def _keep_before(path: Path, first: int) -> None:

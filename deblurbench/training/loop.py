@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from deblurbench import provenance
 from deblurbench.errors import DeblurbenchError, UsageError
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.export import export
+from deblurbench.training.figure import draw_log
 from deblurbench.training.log import Log
+from deblurbench.training.pace import Pace, spent
 from deblurbench.training.recipe import TrainRequest
 from deblurbench.training.schedule import learning_rate, position
 from deblurbench.training.setup import Run, prepare
@@ -56,7 +59,7 @@ def train(request: TrainRequest) -> Path:
     log = Log(request.output / "log.jsonl", first=run.step, quiet=request.quiet, active=run.ranks.rank == 0)
     if run.steps is None and request.minutes is None and request.limit_steps is None:
         raise UsageError(f"recipe {request.recipe!r} has no end here: give --minutes, --limit-steps or --set steps=N")
-    with _parallel(run) as step_module, _signals() as stop:
+    with contextlib.closing(log), _parallel(run) as step_module, _signals() as stop:
         if run.step == 0:
             _check(run, log)
         _loop(run, step_module, log, stop)
@@ -66,22 +69,31 @@ def train(request: TrainRequest) -> Path:
                 "The same command with --resume goes on."
             )
         _check(run, log)
+    _finish(run, log)
     return request.output
+
+
+def _finish(run: Run, log: Log) -> None:
+    """Draw the run's curves, over all of its parts, and say what share of the time the model computed."""
+    if run.ranks.rank == 0:
+        draw_log(log.path, run.request.output / "training")
+        if not run.request.quiet:
+            print(spent(run.pace), file=sys.stderr, flush=True)
 
 
 def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
     """Steps until the end of the schedule, the limit, or a signal; saves on the way and at the end."""
     recipe = run.recipe
     ahead = Ahead(run.data.source, run.step, rank=run.ranks.rank, world=run.ranks.world)
-    pace, last_saved, sums = _Pace(run, ahead), time.monotonic(), _Sums()
+    pace, last_saved, sums = Pace(run.pace, ahead, run.device), time.monotonic(), _Sums()
     try:
         while not _agree(run, stop) and not _done(run):
-            began = time.monotonic()
             at = position(run.step, run.steps, run.elapsed, run.request.minutes)
             rate = learning_rate(recipe, run.step, at)
-            sums.add(_step(run, module, ahead.next(), rate))
+            with pace.step():
+                sums.add(_step(run, module, ahead.next(), rate))
             run.step += 1
-            run.elapsed += time.monotonic() - began
+            run.elapsed += pace.last
             if run.step % LOG_EVERY == 0 or run.step <= 3:
                 log.write(step=run.step, **sums.means(), lr=rate, **pace.figures(), seconds=round(run.elapsed, 1))
             if run.step % recipe.validate_every == 0:
@@ -95,7 +107,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
 
 
 def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own squared error."""
+    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own content term."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     try:
@@ -114,7 +126,7 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
     if run.average:
         run.average.update(run.network, run.step)
     told = {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
-    return {**told, "input": float((batch.blurry - batch.sharp).square().mean())}
+    return {**told, "input": float(run.method.content(batch.blurry, batch.sharp))}
 
 
 def _agree(run: Run, stop: threading.Event) -> bool:
@@ -220,20 +232,6 @@ class _Sums:
         means = {key: value / self._count for key, value in self._sums.items()}
         self._sums, self._count = {}, 0
         return means
-
-
-class _Pace:
-    """Steps a second, and the share of the time that was spent on waiting for data, since last asked."""
-
-    def __init__(self, run: Run, ahead: Ahead) -> None:
-        self._run, self._ahead = run, ahead
-        self._mark = (run.step, run.elapsed, ahead.waited)
-
-    def figures(self) -> dict[str, float]:
-        now = (self._run.step, self._run.elapsed, self._ahead.waited)
-        steps, seconds, waited = (new - old for new, old in zip(now, self._mark, strict=True))
-        self._mark = now
-        return {"steps_per_s": steps / max(seconds, 1e-9), "data_share": waited / max(seconds, 1e-9)}
 
 
 def _what_to_try(run: Run, batch: Batch, loss: float) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from deblurbench.cards import Frozen, MethodCard
 from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.methods import content
 
 
 class Recipe(Frozen):
@@ -23,6 +24,9 @@ class Recipe(Frozen):
     crop: int = Field(default=256, ge=16, description="side of the square crops in pixels")
     epochs: int | None = Field(default=None, ge=1, description="for datasets of files: one epoch shows each frame once")
     steps: int | None = Field(default=None, ge=1, description="length in steps, where it is not given in epochs")
+    loss: content.Name = Field(
+        default="mse", description="content term: mse, the papers', or psnr, see methods/content.py"
+    )
     learning_rate: float = Field(default=1e-4, gt=0)
     final_learning_rate: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,17 @@ from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.methods.base import Method
+from deblurbench.methods.content import CONTENT
+from deblurbench.outside import find_method
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
+from deblurbench.training.pace import Spent
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
 from deblurbench.training.validation import Held, held_out
-from deblurbench.weights import load_weights
+from deblurbench.weights import file_sha256, load_weights, trained_as
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -85,6 +89,8 @@ class Run:
     step: int = 0
     elapsed: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
+    started_from: dict[str, str] = field(default_factory=dict)
+    pace: Spent = field(default_factory=Spent)
 
     @property
     def steps(self) -> int | None:
@@ -120,6 +126,8 @@ class Run:
             optimiser=self.optimiser.state_dict(),
             random=saved.random_states(),
             best=self.best,
+            started_from=self.started_from,
+            pace=dataclasses.asdict(self.pace),
         )
 
     def resume(self, state: saved.Checkpoint) -> None:
@@ -131,6 +139,7 @@ class Run:
             self.average.load(state.average)
         saved.set_random_states(state.random)
         self.step, self.elapsed, self.best = state.step, state.elapsed, state.best
+        self.pace = Spent(**state.pace)
 
 
 def prepare(request: TrainRequest) -> Run:
@@ -140,7 +149,7 @@ def prepare(request: TrainRequest) -> Run:
         UsageError: unknown names, a bad recipe, an output folder of another run, a checkpoint that does not fit.
         MissingError: no data.
     """
-    found = plugin("methods", request.method)
+    found = find_method(request.method)
     card = found.card
     assert isinstance(card, MethodCard)
     variant = _variant(card, request.variant)
@@ -153,8 +162,10 @@ def prepare(request: TrainRequest) -> Run:
     method: Method = found.load()(**card.variants[variant].parameters)
     if method.network is None:
         raise UsageError(f"method {card.name!r} has nothing to train")
-    _first_weights(method, recipe, request)
+    _initialise(method, recipe, request)
+    started_from = state.started_from if state else _start(method, card, request.start_from)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
+    run.started_from = started_from
     if state:
         run.resume(state)
     return run
@@ -163,6 +174,7 @@ def prepare(request: TrainRequest) -> Run:
 def _assemble(
     request: TrainRequest, recipe: Recipe, card: MethodCard, variant: str, method: Method, device: str, ranks: Ranks
 ) -> Run:
+    method.content = CONTENT[recipe.loss]
     module = LossModule(method).to(device)
     if recipe.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -210,17 +222,31 @@ def _device(wanted: str, ranks: Ranks) -> str:
     return wanted
 
 
-def _first_weights(method: Method, recipe: Recipe, request: TrainRequest) -> None:
+def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
     try:
         method.initialise(**recipe.initialise)
     except TypeError as error:
         raise UsageError(
             f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`."
         ) from error
-    if request.start_from:
-        assert method.network is not None
-        path = request.start_from
-        load_weights(method.network, path / "weights.safetensors" if path.is_dir() else path)
+
+
+def _start(method: Method, card: MethodCard, start: Path | None) -> dict[str, str]:
+    """Load the weights that a training begins with, a file or those of a trained folder; their name and sha256.
+
+    Raises:
+        MissingError: they are not there. UsageError: they do not fit.
+    """
+    if start is None:
+        return {}
+    assert method.network is not None
+    file = start / "weights.safetensors" if start.is_dir() else start
+    if not file.is_file():
+        raise MissingError(f"--start-from {start}: no weights there. Give a .safetensors file or a trained folder.")
+    variant = card.variants.get(trained_as(file, card) or "")
+    parameters = variant.parameters if variant else {}
+    load_weights(method.network, file, lambda weights: method.adopt(weights, parameters))
+    return {"name": start.name, "sha256": file_sha256(file)}
 
 
 def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:

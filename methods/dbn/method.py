@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import WindowMethod
-from deblurbench.methods.layers import clip_windows, mean_squared_error, silence
+from deblurbench.methods.layers import clip_windows, silence
 from deblurbench.methods.registration import register
 
 from .network import FRAMES, DBNNetwork
@@ -32,7 +32,7 @@ class DBN(WindowMethod):
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor:
         """Mean squared error over all frames of (B, T, 3, H, W); clip ends are repeated as at inference."""
         windows = self._aligned(clip_windows(blurry, self.radius))
-        return mean_squared_error(self.network(windows), sharp.flatten(0, 1))
+        return self.content(self.network(windows), sharp.flatten(0, 1))
 
     def initialise(self, identity: bool = False) -> None:
         """`identity: true` starts with a correction of zero; under the Sigmoid that is a pale copy of the frame."""

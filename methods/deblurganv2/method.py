@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import mean_squared_error, silence
+from deblurbench.methods.layers import silence
 
 from .adversary import Discriminator, adversarial_losses
 from .network import Generator
@@ -31,7 +31,7 @@ class DeblurGANv2(FrameMethod):
         """
         sharp = 2 * sharp.flatten(0, 1) - 1
         restored = self.network(2 * blurry.flatten(0, 1) - 1)
-        content = mean_squared_error(restored, sharp) / 4
+        content = self.content(restored / 2, sharp / 2)
         generator, discriminator = adversarial_losses(self.training_only, restored, sharp)
         total = content + ADVERSARIAL * (generator + discriminator)
         return {"total": total, "content": content, "generator": generator, "discriminator": discriminator}

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import ResBlock, copy_channels, mean_squared_error, silence
+from deblurbench.methods.layers import ResBlock, copy_channels, silence
 
 from .network import DeepDeblurNetwork, pyramid
 
@@ -30,7 +30,7 @@ class DeepDeblur(FrameMethod):
         Every frame of (B, T, 3, H, W) is a sample. "fine" is the mean squared error at full size.
         """
         latents = self.network(blurry.flatten(0, 1) - SHIFT)
-        errors = [mean_squared_error(a, b) for a, b in zip(latents, pyramid(sharp.flatten(0, 1) - SHIFT), strict=True)]
+        errors = [self.content(a, b) for a, b in zip(latents, pyramid(sharp.flatten(0, 1) - SHIFT), strict=True)]
         return {"total": torch.stack(errors).mean() / 2, "fine": errors[-1]}
 
     def initialise(self, identity: bool = False) -> None:

@@ -63,4 +63,4 @@ def gated_step(network: IFIRNNNetwork, gate: Gate, blurry: Tensor, hidden: Tenso
         kept, hidden = on * f_r + (1 - on) * kept, on * state + (1 - on) * hidden
         running = running * gate(hidden)
         gates.append(running)
-    return network.F_L(kept), hidden, torch.stack(gates)
+    return network.latent(kept, blurry), hidden, torch.stack(gates)

@@ -23,6 +23,11 @@ def copy_input(network: IFIRNNNetwork, residual: float = 0.0) -> None:
     Channels that the copy does not use keep their random start; the weights by which they would reach the frame start
     at zero (and receive gradients). `residual` scales the last convolution of F_R's ResBlocks: 0 copies exactly.
     """
+    if network.skip:  # the copy is added at the end: what F_L predicts starts at zero
+        weight, bias = _parameters(network.F_L[2])
+        weight.zero_()
+        bias.zero_()
+        return
     cell = network.cells[-1]
     _pick(cell.F_B[0], [(c, c, 2, 2) for c in range(COLOURS)])
     _pick(cell.F_B[1], _unshuffle(COLOURS))

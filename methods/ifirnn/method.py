@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from deblurbench.errors import UsageError
 from deblurbench.methods.base import RecurrentMethod, Renamed
 
+from .adopting import holds_one_cell, two_cells_from_one
 from .gate import WEIGHT, Gate, gated_step, regularisation
 from .initialise import copy_input
 from .names import from_public_port
@@ -18,11 +23,12 @@ SHIFT = 0.5
 class IFIRNN(RecurrentMethod):
     """IFI-RNN with `cells` cells (C1, C2) and `iterations` iterations (H1..H4); `regularised` trains with a gate.
 
-    The state is carried through the whole clip, never reset within it.
+    `skip` adds the blurry frame to the prediction: not the paper's network, but quick to train. The state is carried
+    through the whole clip, never reset within it.
     """
 
-    def __init__(self, cells: int = 1, iterations: int = 1, regularised: bool = False) -> None:
-        self.network: IFIRNNNetwork = IFIRNNNetwork(cells, iterations)
+    def __init__(self, cells: int = 1, iterations: int = 1, regularised: bool = False, skip: bool = False) -> None:
+        self.network: IFIRNNNetwork = IFIRNNNetwork(cells, iterations, skip)
         self.training_only = Gate() if regularised else None
 
     def step(self, frame: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -45,7 +51,7 @@ class IFIRNN(RecurrentMethod):
                 gates.append(gate)
             else:
                 restored, hidden = self.network(blurry[:, t] - SHIFT, hidden)
-            errors.append((restored.float() + SHIFT - sharp[:, t]).square().mean())
+            errors.append(self.content(restored.float() + SHIFT, sharp[:, t]))
         content = torch.stack(errors).mean()
         if not gates:
             return {"total": content, "content": content}
@@ -61,6 +67,18 @@ class IFIRNN(RecurrentMethod):
         """`identity: true` starts the network as a copy of its input (see `initialise.py`); default: PyTorch's own."""
         if identity:
             copy_input(self.network, residual)
+
+    def adopt(self, weights: dict[str, Tensor], parameters: Mapping[str, Any]) -> dict[str, Tensor]:
+        """One cell's weights as two cells that compute the same (see `adopting.py`); all others as they are.
+
+        Variants with as many cells share their weights: the number of iterations and the gate change none. Those with
+        and without the skip do not: one predicts the frame, the other what is added to it.
+        """
+        if parameters and bool(parameters.get("skip")) != self.network.skip:
+            raise UsageError("weights trained with a skip start no network without one, nor the other way round")
+        if len(self.network.cells) == 2 and holds_one_cell(weights):
+            return two_cells_from_one(weights)
+        return weights
 
     def rename(self, foreign: dict[str, Tensor]) -> Renamed:
         """Weights of the public port of two cells as ours."""

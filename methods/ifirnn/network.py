@@ -1,7 +1,8 @@
 """The network of IFI-RNN, as drawn in figure 2 of the paper: F_B, F_R, F_h and F_L.
 
 Layers: the best supported list (the paper's supplement was never published with code); see the card. No batch
-normalisation, no activation outside the ResBlocks, no image skip: the network predicts the frame itself.
+normalisation, no activation outside the ResBlocks, no image skip: the network predicts the frame itself (except in
+the variant that is named for its skip and is not the paper's).
 """
 
 from __future__ import annotations
@@ -74,11 +75,13 @@ class Cell(nn.Module):
 class IFIRNNNetwork(nn.Module):
     """One time-step of IFI-RNN, Algorithm 1 of the paper, for one cell (C1) or two (C2).
 
-    836,623 parameters for one cell, 1,635,683 for two.
+    836,623 parameters for one cell, 1,635,683 for two. `skip` adds the blurry frame to the prediction, which the paper
+    does not do.
     """
 
-    def __init__(self, cells: int = 1, iterations: int = 1) -> None:
+    def __init__(self, cells: int = 1, iterations: int = 1, skip: bool = False) -> None:
         super().__init__()
+        self.skip = skip
         if cells not in (1, 2) or iterations < 1:
             raise ValueError(f"IFI-RNN has 1 or 2 cells and at least 1 iteration, not {cells} and {iterations}")
         self.iterations = iterations
@@ -107,4 +110,9 @@ class IFIRNNNetwork(nn.Module):
         f_r = f_b
         for _ in range(self.iterations):
             f_r, hidden = self.iterate(f_b, hidden)
-        return self.F_L(f_r), hidden
+        return self.latent(f_r, blurry), hidden
+
+    def latent(self, f_r: Tensor, blurry: Tensor) -> Tensor:
+        """L_t = F_L(f_R) (B, 3, H, W), to which a skip variant adds B_t."""
+        restored: Tensor = self.F_L(f_r)
+        return restored + blurry if self.skip else restored

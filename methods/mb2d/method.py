@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import clip_windows, mean_squared_error, silence
+from deblurbench.methods.layers import clip_windows, silence
 
 from .network import MB2DNetwork, resized
 
@@ -29,8 +29,8 @@ class MB2D(FrameMethod):
         "fine" is the full size's share of "sharp".
         """
         predictions, longer = self.network(blurry.flatten(0, 1))
-        errors = [mean_squared_error(p, resized(sharp.flatten(0, 1), p)) for p in predictions]
-        more = [mean_squared_error(frame, exposure(blurry, radius)) for radius, frame in enumerate(longer, start=1)]
+        errors = [self.content(p, resized(sharp.flatten(0, 1), p)) for p in predictions]
+        more = [self.content(frame, exposure(blurry, radius)) for radius, frame in enumerate(longer, start=1)]
         restored, blurred = torch.stack(errors).sum(), torch.stack(more).sum()
         return {"total": restored + BLUR_WEIGHT * blurred, "sharp": restored, "fine": errors[-1], "blur": blurred}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import Method
-from deblurbench.methods.layers import mean_squared_error, sliding
+from deblurbench.methods.layers import sliding
 
 from .initialise import copy_input
 from .network import FRAMES, OVDNetwork
@@ -38,7 +38,7 @@ class OVD(Method):
 
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor:
         """Mean squared error over all frames of (B, T, 3, H, W)."""
-        return mean_squared_error(torch.stack(list(self._run(blurry.unbind(dim=1))), dim=1), sharp)
+        return self.content(torch.stack(list(self._run(blurry.unbind(dim=1))), dim=1), sharp)
 
     def initialise(self, identity: bool = False) -> None:
         """`identity: true` starts as nearly a copy of the input (see `initialise.py`); default: PyTorch's own start."""

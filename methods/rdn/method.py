@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.methods.base import Method
-from deblurbench.methods.layers import mean_squared_error, silence
+from deblurbench.methods.layers import silence
 
 from .network import RDNNetwork
 
@@ -46,7 +46,7 @@ class RDN(Method):
         """
         frames = list(blurry.unbind(dim=1))[-PAST - 1 :]
         frames = [frames[0]] * (PAST + 1 - len(frames)) + frames
-        errors = [mean_squared_error(estimate, sharp[:, -1]) for estimate in self.estimates(frames)]
+        errors = [self.content(estimate, sharp[:, -1]) for estimate in self.estimates(frames)]
         return {"total": torch.stack(errors).sum(), "last": errors[-1]}
 
     def initialise(self, identity: bool = False) -> None:

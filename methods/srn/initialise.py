@@ -33,6 +33,10 @@ def copy_input(network: SRNNetwork, residual: float = 0.0) -> None:
     `residual` scales the last convolution of every ResBlock at full size: 0 copies exactly.
     """
     encoder, decoder = network.encoder, network.decoder
+    if network.skip:  # the copy is added at the end: what the layers predict starts at zero
+        decoder.leave.weight.zero_()
+        _biases(decoder.leave).zero_()
+        return
     colours = decoder.leave.out_channels
     _delta(encoder.enter32, colours)
     for block in [*encoder.blocks32, *decoder.blocks32]:

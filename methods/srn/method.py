@@ -18,14 +18,21 @@ class SRN(FrameMethod):
     """SRN for `colours` channels: 3, or 1, where the grey-scale network restores each colour channel by itself.
 
     `ablation` names a baseline of the paper's Table 1, which stands in for the whole network (see `ablations.py`).
+    `width` and `skip` are of the variants that are not the paper's.
     """
 
     def __init__(
-        self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch", ablation: str = ""
+        self,
+        colours: int = 3,
+        lstm: bool = True,
+        conventions: Conventions = "torch",
+        ablation: str = "",
+        width: int = 32,
+        skip: bool = False,
     ) -> None:
         self.colours = colours
         self.network: SRNNetwork | Ablation = (
-            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions)
+            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions, width, skip)
         )
 
     def restore_frame(self, frame: Tensor) -> Tensor:
@@ -41,7 +48,7 @@ class SRN(FrameMethod):
         errors = []
         for prediction in self.network(self._as_batch(blurry.flatten(0, 1))):
             target = resize(sharp, prediction.shape[-2], prediction.shape[-1], self.network.conventions)
-            errors.append((prediction.float() - target).square().mean())
+            errors.append(self.content(prediction, target))
         return {"total": torch.stack(errors).sum(), "fine": errors[-1]}
 
     def initialise(self, identity: bool = False, xavier_uniform: bool = False, residual: float = 0.0) -> None:

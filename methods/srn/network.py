@@ -34,16 +34,19 @@ def blocks(channels: int) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """A blurry frame and the prediction from below, to features at 1, 1/2 and 1/4 of the scale's size."""
+    """A blurry frame and the prediction from below, to features at 1, 1/2 and 1/4 of the scale's size.
 
-    def __init__(self, colours: int, conventions: Conventions) -> None:
+    Layers are named by the paper's widths: 32, 64 and 128 channels. `width` = 16 halves them all.
+    """
+
+    def __init__(self, colours: int, conventions: Conventions, width: int = 32) -> None:
         super().__init__()
-        self.enter32 = nn.Conv2d(2 * colours, 32, 5, padding=2)
-        self.blocks32 = blocks(32)
-        self.down64 = Down(32, 64, conventions)
-        self.blocks64 = blocks(64)
-        self.down128 = Down(64, 128, conventions)
-        self.blocks128 = blocks(128)
+        self.enter32 = nn.Conv2d(2 * colours, width, 5, padding=2)
+        self.blocks32 = blocks(width)
+        self.down64 = Down(width, 2 * width, conventions)
+        self.blocks64 = blocks(2 * width)
+        self.down128 = Down(2 * width, 4 * width, conventions)
+        self.blocks128 = blocks(4 * width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 2 * colours, h, w) to (B, 32, h, w), (B, 64, h/2, w/2), (B, 128, h/4, w/4)."""
@@ -55,14 +58,14 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Bottleneck features to the frame, with the encoder's features added on the way."""
 
-    def __init__(self, colours: int) -> None:
+    def __init__(self, colours: int, width: int = 32) -> None:
         super().__init__()
-        self.blocks128 = blocks(128)
-        self.up64 = Up(128, 64)
-        self.blocks64 = blocks(64)
-        self.up32 = Up(64, 32)
-        self.blocks32 = blocks(32)
-        self.leave = nn.Conv2d(32, colours, 5, padding=2)
+        self.blocks128 = blocks(4 * width)
+        self.up64 = Up(4 * width, 2 * width)
+        self.blocks64 = blocks(2 * width)
+        self.up32 = Up(2 * width, width)
+        self.blocks32 = blocks(width)
+        self.leave = nn.Conv2d(width, colours, 5, padding=2)
 
     def forward(self, x: Tensor, e32: Tensor, e64: Tensor) -> Tensor:
         """(B, 128, h/4, w/4) and the encoder's features to the predicted frame (B, colours, h, w), linear."""
@@ -90,15 +93,24 @@ class ConvLSTM(nn.Module):
 class SRNNetwork(nn.Module):
     """SRN for `colours` channels, with or without the ConvLSTM.
 
-    Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1).
+    Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1). `width` (channels at
+    full size) and `skip` (each scale's blurry frame is added to its prediction) are not the paper's.
     """
 
-    def __init__(self, colours: int = 3, lstm: bool = True, conventions: Conventions = "torch") -> None:
+    def __init__(
+        self,
+        colours: int = 3,
+        lstm: bool = True,
+        conventions: Conventions = "torch",
+        width: int = 32,
+        skip: bool = False,
+    ) -> None:
         super().__init__()
         self.conventions: Conventions = conventions
-        self.encoder = Encoder(colours, conventions)
-        self.lstm = ConvLSTM(128) if lstm else None
-        self.decoder = Decoder(colours)
+        self.skip = skip
+        self.encoder = Encoder(colours, conventions, width)
+        self.lstm = ConvLSTM(4 * width) if lstm else None
+        self.decoder = Decoder(colours, width)
 
     def forward(self, blurry: Tensor) -> list[Tensor]:
         """(B, colours, H, W) in [0, 1] to predictions at 1/4, 1/2 and full size, coarse to fine. 16 divides H, W."""
@@ -110,7 +122,7 @@ class SRNNetwork(nn.Module):
             below = predictions[-1].detach() if predictions else here
             below = resize(below, here.shape[-2], here.shape[-1], self.conventions)
             prediction, state = self.at_scale(here, below, state)
-            predictions.append(prediction)
+            predictions.append(prediction + here if self.skip else prediction)
         return predictions
 
     def at_scale(self, blurry: Tensor, below: Tensor, state: State | None) -> tuple[Tensor, State | None]:

@@ -12,7 +12,7 @@ from deblurbench.imagefiles import write_atomically
 from deblurbench.reports.base import Options, Report
 from deblurbench.store import Run
 
-from . import data, palette, pictures, playback, runtime, svg, view
+from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts
 
 HERE = Path(__file__).resolve().parent
@@ -105,6 +105,7 @@ def _context(
         "heading": view.heading,
         "plotted": plotted,
         "plots": plots,
+        "ranks": ranks.context(table, looks),
         "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
         "clips": {clip.name: clip for clip in table.clips},
         "moments": moments,

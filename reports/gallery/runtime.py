@@ -10,7 +10,7 @@ from deblurbench.figures.runtime import Point, runtime
 from deblurbench.figures.style import Look, Theme, render
 from deblurbench.statistics import REFERENCE
 from deblurbench.tables import Column, ResultTable
-from deblurbench.tables.model import SECONDS
+from deblurbench.tables.model import SECONDS, STARTUP
 
 from .palette import DARK, LIGHT, MARKERS, Style
 
@@ -26,11 +26,13 @@ SETTINGS = {
 
 
 def plottable(table: ResultTable, column: Column) -> list[Point]:
-    """Methods with a finite mean and a time; the blurry input's time means nothing and is left out."""
+    """Methods with a finite mean and a time; what the blurry input's and a command's time say is something else."""
     points = []
     for row in table.rows:
         value, seconds = row.value(column.key), row.value(SECONDS)
-        if row.method.name != REFERENCE and value is not None and math.isfinite(value) and seconds:
+        if row.method.name == REFERENCE or STARTUP in row.marks:
+            continue
+        if value is not None and math.isfinite(value) and seconds:
             points.append(Point(row.label, seconds, value))
     return points
 

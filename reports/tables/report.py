@@ -1,4 +1,4 @@
-"""The comparison table as files: table.md, table.tex (booktabs) and table.csv."""
+"""The comparison table as files: table.md, table.tex (booktabs) and table.csv; ranks.csv."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from deblurbench import tables
 from deblurbench.imagefiles import write_atomically
 from deblurbench.reports.base import Options, Report
 from deblurbench.store import Run
+from deblurbench.tables import ranks
 
 
 class Tables(Report):
@@ -17,7 +18,7 @@ class Tables(Report):
     def write(
         self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False, options: Options | None = None
     ) -> list[Path]:
-        """Write table.md, table.tex and table.csv into `folder`.
+        """Write table.md, table.tex, table.csv and ranks.csv into `folder`.
 
         Raises:
             UsageError: the runs cannot share a table (see `deblurbench.tables.build`).
@@ -28,6 +29,7 @@ class Tables(Report):
             "table.md": tables.markdown(table),
             "table.tex": tables.latex(table),
             "table.csv": tables.csv_text(table),
+            "ranks.csv": ranks.csv_text(table),
         }
         for name, text in texts.items():
             write_atomically(folder / name, text.encode())

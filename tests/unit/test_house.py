@@ -9,16 +9,26 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
-    {"errors", "__init__"},
+    {"errors", "__init__", "keeper", "kept"},
     {"frames", "protocol"},
-    {"cards", "rooms", "imagefiles", "provenance"},
+    {"cards", "packages", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},
-    {"methods", "datasets", "tiling", "weights", "tfcheckpoint", "synthesis"},
+    {
+        "methods",
+        "datasets",
+        "tiling",
+        "weights",
+        "tfcheckpoint",
+        "synthesis",
+        "elsewhere",
+        "isolated",
+        "commanding",
+    },
     {"manifest", "choosing", "store", "claiming", "listening"},
-    {"importing", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
-    {"worker", "supervisor", "runner", "training"},
-    {"statistics", "tables", "figures", "reports"},
-    {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
+    {"importing", "isolating", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
+    {"worker", "supervisor", "runner"},
+    {"statistics", "ranking", "tables", "figures", "reports", "training"},
+    {"matching", "scoring", "comparing", "auditing", "benching", "pairing", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}

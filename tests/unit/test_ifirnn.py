@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from deblurbench.errors import UsageError
 from deblurbench.rooms import plugin
 
 PLUGIN = plugin("methods", "ifirnn")
@@ -70,7 +71,17 @@ class Paper:
 
 def test_the_papers_eleven_variants_are_there():
     names = {f"C{c}H{h}" for c in (1, 2) for h in (1, 2, 3, 4)} | {"C1H4-reg", "C2H3-reg", "C2H4-reg"}
-    assert set(VARIANTS) == names
+    assert {name for name, variant in VARIANTS.items() if variant.of_the_paper} == names
+
+
+def test_a_skip_variant_is_marked_as_not_the_papers_and_starts_as_its_input():
+    assert not VARIANTS["C1H1-skip"].of_the_paper
+    frames = torch.rand(3, 3, 16, 20)
+    started = method("C1H1-skip")
+    started.initialise(identity=True)
+    assert torch.equal(torch.stack(list(started.restore(iter(frames)))), frames)
+    torch.nn.init.ones_(started.network.F_L[2].bias)
+    assert torch.allclose(torch.stack(list(started.restore(iter(frames)))), frames + 1)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -137,6 +148,33 @@ def test_one_training_step_lowers_the_loss():
     before.backward()
     optimiser.step()
     assert ours.loss(blurry, sharp)["total"] < before
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_two_cells_begin_as_the_one_cell_they_adopt(iterations):
+    one_parameters = VARIANTS[f"C1H{iterations}"].parameters
+    one, two = method(f"C1H{iterations}"), method(f"C2H{iterations}")
+    two.network.load_state_dict(two.adopt(one.network.state_dict(), one_parameters))
+    frames = list(torch.rand(4, 3, 16, 24))
+    with torch.no_grad():
+        for a, b in zip(one.restore(frames), two.restore(frames), strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+    two.loss(torch.rand(1, 3, 3, 16, 24), torch.rand(1, 3, 3, 16, 24))["total"].backward()
+    for name in ("F_R.0.second.weight", "F_h.0.weight", "F_h.1.second.weight"):
+        gradient = two.network.get_parameter(f"cells.0.{name}").grad
+        assert gradient is not None and bool((gradient != 0).float().mean() > 0.1), name
+
+
+def test_weights_of_as_many_cells_are_adopted_as_they_are():
+    weights = method("C2H1").network.state_dict()
+    assert method("C2H3-reg").adopt(weights, VARIANTS["C2H1"].parameters) is weights
+    assert method("C1H1").adopt(weights, {}) is weights
+
+
+def test_weights_with_and_without_a_skip_do_not_start_each_other():
+    for one, two in (("C1H1", "C1H1-skip"), ("C1H1-skip", "C1H1"), ("C1H1-skip", "C2H1")):
+        with pytest.raises(UsageError, match="skip"):
+            method(two).adopt(method(one).network.state_dict(), VARIANTS[one].parameters)
 
 
 def test_loss_is_the_mean_squared_error_in_the_frames_own_scale():

@@ -195,3 +195,25 @@ def test_tiles_and_clipping_are_told(tmp_path: Path) -> None:
     table = tables.build([run])
     assert any("in tiles of 256 px" in line for line in table.warnings)
     assert any("up to 20.0% of a clip's values" in line for line in table.warnings)
+
+
+def test_times_of_commands_and_of_other_environments_are_marked(tmp_path: Path) -> None:
+    told = {"python": "3.9.18", "torch": "1.12.1", "device": "cpu"}
+    changes: dict[str, dict[str, object]] = {
+        "srn:rgb": {"includes_startup": True, "environment": told}, "ifirnn:C2H3": {"environment": told},
+    }  # fmt: skip
+    run = fake_run.write(tmp_path, Fake(method_changes=changes))
+    table = tables.build([run])
+    row = next(row for row in table.rows if row.label == "srn:rgb")
+    assert row.name == "srn:rgb ‖" and row.cells["seconds"].mark == "" and row.cells["psnr"].mark
+    text = tables.markdown(table)
+    assert "| srn:rgb ‖ |" in text and "- ‖ a command: its time includes starting it and the disk" in text
+    assert r"srn:rgb \textsuperscript{$\parallel$}" in tables.latex(table)
+    lines = [line for line in table.caption if "a Python of its own" in line]
+    assert lines == [
+        "ifirnn:C2H3 ran under a Python of its own (Python 3.9.18, torch 1.12.1) on cpu: timed there, without the "
+        "copies between the processes."
+    ]
+    from deblurbench.reports.gallery.runtime import plottable  # type: ignore[import-not-found]
+
+    assert [point.label for point in plottable(table, table.columns[0])] == ["ifirnn:C2H3"]

@@ -1,11 +1,13 @@
 """The training loop on a small endless dataset: resuming to the bit, saving, stopping, refusing."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from deblurbench.errors import MissingError, UsageError
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
 from deblurbench.training.recipe import TrainRequest
-from deblurbench.weights import load_weights
+from deblurbench.weights import file_sha256, load_weights, read_weights
 
 DATASET = """
 import torch
@@ -49,10 +51,14 @@ TINY = (
     "crop=16",
     "steps=6",
     "validation_clips=0",
+    "loss=mse",
     "learning_rate=1e-3",
     "warmup=0",
     "synthesis={}",
 )
+
+
+drawn = []  # figures are drawn by test_training_log.py
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +68,8 @@ def blurs(tmp_path, monkeypatch):
     (folder / "card.yaml").write_text("name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nprotocols: [{name: blurs}]\n")
     (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
     monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
+    monkeypatch.setattr(loop, "draw_log", lambda log, target: drawn.append((log, target)))
+    drawn.clear()
     plugin = rooms.plugin("datasets", "blurs").load()
     monkeypatch.setattr(plugin, "poison", None)
     return plugin
@@ -140,6 +148,44 @@ def test_resuming_another_variant_recipe_or_seed_is_refused(tmp_path):
         loop.train(request(tmp_path / "run", seed=5, resume=True))
 
 
+def test_a_checkpoint_from_before_a_recipe_key_existed_goes_on(tmp_path):
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    state = weights(tmp_path / "run")
+    del state.recipe["loss"]
+    checkpoint.save(state, tmp_path / "run" / "checkpoint.pt")
+    loop.train(request(tmp_path / "run", limit_steps=2, resume=True))
+    assert weights(tmp_path / "run").step == 2
+    with pytest.raises(UsageError, match="loss was 'mse', is 'psnr'"):
+        loop.train(request(tmp_path / "run", settings=("loss=psnr",), resume=True))
+
+
+def test_the_recipe_chooses_the_content_term(tmp_path):
+    for loss in ("mse", "psnr"):
+        loop.train(request(tmp_path / loss, settings=(f"loss={loss}", "initialise={identity: true}"), limit_steps=1))
+    (squared,), (logarithm,) = (read_log(tmp_path / loss / "log.jsonl") for loss in ("mse", "psnr"))
+    assert squared["loss"] == pytest.approx(squared["input"], rel=1e-4)
+    assert logarithm["loss"] == pytest.approx(logarithm["input"], rel=1e-4)
+    assert logarithm["loss"] == pytest.approx(math.log(squared["loss"]), abs=0.02)
+
+
+def test_a_variant_starts_from_another_ones_training(tmp_path):
+    start = loop.train(request(tmp_path / "one", limit_steps=2))
+    begun = loop.train(
+        request(tmp_path / "two", "C2H1", settings=("learning_rate=1e-30",), limit_steps=1, start_from=start)
+    )
+    one, two = read_weights(start / "weights.safetensors"), weights(begun).network
+    assert torch.equal(two["cells.1.F_B.0.weight"], one["cells.0.F_B.0.weight"])
+    wanted = {"name": "one", "sha256": file_sha256(start / "weights.safetensors")}
+    loop.train(request(begun, "C2H1", settings=("learning_rate=1e-30",), limit_steps=2, resume=True))
+    assert json.loads((begun / "training.json").read_text())["started_from"] == wanted
+    with pytest.raises(MissingError, match="no weights there"):
+        loop.train(request(tmp_path / "three", start_from=tmp_path))
+    with pytest.raises(UsageError, match="another architecture or variant"):
+        loop.train(request(tmp_path / "three", "C1H1", start_from=begun))
+    with pytest.raises(UsageError, match="with a skip"):
+        loop.train(request(tmp_path / "three", "C1H1-skip", start_from=start))
+
+
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
 def test_a_checkpoint_cut_short_is_refused(tmp_path, keep):
     loop.train(request(tmp_path / "run", limit_steps=1))
@@ -205,6 +251,16 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert not list((tmp_path / "run").glob(".*part"))
 
 
+def test_the_story_tells_what_share_of_the_time_the_model_computed(tmp_path, capsys):
+    folder = loop.train(replace(request(tmp_path / "run", limit_steps=3), quiet=False))
+    loop.train(replace(request(folder, resume=True), quiet=False))
+    assert drawn == [(folder / "log.jsonl", folder / "training")] * 2
+    told = json.loads((folder / "training.json").read_text())
+    assert 0 < told["compute_share"] <= 1 and 0 <= told["data_share"] < 1
+    assert weights(folder).pace["steps"] == 6
+    assert "6 steps in" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_minutes_end_a_run_and_the_schedule(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     folder = loop.train(request(tmp_path / "run", settings=("steps=100000",), minutes=0.02))
@@ -227,7 +283,7 @@ def test_synthesis_settings_that_the_dataset_does_not_know_are_refused(tmp_path)
 def test_two_processes_share_the_work(tmp_path):
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("-m", "deblurbench.training", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
+        *("-m", "deblurbench", "train", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
         *("--output", str(tmp_path / "run")),
         *(part for setting in TINY for part in ("--set", setting)),
     ]

@@ -1,0 +1,119 @@
+"""Mean ranks and counts of wins for the rows of a comparison table, and their renderings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from deblurbench.ranking import Ranking, rank
+from deblurbench.tables.model import MIXED, RANDOM, Column, ResultTable, Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEAD = ("metric", "method", "mean_rank", "best_clips", "clips", "best_frames", "frames", "critical_difference")
+
+
+def rankings(table: ResultTable) -> list[Ranking]:
+    """One ranking a metric, over the rows that finished and are comparable; none where these are fewer than two."""
+    fit = [row for row in table.rows if row.ok and not {MIXED, RANDOM} & set(row.marks)]
+    found = []
+    for column in table.metrics:
+        mine = [row for row in fit if column.key in row.cells]
+        if len(mine) > 1:
+            found.append(_rank(table, mine, column))
+    return found
+
+
+def _rank(table: ResultTable, rows: list[Row], column: Column) -> Ranking:
+    values = {row.label: _values(table, row, column.key) for row in rows}
+    frames = [frame for frame in next(iter(values.values())).index if all(frame in v.index for v in values.values())]
+    by_clip = {label: _clip_means(series.loc[frames]) for label, series in values.items()}
+    by_frame = {label: series.loc[frames].tolist() for label, series in values.items()}
+    whole_clips = all(not frame for _, frame in frames)
+    return rank(column.key, by_clip, {} if whole_clips else by_frame, column.higher_is_better)
+
+
+def _values(table: ResultTable, row: Row, metric: str) -> pd.Series:
+    """A row's values of one metric, indexed by (clip, frame)."""
+    scores = table.runs[row.run].scores
+    mine = scores[(scores["method"] == row.method.id) & (scores["metric"] == metric)]
+    return mine.set_index(["clip", "frame"])["value"].astype(float)
+
+
+def _clip_means(values: pd.Series) -> list[float]:
+    """Mean of the finite values of each clip, inf where a clip has none."""
+    finite = values.where(values.abs() < math.inf)
+    return [float(v) for v in finite.groupby(level="clip", sort=False).mean().fillna(math.inf)]
+
+
+def count(wins: float | None) -> str:
+    """A number of wins as printed: 6, or 5.5 where one was shared."""
+    return "" if wins is None else f"{wins:.1f}".removesuffix(".0")
+
+
+def verdict(ranking: Ranking) -> str:
+    """What a ranking says in one sentence, with its condition."""
+    if ranking.critical_difference is None:
+        return f"{ranking.why_not}."
+    text = (
+        f"Friedman's test over {ranking.clips} clips: p = {ranking.friedman_p:.2g}. Mean ranks that differ by less "
+        f"than {ranking.critical_difference:.2f} cannot be told apart (Nemenyi's critical difference, 5 %)"
+    )
+    groups = [", ".join(group) for group in ranking.groups]
+    return f"{text}: {'; '.join(groups)}." if groups else f"{text}: here all do by more."
+
+
+def sentence(ranking: Ranking) -> str:
+    """The methods with their mean ranks, best first, and what these allow to say."""
+    listed = ", ".join(f"{row.method} {row.mean_rank:.2f}" for row in ranking.methods)
+    return f"{listed} (mean over {ranking.clips} clips). {verdict(ranking)}"
+
+
+def markdown(table: ResultTable) -> str:
+    """A Markdown table of mean ranks and wins, a column a metric, and below it what each allows to say."""
+    from deblurbench.tables.render import md_escape, md_row
+
+    found = rankings(table)
+    if not found:
+        return ""
+    labels = {column.key: column.label for column in table.metrics}
+    names = [row.label for row in table.rows if any(row.label == m.method for r in found for m in r.methods)]
+    lines = [md_row(["Method", *[f"{labels[r.metric]} rank" for r in found]])]
+    lines.append(md_row(["---", *["---:"] * len(found)]))
+    for name in names:
+        lines.append(md_row([md_escape(name), *[_cell(r, name) for r in found]]))
+    lines += ["", "- Mean rank over clips, 1 is best; in brackets on how many clips and frames the method is best."]
+    lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(r)}')}" for r in found]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(ranking: Ranking, name: str) -> str:
+    for row in ranking.methods:
+        if row.method == name:
+            wins = [f"{count(row.best_clips)} of {ranking.clips}"]
+            wins += [] if row.best_frames is None else [f"{count(row.best_frames)} of {ranking.frames}"]
+            return f"{row.mean_rank:.2f} ({', '.join(wins)})"
+    return "\N{EN DASH}"
+
+
+def csv_text(table: ResultTable) -> str:
+    """One row a metric and method, best first, full precision; empty where there is no value."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    for r in rankings(table):
+        for m in r.methods:
+            cells = (m.mean_rank, m.best_clips, r.clips, m.best_frames, r.frames, r.critical_difference)
+            writer.writerow([r.metric, m.method, *["" if cell is None else repr(cell) for cell in cells]])
+    return text.getvalue()
+
+
+def as_values(table: ResultTable) -> list[dict[str, Any]]:
+    """Plain values for JSON."""
+    return [
+        {**vars(r), "methods": [vars(m) for m in r.methods], "groups": [list(group) for group in r.groups]}
+        for r in rankings(table)
+    ]

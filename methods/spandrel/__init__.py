@@ -1,0 +1,1 @@
+"""Single-image restoration networks from their own checkpoints, through spandrel."""
