@@ -125,11 +125,15 @@ def pick(table: ResultTable, options: Options, budget: int) -> Picked:
 
 
 def sources(table: ResultTable, clip: ClipRecord) -> dict[str, dict[str, Path]]:
-    """Label -> stem -> PNG: the methods in the table's order (the input first), then the ground truth."""
+    """Label -> stem -> PNG: the methods in the table's order (the input first), then the ground truth.
+
+    What a method left on a clip that it failed on is not shown: it is not what was scored.
+    """
     found = {}
     for row in table.rows:
-        frames = table.runs[row.run].restored_frames(row.method.id, clip.name)
-        if frames:
+        run = table.runs[row.run]
+        frames = run.restored_frames(row.method.id, clip.name)
+        if frames and run.manifest.outcome(row.method.id, clip.name).status == "ok":
             found[row.label] = frames
     for run in table.runs:
         truth = run.ground_truth_frames(clip.name)
