@@ -25,6 +25,8 @@ def list_plugins(kind: str | None, as_json: bool) -> int:
     tables = {name: _table(name) for name in ([kind] if kind else KINDS)}
     if as_json:
         whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
+        for row in whole.get("methods", []):
+            row |= _method_details(plugins("methods")[str(row["method"])])
         print_json(whole[kind] if kind else whole)
     for name, (head, rows) in tables.items():
         broken |= any(str(row[-1]).startswith("BROKEN") for row in rows)
@@ -67,6 +69,23 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
     variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title
+
+
+def _method_details(found: Plugin) -> dict[str, object]:
+    """What `--json` tells of a method beyond the table: the columns of docs/methods.md, read from the card alone."""
+    card = found.card
+    if not isinstance(card, MethodCard):
+        return {}
+    return {
+        "kind": card.kind,
+        "year": card.year,
+        "authors": card.authors,
+        "link": card.url or (f"https://doi.org/{card.doi}" if card.doi else ""),
+        "licence": card.licence,
+        "parameters": {name: variant.parameter_count for name, variant in card.variants.items()},
+        "status": {protocol: status.state for protocol, status in card.status.items()},
+        "paper": [number.model_dump(exclude={"note"}) for number in card.paper],
+    }
 
 
 def _dataset_row(found: Plugin) -> tuple[object, ...]:
