@@ -172,19 +172,40 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
 def check(name: str, as_json: bool) -> int:
-    """Run the contract tests on a method (or on 'all')."""
+    """Run the contract tests on a method, or on 'all' (one line a method)."""
+    wanted = sorted(plugins("methods")) if name == "all" else [name]
+    width = max(map(len, wanted))
+    rows: list[tuple[str, str, str, str]] = []
+    for each in wanted:
+        findings = _checked(each, forgiving=name == "all")
+        rows += [(each, *finding) for finding in findings]
+        if name == "all" and not as_json:
+            click.echo(f"{each.ljust(width)}  {_summary(findings)}")
+    if name != "all" or as_json:
+        print_table(("method", "check", "result", "detail"), rows, as_json)
+    return 1 if any(row[2] == "FAILED" for row in rows) else 0
+
+
+def _checked(each: str, forgiving: bool) -> list[tuple[str, str, str]]:
+    """The findings on one method; a broken card is one of them where others are to be checked after it."""
     from deblurbench.contract import check_method
     from deblurbench.planning import split_method
 
-    wanted = sorted(plugins("methods")) if name == "all" else [name]
-    rows: list[tuple[str, str, str, str]] = []
-    for each in wanted:
-        bare, variant, weights = split_method(each)
-        try:
-            rows += [(each, *finding) for finding in check_method(bare, variant, weights)]
-        except CardError as error:
-            if name != "all":
-                raise
-            rows.append((each, "card and import", "FAILED", str(error).splitlines()[0]))
-    print_table(("method", "check", "result", "detail"), rows, as_json)
-    return 1 if any(row[2] == "FAILED" for row in rows) else 0
+    try:
+        return check_method(*split_method(each))
+    except CardError as error:
+        if not forgiving:
+            raise
+        return [("card and import", "FAILED", str(error).splitlines()[0])]
+
+
+def _summary(findings: list[tuple[str, str, str]]) -> str:
+    """One line: how many checks passed and were skipped, and each that failed with what was found."""
+    counts = {result: sum(found == result for _, found, _ in findings) for result in ("ok", "skipped")}
+    failed = [
+        f"{check}: {detail.splitlines()[0] if detail else ''}"
+        for check, result, detail in findings
+        if result == "FAILED"
+    ]
+    told = f"{'FAILED' if failed else 'ok':6}  {counts['ok']} passed, {counts['skipped']} skipped"
+    return "; ".join([told, *failed])
