@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from deblurbench.commands.reporting import print_results, shown, shown_options, 
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
 from deblurbench.outside import absolute, short
-from deblurbench.planning import Plan, make_plan
+from deblurbench.planning import Plan, left_out, make_plan
 from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.store import folder_name
 
@@ -85,6 +86,7 @@ def run(
         from deblurbench.commands.dryrun import print_dry_run
 
         print_dry_run(plan, folder, fresh, as_json)
+        say_left_out(request.methods)
         return 0
     return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
 
@@ -142,8 +144,17 @@ def execute(
         return INTERRUPTED
     files = write_reports([result.folder], result.folder / "report", options=options)
     print_results([result.folder], as_json)
+    say_left_out(plan.request.methods)
     terminal.say("")
     for file in files:
         terminal.say(f"  {file}")
     terminal.say(f"  {result.folder / 'scores.csv'}")
     return 1 if result.failed else 0
+
+
+def say_left_out(methods: Sequence[str]) -> None:
+    """Tell which methods `all` did not run, and what each of them wants first."""
+    from deblurbench.terminal import say, text_table
+
+    if reasons := left_out(methods):
+        say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))
