@@ -20,14 +20,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from deblurbench.cards import DatasetCard, MethodCard
-from deblurbench.datasets.base import Clip, ImageFiles
+from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
 from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
-from deblurbench.planning import open_dataset
+from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
 from deblurbench.weights import file_sha256
@@ -204,6 +204,7 @@ class _Rescoring:
 
     def checks(self) -> Iterator[Check]:
         """One check a method, over its clips, and one for the digests of clips that are saved whole."""
+        yield from self._check_data()
         wanted = self._chosen()
         if not wanted:
             yield Check("saved frames", "not checked", "the run kept no scored frames (--save-frames none)")
@@ -332,6 +333,36 @@ class _Rescoring:
                 yield Check(what, "DIFFERS", str(error))
                 continue
             yield _same(what, part.outcome.frames_sha256, digest.hexdigest())
+
+    def _check_data(self) -> Iterator[Check]:
+        """The dataset's frames now, against those that were restored: of the first clip, or of `every` one.
+
+        What `identity` restored are the blurry frames themselves. A flipped bit in a JPEG shows here and nowhere else.
+        """
+        parts = [part for (method, _), part in self.parts.items() if method == IDENTITY]
+        for part in parts if self.every else parts[:1]:
+            name, outcome = part.outcome.clip, part.outcome
+            clip, count = self.dataset_clips.get(name), len(_clip(self.run.manifest, name).frames)
+            sides = {"blurry": (clip and clip.blurry, outcome.frames_sha256)}
+            sides |= {"sharp": (clip and clip.sharp, outcome.sharp_sha256)} if outcome.sharp_sha256 else {}
+            for side, (source, recorded) in sides.items():
+                what = f"{side} frames of {name} in the dataset"
+                try:
+                    yield (
+                        _same(what, recorded, _frames_digest(source.first(count)))
+                        if source
+                        else Check(what, "not checked", "the data root is not here")
+                    )
+                except FrameError as error:
+                    yield Check(what, "DIFFERS", str(error))
+
+
+def _frames_digest(source: FrameSource) -> str:
+    """sha256 over the decoded frames of a source."""
+    digest = hashlib.sha256()
+    for frame in source:
+        digest.update(frame.tobytes())
+    return digest.hexdigest()
 
 
 def _difference(name: str, before: float | None, now: float, tolerance: float) -> Iterator[str]:

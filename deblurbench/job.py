@@ -187,6 +187,7 @@ class Bench:
             "clipped": result.clipped,
             "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
+            "sharp_sha256": result.sharp_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
 

@@ -115,6 +115,7 @@ class Outcome(Record):
     clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
     peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
+    sharp_sha256: str = Field(default="", description="of `identity`: sha256 over the ground truth's 8-bit frames")
     environment: str = Field(default="", description="digest of the environment that computed it")
     tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
 

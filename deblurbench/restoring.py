@@ -58,6 +58,7 @@ class ClipResult:
     timings: list[tuple[str, float, bool]] = field(default_factory=list)
     clipped: float = 0.0
     frames_sha256: str = ""
+    sharp_sha256: str = ""
     saved: list[str] = field(default_factory=list)
 
 
@@ -239,7 +240,7 @@ def restore_clip(
         DiskError: a frame could not be written.
     """
     result = ClipResult()
-    digest = hashlib.sha256()
+    digest, truths = hashlib.sha256(), hashlib.sha256()
     shares: list[float] = []
     blurry = prefetch(clip.blurry)
     sharp = prefetch(clip.sharp) if clip.sharp is not None else None
@@ -254,11 +255,14 @@ def restore_clip(
             digest.update(rounded.frame.data)
             shares.append(rounded.clipped)
             truth = _next_sharp(sharp, rounded.frame, stem)
+            if save_sharp is not None and truth is not None:  # once a clip is enough: by `identity`
+                truths.update(truth.tobytes())
             behind.take(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
             on_frame(stem)
         behind.finish()
     result.clipped = sum(shares) / max(len(shares), 1)
     result.frames_sha256 = digest.hexdigest()
+    result.sharp_sha256 = truths.hexdigest() if save_sharp is not None and sharp is not None else ""
     result.saved = [stem for stem in clip.stems if stem in save]
     return result
 
