@@ -15,9 +15,9 @@ from deblurbench.datasets.blurkind import brighter_by, guess_kind
 from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.layouts import expected_clips, is_renumbered, some
+from deblurbench.datasets.strict import read_strictly
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame
 from deblurbench.protocol import Protocol
 
 __all__ = ["Finding", "Info", "VerifyReport", "check_clip", "clip_size", "info", "verify"]
@@ -336,7 +336,7 @@ def _reader(report: VerifyReport | None, clip: str) -> Callable[[Path], Frame8 |
 
     def read(path: Path) -> Frame8 | None:
         try:
-            return read_frame(path)
+            return read_strictly(path)
         except FrameError as error:
             known = report is None or any(str(error) in f.message for f in report.findings if f.clip == clip)
             if report is not None and not known:

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -188,6 +189,22 @@ def test_red_and_blue_swapped_on_one_side(tmp_path: Path, side):
 def test_grey_frames_are_not_taken_for_swapped():
     blurry = np.repeat(np.random.default_rng(0).integers(0, 256, (16, 16, 1), np.uint8), 3, axis=2)
     assert not look_swapped([(blurry, blurry[::-1].copy())]) and not look_swapped([])
+
+
+def test_a_jpeg_that_the_decoder_warns_of(tmp_path: Path, capfd):
+    root = fakes.write_folder(tmp_path)
+    for side in ("blur", "sharp"):
+        for png in (root / side / "one").glob("*.png"):
+            cv2.imwrite(str(png.with_suffix(".jpg")), cv2.imread(str(png)))
+            png.unlink()
+    file = root / "blur" / "one" / "000003.jpg"
+    whole = file.read_bytes()
+    middle = len(whole) - len(whole) // 4
+    file.write_bytes(whole[:middle] + b"\xff\xd9\xff\xd5" + whole[middle + 4 :])  # the end, where no end is
+    dataset, protocol = open_dataset("folder", str(root))
+    told = [str(f) for f in verify(dataset, protocol).findings if f.severity == "error"]
+    assert len(told) == 1 and "000003.jpg: decodes, but the decoder says: " in told[0], told
+    assert "JPEG" not in capfd.readouterr().err
 
 
 def test_doubled_frames(tmp_path: Path):
