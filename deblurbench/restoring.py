@@ -261,8 +261,6 @@ def restore_clip(
             digest.update(rounded.frame.data)
             shares.append(rounded.clipped)
             truth = _next_sharp(sharp, rounded.frame, stem)
-            if save_sharp is not None and truth is not None:  # once a clip is enough: by `identity`
-                truths.update(truth.tobytes())
             behind.take(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
             on_frame(stem)
         behind.finish()
