@@ -37,7 +37,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = asked.folder or Path(place)
         run = folder / "run"
-        write_run(run, asked)
+        if not (run / "run.json").is_file():  # one that was written before, into --folder
+            write_run(run, asked)
         found = {
             "asked": {"methods": asked.methods, "clips": asked.clips, "frames": asked.frames, "size": asked.size,
                       "every": asked.every},
