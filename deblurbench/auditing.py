@@ -28,6 +28,7 @@ from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
 from deblurbench.planning import IDENTITY, open_dataset
+from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
 from deblurbench.weights import file_sha256
@@ -65,6 +66,8 @@ def audit(run: Run, every: bool = False) -> Audit:
     found = Audit(run, faults)
     found.checks += [check for method in run.manifest.methods for check in _check_method(run.manifest, method)]
     found.checks += _check_protocol(run.manifest)
+    found.checks += _check_ground_truth(run.manifest, every)
+    found.checks += _check_blurry(run.manifest, every)
     found.checks += _check_tables(run, parts.values())
     found.checks += _check_whole(run.manifest, parts)
     found.checks += _Rescoring(run, parts, every).checks()
@@ -144,13 +147,64 @@ def _check_protocol(manifest: Manifest) -> Iterator[Check]:
     name, _, rest = manifest.protocol.name.partition(":")
     what = f"protocol {manifest.protocol.name} of the card"
     try:
-        card = plugin("datasets", name).card
-        assert isinstance(card, DatasetCard)
-        now = card.protocol(rest or None)
+        found = plugin("datasets", name)
+        assert isinstance(found.card, DatasetCard)
+        now = found.card.protocol(rest or None)
     except (UsageError, CardError) as error:
         yield Check(what, "not checked", str(error).splitlines()[0])
         return
     yield _same(what, manifest.protocol_digest, now.digest())
+    if manifest.dataset_card_sha256:
+        yield _same(f"card of {name}", manifest.dataset_card_sha256, file_sha256(found.folder / "card.yaml"))
+
+
+def _check_ground_truth(manifest: Manifest, every: bool) -> Iterator[Check]:
+    """The pixels of the sharp frames under the data root, of the first clip or of `every` one."""
+    wanted = [clip for clip in manifest.clips if clip.ground_truth_sha256]
+    if not wanted:
+        yield Check("ground truth", "not checked", "run.json has no digests of it")
+        return
+    there = dataset_clips(manifest)
+    for record in wanted if every else wanted[:1]:
+        what, clip = f"ground truth of {record.name}", there.get(record.name)
+        if clip is None or clip.sharp is None:
+            yield Check(what, "not checked", "its clip is not under the data root")
+            continue
+        yield _same_pixels(what, record.ground_truth_sha256, clip.sharp.first(len(record.frames)))
+
+
+def _check_blurry(manifest: Manifest, every: bool) -> Iterator[Check]:
+    """The pixels of the blurry frames under the data root, which are those that `identity` restored.
+
+    A flipped bit in a JPEG whose size and time are the same shows here and nowhere else.
+    """
+    wanted = [o for o in manifest.outcomes if o.method == IDENTITY and o.frames_sha256]
+    there = dataset_clips(manifest) if wanted else {}
+    for outcome in wanted if every else wanted[:1]:
+        what, clip = f"blurry frames of {outcome.clip}", there.get(outcome.clip)
+        if clip is None:
+            yield Check(what, "not checked", "its clip is not under the data root")
+        else:
+            yield _same_pixels(what, outcome.frames_sha256, clip.blurry.first(len(_clip(manifest, clip.name).frames)))
+
+
+def _same_pixels(what: str, recorded: str, frames: FrameSource) -> Check:
+    digest = hashlib.sha256()
+    try:
+        for _ in hashed(frames, digest):
+            pass
+    except FrameError as error:
+        return Check(what, "DIFFERS", str(error))
+    return _same(what, recorded, digest.hexdigest())
+
+
+def dataset_clips(manifest: Manifest) -> dict[str, Clip]:
+    """The clips under the recorded data root by name; none where it is gone."""
+    try:
+        dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
+        return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
+    except DeblurbenchError:
+        return {}
 
 
 def _check_tables(run: Run, parts: Iterable[Part]) -> Iterator[Check]:
@@ -204,7 +258,6 @@ class _Rescoring:
 
     def checks(self) -> Iterator[Check]:
         """One check a method, over its clips, and one for the digests of clips that are saved whole."""
-        yield from self._check_data()
         wanted = self._chosen()
         if not wanted:
             yield Check("saved frames", "not checked", "the run kept no scored frames (--save-frames none)")
@@ -229,12 +282,7 @@ class _Rescoring:
     @cached_property
     def dataset_clips(self) -> dict[str, Clip]:
         """The clips under the recorded data root; none where it is gone."""
-        manifest = self.run.manifest
-        try:
-            dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
-            return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
-        except DeblurbenchError:
-            return {}
+        return dataset_clips(self.run.manifest)
 
     def _chosen(self) -> list[tuple[str, str, str]]:
         """(method, clip, frame) of the saved frames to score: all, or every n-th of them so that 24 are left."""
@@ -333,36 +381,6 @@ class _Rescoring:
                 yield Check(what, "DIFFERS", str(error))
                 continue
             yield _same(what, part.outcome.frames_sha256, digest.hexdigest())
-
-    def _check_data(self) -> Iterator[Check]:
-        """The dataset's frames now, against those that were restored: of the first clip, or of `every` one.
-
-        What `identity` restored are the blurry frames themselves. A flipped bit in a JPEG shows here and nowhere else.
-        """
-        parts = [part for (method, _), part in self.parts.items() if method == IDENTITY]
-        for part in parts if self.every else parts[:1]:
-            name, outcome = part.outcome.clip, part.outcome
-            clip, count = self.dataset_clips.get(name), len(_clip(self.run.manifest, name).frames)
-            sides = {"blurry": (clip and clip.blurry, outcome.frames_sha256)}
-            sides |= {"sharp": (clip and clip.sharp, outcome.sharp_sha256)} if outcome.sharp_sha256 else {}
-            for side, (source, recorded) in sides.items():
-                what = f"{side} frames of {name} in the dataset"
-                try:
-                    yield (
-                        _same(what, recorded, _frames_digest(source.first(count)))
-                        if source
-                        else Check(what, "not checked", "the data root is not here")
-                    )
-                except FrameError as error:
-                    yield Check(what, "DIFFERS", str(error))
-
-
-def _frames_digest(source: FrameSource) -> str:
-    """sha256 over the decoded frames of a source."""
-    digest = hashlib.sha256()
-    for frame in source:
-        digest.update(frame.tobytes())
-    return digest.hexdigest()
 
 
 def _difference(name: str, before: float | None, now: float, tolerance: float) -> Iterator[str]:

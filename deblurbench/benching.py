@@ -168,14 +168,15 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     return sizes
 
 
-def median_interval(values: Sequence[float]) -> Interval | None:
-    """Distribution-free 95 % interval of the median of independent values, by order statistics.
+def median_interval(values: Sequence[float], each_tail: float = 0.025) -> Interval | None:
+    """Distribution-free interval of the median of independent values, by order statistics; 95 % by default.
 
-    [x_(k), x_(n+1-k)] with the largest k for which P(Binomial(n, 1/2) < k) <= 2.5 %; None with fewer than six values.
+    [x_(k), x_(n+1-k)] with the largest k for which P(Binomial(n, 1/2) < k) <= `each_tail`; None where there is no such
+    k: at 2.5 % with fewer than six values, at 1.25 % with fewer than seven.
     """
     count = len(values)
     tail, k = 0.0, 0
-    while k < count and tail + math.comb(count, k) / 2**count <= 0.025:
+    while k < count and tail + math.comb(count, k) / 2**count <= each_tail:
         tail += math.comb(count, k) / 2**count
         k += 1
     if not k:

@@ -210,6 +210,8 @@ def _facts(run: Run) -> dict[str, str]:
         "split": m.split,
         "coverage": m.coverage,
         "clips": ", ".join(clip.name for clip in m.clips),
+        "ground truth": " ".join(clip.ground_truth_sha256[:8] or NOTHING for clip in m.clips),
+        "dataset card": m.dataset_card_sha256[:12] or NOTHING,
         "scored frames": ", ".join(f"{c.name}: {_span(c.scored)}" for c in m.clips),
         "data root": m.data_root,
         "layout": m.layout,

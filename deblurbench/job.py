@@ -101,13 +101,19 @@ class Bench:
         count = count_parameters(self.method)
         return {
             "device": describe_device(self.device),
+            "runtime": describe_runtime(self.device, self.job.seed),
             "parameters": None if self.card.opens and not count else count,
             "random": self.random,
-            "caveat": self.method.caveat,
+            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat()])),
             "absent": self.absent,
             "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
             "implementations": self.implementations,
         }
+
+    def _precision_caveat(self) -> str:
+        """What another library computes, torch's precision does not reach."""
+        hidden = self.card.opens and self.method.network is None and self.job.precision != "fp32"
+        return f"--precision {self.job.precision} does not reach it: as its file says" if hidden else ""
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
@@ -151,7 +157,7 @@ class Bench:
         self._check_size(clip)
         folder = self.store.frames_folder(self.job.id, job.clip)
         sharp = self.store.frames_folder(GROUND_TRUTH, job.clip)
-        keeps_sharp = self.job.name == IDENTITY
+        keeps_sharp = self.job.name == IDENTITY  # once a run is enough
         result = restore_clip(
             self.method,
             clip,
@@ -159,6 +165,7 @@ class Bench:
             scored=set(job.scored if clip.sharp else clip.stems),
             save={stem: folder / f"{stem}.png" for stem in job.saved},
             save_sharp={stem: sharp / f"{stem}.png" for stem in job.saved} if keeps_sharp else None,
+            hash_sharp=keeps_sharp,
             warm=self.warm,
             on_frame=on_frame,
         )
@@ -187,7 +194,7 @@ class Bench:
             "clipped": result.clipped,
             "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
-            "sharp_sha256": result.sharp_sha256,
+            "ground_truth_sha256": result.sharp_sha256,
             "environment": provenance.environment_digest(describe_device(self.device)),
         }
 
@@ -333,6 +340,26 @@ def describe_device(device: str) -> str:
     if device.startswith("cuda"):
         return f"{torch.cuda.get_device_name(device)} ({device}), CUDA {torch.version.cuda}"
     return f"CPU: {provenance.cpu_name()}, {torch.get_num_threads()} threads"
+
+
+def describe_runtime(device: str, seed: int) -> dict[str, Any]:
+    """What torch computes with, beside the packages: threads, seed, precision flags, CUDA, cuDNN and the driver."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    told: dict[str, Any] = {
+        "seed": seed,
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "tf32_matmul": torch.backends.cuda.matmul.allow_tf32,
+        "tf32_cudnn": cudnn.allow_tf32,
+        "cudnn_deterministic": cudnn.deterministic,
+        "cudnn_benchmark": cudnn.benchmark,
+    }
+    if device.startswith("cuda"):
+        told |= {"cuda": torch.version.cuda, "cudnn": cudnn.version(), "driver": provenance.driver_version()}
+    return told
 
 
 def seed_everything(seed: int) -> None:

@@ -99,6 +99,7 @@ class ClipRecord(Record):
     width: int
     height: int
     ground_truth: bool = True
+    ground_truth_sha256: str = Field(default="", description="sha256 over the pixels of its sharp frames, in order")
     notes: list[str] = Field(default_factory=list)
     choice: Choice | None = Field(default=None, description="frames kept by --save-frames sample; None until chosen")
 
@@ -115,7 +116,7 @@ class Outcome(Record):
     clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
     peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
-    sharp_sha256: str = Field(default="", description="of `identity`: sha256 over the ground truth's 8-bit frames")
+    ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")
     tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
 
@@ -131,6 +132,7 @@ class Manifest(Record):
     request: Request
     dataset: str = Field(description="name:protocol as in scores.csv; the bare name for the default protocol")
     dataset_title: str
+    dataset_card_sha256: str = ""
     protocol: Protocol
     protocol_digest: str
     split: str

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -32,12 +34,23 @@ HARNESS_KEYS = ("entry", "opens", "network", "path", "weights", "requires", "ins
 
 @dataclass(frozen=True)
 class FoundFolder(Plugin):
-    """A folder with a card that lies outside the rooms."""
+    """A folder with a card that lies outside the rooms; its modules form a package of their own."""
 
     @property
     def reference(self) -> str:
         """Its path."""
         return str(self.folder)
+
+    def module(self, name: str) -> ModuleType:
+        """Import a module of the folder, whatever else is called as the folder is."""
+        if name.startswith("deblurbench."):
+            return importlib.import_module(name)
+        package = f"deblurbench_folder_{_short_digest(self.folder)}"
+        if package not in sys.modules:
+            spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
+            spec.submodule_search_locations = [str(self.folder)]
+            sys.modules[package] = importlib.util.module_from_spec(spec)
+        return importlib.import_module(f"{package}.{name}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,7 @@ class FoundFile(Plugin):
 
     def module(self, name: str) -> ModuleType:
         """Import the file; modules beside it can be imported by it, after everything that is installed."""
-        unique = f"deblurbench_file_{name}_{hashlib.sha256(str(self.file).encode()).hexdigest()[:12]}"
+        unique = f"deblurbench_file_{name}_{_short_digest(self.file)}"
         if unique in sys.modules:
             return sys.modules[unique]
         spec = importlib.util.spec_from_file_location(unique, self.file)
@@ -107,6 +120,10 @@ class OpenedFile(Plugin):
         return hashlib.sha256(beside.read_bytes()).hexdigest() if beside.is_file() else super().card_digest()
 
 
+def _short_digest(place: Path) -> str:
+    return hashlib.sha256(str(place).encode()).hexdigest()[:12]
+
+
 def card_beside(file: Path) -> Path:
     """Where a card of a file lies: `net.yaml` for `net.onnx`."""
     return file.with_suffix(".yaml")
@@ -115,6 +132,11 @@ def card_beside(file: Path) -> Path:
 def is_path(reference: str) -> bool:
     """Whether a method is named by a path: a name has no `.`, `/` or `~`."""
     return any(mark in reference for mark in "./~\\")
+
+
+def is_named_by_path(reference: str) -> bool:
+    """Whether a method is named by a path, or by an opener and a path."""
+    return is_path(reference.rpartition("@")[2])
 
 
 def split_method(text: str) -> tuple[str, str | None, str | None]:

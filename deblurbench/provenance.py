@@ -17,6 +17,7 @@ import deblurbench
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
     "imageio-ffmpeg", "torchmetrics",
+    "onnxruntime", "spandrel",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
 DECIDING = ("frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "methods", "metrics", "datasets")
@@ -61,6 +62,17 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+@cache
+def driver_version() -> str:
+    """The version of NVIDIA's driver as nvidia-smi tells it; empty where it does not."""
+    words = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout.splitlines() or [""])[0].strip() if done.returncode == 0 else ""
 
 
 @cache

@@ -19,9 +19,11 @@ from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import IDENTITY, Plan, PlannedMethod
+from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
+from deblurbench.weights import file_sha256
 
 
 @dataclass
@@ -125,6 +127,7 @@ class _Session:
             request=plan.request,
             dataset=plan.protocol.name,
             dataset_title=plan.dataset.card.title,
+            dataset_card_sha256=file_sha256(plugin("datasets", plan.dataset.card.name).folder / "card.yaml"),
             protocol=plan.protocol,
             protocol_digest=plan.protocol.digest(),
             split=plan.split,
@@ -138,7 +141,7 @@ class _Session:
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
-            environment=provenance.environment(),
+            environment=provenance.environment() | _runtime(old),
             warnings=list(plan.notes),
             invalidated=old.invalidated if old else None,
         )
@@ -294,6 +297,7 @@ class _Session:
 
     def _hello(self, method: PlannedMethod, hello: dict[str, Any]) -> None:
         self.manifest.device = hello["device"]
+        self.manifest.environment["runtime"] = hello["runtime"]
         for record in self.manifest.methods:
             if record.id == method.id:
                 record.parameters, record.caveat = hello["parameters"], hello["caveat"]
@@ -308,6 +312,9 @@ class _Session:
         self._note(part.outcome)
 
     def _note(self, outcome: Outcome) -> None:
+        for clip in self.manifest.clips:
+            if clip.name == outcome.clip and outcome.ground_truth_sha256:
+                clip.ground_truth_sha256 = outcome.ground_truth_sha256
         same = (outcome.method, outcome.clip)
         self.manifest.outcomes = [o for o in self.manifest.outcomes if (o.method, o.clip) != same] + [outcome]
 
@@ -375,6 +382,11 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
             environment = before.environment | record.environment if record.environment else {}
             return record.model_copy(update={**told, "environment": environment})
     return record
+
+
+def _runtime(old: Manifest | None) -> dict[str, Any]:
+    """What a worker told before of its runtime, for a run of which nothing is missing."""
+    return {"runtime": old.environment["runtime"]} if old and "runtime" in old.environment else {}
 
 
 def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:

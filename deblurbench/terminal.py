@@ -38,6 +38,23 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class ReportProgress:
+    """How far a report is, on standard error: a line that is overwritten; without a terminal one line a kind."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.told = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` pieces of `what` are made."""
+        if self.live and total:
+            end = "\r\x1b[K" if done == total else ""
+            print(f"\r  {what} {done} of {total}{end}", end="", file=sys.stderr, flush=True)
+        elif total and what != self.told:
+            self.told = what
+            say(f"  {what}: {total} to make")
+
+
 class ProgressBars(Listener):
     """Shows method, clip, frames, frames a second and the time left. Where there is no terminal, a line a clip."""
 

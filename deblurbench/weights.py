@@ -74,7 +74,7 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
 def _opened(plugin: Plugin, card: MethodCard, wanted: str | None) -> WeightsFile:
     """The file that a method was made of; it stands for weights."""
     if plugin.opened is None:
-        raise MissingError(
+        raise UsageError(
             f"method {card.name!r} runs files ({', '.join(card.opens)}); name one: ./net{card.opens[0]} or "
             f"{card.name}@PATH"
         )
@@ -93,8 +93,8 @@ def _train_me(reference: str, card: MethodCard, variant: str) -> str:
     have = ", ".join(sorted({f"{card.name}:{w.variant}" for w in card.weights})) or "none"
     return (
         f"method '{card.name}:{variant}' has no weights, and random weights are not scored. Train them: "
-        f"'deblurbench train {card.name}:{variant} --dataset mini --recipe quick', then run "
-        f"'{card.name}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
+        f"'deblurbench train {reference}:{variant} --dataset mini --recipe quick', then run "
+        f"'{reference}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
         "(--random-weights runs it all the same, and marks the row.)"
     )
 

@@ -38,6 +38,7 @@ class Fake:
     pending: Mapping[str, str] = field(default_factory=dict)
     leaks: Mapping[str, int] = field(default_factory=dict)  # method -> frames with infinite PSNR in the first clip
     pictures: bool = False
+    every: bool = False  # pictures of every frame, as --save-frames all keeps them
     ground_truth: bool = True
     protocol: Protocol = field(default_factory=lambda: Protocol(name="mini", blur="gamma", leave_out=(4, 1)))
     changes: Mapping[str, object] = field(default_factory=dict)  # fields of the manifest
@@ -153,9 +154,9 @@ def _pictures(fake: Fake, store: Store, manifest: Manifest) -> None:
     photographs = [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
     width, height = fake.size
     for number, clip in enumerate(manifest.clips):
-        photograph = photographs[number % 4]
-        for position in sampled(len(clip.scored)):
-            stem = clip.scored[position]
+        photograph = _at_least(photographs[number % 4], width + 64, height + 64)
+        stems = clip.frames if fake.every else [clip.scored[place] for place in sampled(len(clip.scored))]
+        for position, stem in enumerate(stems):
             x = (number * 37 + position * 4) % max(1, photograph.shape[1] - width)
             y = (number * 23) % max(1, photograph.shape[0] - height)
             sharp = np.ascontiguousarray(photograph[y : y + height, x : x + width])
@@ -165,6 +166,12 @@ def _pictures(fake: Fake, store: Store, manifest: Manifest) -> None:
                 if manifest.outcome(method.id, clip.name).status == "ok":
                     frame = _blur(sharp, fake.methods[method.id], 20 + 25 * number)
                     write_png(store.frames_folder(method.id, clip.name) / f"{stem}.png", frame)
+
+
+def _at_least(photograph: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A photograph, mirrored at its edges until it is that large."""
+    more = (max(0, height - photograph.shape[0]), max(0, width - photograph.shape[1]))
+    return np.pad(photograph, ((0, more[0]), (0, more[1]), (0, 0)), mode="symmetric") if any(more) else photograph
 
 
 def sampled(count: int) -> list[int]:

@@ -9,6 +9,7 @@ import click
 from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.metrics import METRICS
+from deblurbench.outside import find_method, is_named_by_path, split_method
 from deblurbench.rooms import Plugin, Room, plugins
 from deblurbench.terminal import print_json, print_table, say
 
@@ -98,6 +99,12 @@ def _protocols() -> list[tuple[object, ...]]:
 def show(name: str, as_json: bool) -> None:
     """Show the card of a method, dataset, report, protocol or metric."""
     known: dict[str, object] = {}
+    reference, variant, _ = split_method(name)
+    if reference not in plugins("methods") and is_named_by_path(reference):
+        card = find_method(reference).card
+        assert isinstance(card, MethodCard)
+        known |= {reference: card} | {f"{reference}:{v}": value for v, value in card.variants.items()}
+        name = f"{reference}:{variant}" if variant else reference
     for room in ROOMS:
         for found in plugins(room).values():
             known[found.name] = found.card or found.error
@@ -154,7 +161,6 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 def check(name: str, as_json: bool) -> int:
     """Run the contract tests on a method (or on 'all')."""
     from deblurbench.contract import check_method
-    from deblurbench.outside import split_method
 
     wanted = sorted(plugins("methods")) if name == "all" else [name]
     rows: list[tuple[str, str, str, str]] = []

@@ -8,7 +8,7 @@ import click
 
 from deblurbench.cards import MethodCard
 from deblurbench.errors import UsageError, did_you_mean
-from deblurbench.rooms import Plugin, plugin
+from deblurbench.rooms import Plugin
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
 
@@ -45,7 +45,7 @@ def import_weights(
     if not trained_on:
         say("nobody said what they were trained on: without --trained-on a run cannot warn of seen frames")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB). Try it:")
-    say(f"  deblurbench run --methods {found.name}:{variant}@{target} --dataset mini")
+    say(f"  deblurbench run --methods {found.reference}:{variant}@{target} --dataset mini")
 
 
 def _method_and_variant(text: str) -> tuple[Plugin, str]:
@@ -54,12 +54,12 @@ def _method_and_variant(text: str) -> tuple[Plugin, str]:
     Raises:
         UsageError: unknown, the nearest name is given; or weights named behind an @.
     """
-    from deblurbench.outside import split_method
+    from deblurbench.outside import find_method, split_method
 
     name, variant, weights = split_method(text)
     if weights:
         raise UsageError(f"{text!r}: name METHOD[:VARIANT] without weights; the file follows as an argument of its own")
-    found = plugin("methods", name)
+    found = find_method(name)
     card = found.card
     assert isinstance(card, MethodCard)
     variant = variant or card.default_variant

@@ -11,10 +11,12 @@ from typing import Any
 
 import click
 
+from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
 from deblurbench.outside import absolute, short
 from deblurbench.planning import Plan, make_plan
+from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.store import folder_name
 
 INTERRUPTED = 130
@@ -37,7 +39,8 @@ def names(text: str | None, option: str = "") -> list[str] | None:
 def options(function: Any) -> Any:
     """The options of `run` that make up the request."""
     given = [
-        click.option("--methods", required=True, help="name[:variant][@weights],... (or 'all'); identity is added."),
+        click.option("--methods", required=True,
+                     help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'."),
         click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
         click.option("--split", help="Another split than the protocol's; the run is then partial."),
         click.option("--clips", help="Only these clips, comma-separated."),
@@ -68,10 +71,12 @@ def options(function: Any) -> Any:
     "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
+@shown_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def run(
-    output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, as_json: bool, **asked: Any
-) -> int:
+    output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, gallery: GalleryKind,
+    budget: int, as_json: bool, **asked: Any,
+) -> int:  # fmt: skip
     """Restore a dataset's clips with every method, score them, and write tables and a report."""
     request = make_request(**asked)
     plan = make_plan(request)
@@ -81,7 +86,7 @@ def run(
 
         print_dry_run(plan, folder, fresh, as_json)
         return 0
-    return execute(plan, folder, fresh, in_process, timeout, as_json)
+    return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
 
 
 def make_request(**asked: Any) -> Request:
@@ -118,7 +123,9 @@ def check_device(device: str) -> None:
         resolve_device(device)
 
 
-def execute(plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool) -> int:
+def execute(
+    plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool, options: Options
+) -> int:
     """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
     from deblurbench import runner, terminal
 
@@ -133,9 +140,7 @@ def execute(plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: fl
         resume = runner.resume_command(sys.argv[1:], folder)
         terminal.say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
         return INTERRUPTED
-    from deblurbench.commands.reporting import print_results, write_reports
-
-    files = write_reports([result.folder], result.folder / "report")
+    files = write_reports([result.folder], result.folder / "report", options=options)
     print_results([result.folder], as_json)
     terminal.say("")
     for file in files:

@@ -113,5 +113,5 @@ def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[
         "origin": "ours",
         "trained_on": list(told.get("trained_on", [])),
         "recipe": told["recipe"],
-        "training": {key: told[key] for key in kept if told.get(key)},
+        "training": {key: told[key] for key in kept if told.get(key) not in (None, [])},
     }

@@ -33,7 +33,7 @@ class Shot:
 
 
 def strip(shots: Sequence[Shot], whole: Frame8, crop: Crop, caption: str, width: float) -> Figure:
-    """Draw the strip: `whole` on the left with `crop` marked, the shots' crops on the right.
+    """Draw the strip: `whole` with `crop` marked, the shots' crops on its right, or below it where that fits better.
 
     Crops are magnified by a whole factor, each pixel a square: in the PNG exactly, in PDF and SVG by embedding the
     magnified pixels. `width` is in inches. All images have the same size.

@@ -127,11 +127,58 @@ def _circular_blur(channel: Array, psf: Array) -> Array:
     return np.fft.irfft2(np.fft.rfft2(channel) * np.fft.rfft2(kernel), s=channel.shape)
 
 
-class LinearMotionMethod(FrameMethod):
-    """Base of the deconvolutions: the PSF is given by `length` and `angle`, or estimated anew for each frame.
+class DeconvolutionMethod(FrameMethod):
+    """Base of all deconvolutions: one PSF for a frame, which `psf` gives and `deconvolve` undoes, channel by channel.
 
-    An estimate whose clarity is below `least_clarity` is not trusted: the frame comes back as it was. Frames are
-    deconvolved channel by channel, on the CPU, in the domain where value = intensity^(1/gamma).
+    On the CPU, in the domain where value = intensity^(1/gamma), over mirrored and tapered borders.
+    """
+
+    def __init__(self, gamma: float = 1.0) -> None:
+        self.gamma = gamma
+
+    def psf(self, frame: Array) -> Array | None:
+        """The PSF (k, k), k odd, of a frame (3, H, W); None where none can be trusted, and the frame stays as it is."""
+        raise NotImplementedError
+
+    def deconvolve(self, channel: Array, psf: Array) -> Array:
+        """One padded channel (H, W), non-negative, and its PSF (k, k) to the restored channel of the same shape."""
+        raise NotImplementedError
+
+    def restore_frame(self, frame: Tensor) -> Tensor:
+        """(3, H, W) blurry to (3, H, W) deconvolved, or the frame itself where no PSF is found."""
+        import torch
+
+        values = frame.detach().double().cpu().numpy() ** self.gamma
+        psf = self.psf(values)
+        if psf is None:
+            return frame
+        restored = np.stack([self._channel(channel, psf) for channel in values])
+        restored = np.sign(restored) * np.abs(restored) ** (1 / self.gamma)
+        return torch.from_numpy(restored).to(frame)
+
+    def _channel(self, channel: Array, psf: Array) -> Array:
+        padded, margin = pad_tapered(channel, psf)
+        return self.deconvolve(padded, psf)[margin:-margin, margin:-margin]
+
+
+def refuse_longer(length: float, frame: Array, parameter: str, otherwise: str) -> None:
+    """Refuse a PSF of `length` pixels that is longer than the shorter side of a frame (3, H, W).
+
+    Raises:
+        UsageError: with the `parameter` to lower, or what to do `otherwise`.
+    """
+    side = min(frame.shape[1:])
+    if length > side:
+        raise UsageError(
+            f"a PSF of {length:g} pixels is longer than the frame ({frame.shape[2]}x{frame.shape[1]}): "
+            f"set `{parameter}` in the variant's parameters to at most {side}, or {otherwise}"
+        )
+
+
+class LinearMotionMethod(DeconvolutionMethod):
+    """A deconvolution whose PSF is given by `length` and `angle`, or estimated anew for each frame.
+
+    An estimate whose clarity is below `least_clarity` is not trusted: the frame comes back as it was.
     """
 
     def __init__(
@@ -142,14 +189,11 @@ class LinearMotionMethod(FrameMethod):
         least_clarity: float = 0.2,
         gamma: float = 1.0,
     ) -> None:
+        super().__init__(gamma)
         if (length is None) != (angle is None):
             raise UsageError("a linear motion is given by both `length` and `angle`, or by neither to estimate it")
         self.given = None if length is None or angle is None else Motion(length, angle)
-        self.longest, self.least_clarity, self.gamma = longest, least_clarity, gamma
-
-    def deconvolve(self, channel: Array, psf: Array) -> Array:
-        """One padded channel (H, W), non-negative, and its PSF (k, k) to the restored channel of the same shape."""
-        raise NotImplementedError
+        self.longest, self.least_clarity = longest, least_clarity
 
     def motion(self, frame: Array) -> Motion:
         """The motion given, or the one estimated from a frame (3, H, W).
@@ -159,27 +203,10 @@ class LinearMotionMethod(FrameMethod):
         """
         if self.given is None:
             return estimate_motion(frame.mean(axis=0), self.longest)
-        side = min(frame.shape[1:])
-        if self.given.length > side:
-            raise UsageError(
-                f"a PSF of {self.given.length:g} pixels is longer than the frame ({frame.shape[2]}x{frame.shape[1]}): "
-                f"set `length` in the variant's parameters to at most {side}, or leave it out to estimate it"
-            )
+        refuse_longer(self.given.length, frame, "length", "leave it out to estimate it")
         return self.given
 
-    def restore_frame(self, frame: Tensor) -> Tensor:
-        """(3, H, W) blurry to (3, H, W) deconvolved, or the frame itself where no motion is found."""
-        import torch
-
-        values = frame.detach().double().cpu().numpy() ** self.gamma
-        motion = self.motion(values)
-        if motion.clarity < self.least_clarity:
-            return frame
-        psf = linear_motion_psf(motion.length, motion.angle)
-        restored = np.stack([self._channel(channel, psf) for channel in values])
-        restored = np.sign(restored) * np.abs(restored) ** (1 / self.gamma)
-        return torch.from_numpy(restored).to(frame)
-
-    def _channel(self, channel: Array, psf: Array) -> Array:
-        padded, margin = pad_tapered(channel, psf)
-        return self.deconvolve(padded, psf)[margin:-margin, margin:-margin]
+    def psf(self, frame: Array) -> Array | None:
+        """The PSF of the motion; None where it does not show clearly enough."""
+        motion = self.motion(frame)
+        return linear_motion_psf(motion.length, motion.angle) if motion.clarity >= self.least_clarity else None

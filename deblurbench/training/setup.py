@@ -16,6 +16,7 @@ from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
+from deblurbench.outside import find_method
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
@@ -148,7 +149,7 @@ def prepare(request: TrainRequest) -> Run:
         UsageError: unknown names, a bad recipe, an output folder of another run, a checkpoint that does not fit.
         MissingError: no data.
     """
-    found = plugin("methods", request.method)
+    found = find_method(request.method)
     card = found.card
     assert isinstance(card, MethodCard)
     variant = _variant(card, request.variant)

@@ -1,8 +1,7 @@
-"""Which saved frames the page shows, and their lossless copies.
+"""Lossless copies of the frames that the page shows, within the budget of its size.
 
-The rule, printed on the page: of every clip the scored frames at 1/6, 1/2 and 5/6 of its length; only the middle one
-where three would make the report larger than `BUDGET` pixels. The crop is the window of `CROP` x `CROP` pixels in which
-input and ground truth differ most in the mean square.
+What is shown is decided in `shown.py`; here the frames are read one by one, written as WebP and measured. The crop is
+the window of `CROP` x `CROP` pixels in which input and ground truth differ most in the mean square.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,13 +19,11 @@ from deblurbench.errors import FrameError
 from deblurbench.figures import crops
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame, write_atomically
-from deblurbench.manifest import ClipRecord
-from deblurbench.statistics import REFERENCE
+from deblurbench.reports.base import Options
 from deblurbench.tables import ResultTable
 
-CROP = 96
-BUDGET = 55_000_000
-GROUND_TRUTH = "ground truth"
+from . import shown
+from .shown import CROP, GROUND_TRUTH, ClipFrames, Picked
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,37 @@ class Shot:
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame of a clip by all methods. `crop` is (x, y, width, height), None without ground truth."""
+    """One frame of a clip by all methods. `crop` is (x, y, width, height), None without ground truth.
+
+    `why` says how the frame was chosen: worst, median, best or stride, or several of them.
+    """
 
     frame: str
     shots: tuple[Shot, ...]
     crop: tuple[int, int, int, int] | None
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The pictures of a report: moments by clip, and what is missing, in words."""
+    """The pictures of a report: moments by clip, the rule they were chosen by, and what is missing, in words.
+
+    `labels` are the rows that are shown (all but for a tight budget), `size` the bytes of the pictures.
+    """
 
     moments: dict[str, tuple[Moment, ...]] = field(default_factory=dict)
-    per_clip: int = 3
     missing: tuple[str, ...] = ()
+    rule: str = ""
+    left_out: str = ""
+    labels: tuple[str, ...] = ()
+    size: int = 0
+    wanted: bool = True
 
-
-def positions(count: int, wanted: int = 3) -> list[int]:
-    """Positions at 1/6, 1/2 and 5/6 of `count` frames (the middle one for `wanted` = 1)."""
-    parts = (1, 3, 5) if wanted == 3 else (3,)
-    return sorted({count * part // 6 for part in parts}) if count else []
+    @property
+    def files(self) -> list[str]:
+        """Names of all pictures, relative to the page."""
+        shots = [shot for moments in self.moments.values() for moment in moments for shot in moment.shots]
+        return [name for shot in shots for name in (shot.file, shot.crop_file) if name]
 
 
 def safe_name(name: str) -> str:
@@ -70,22 +78,17 @@ def safe_name(name: str) -> str:
     return plain if plain == name else f"{plain or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def collect(table: ResultTable, folder: Path) -> Gallery:
-    """Copy the pictures of a table's runs into `folder`/images as lossless WebP, one frame in memory at a time."""
-    found = {clip.name: _sources(table, clip) for clip in table.clips}
-    wanted = 3 if _pixels(table, found, 3) <= BUDGET else 1
-    moments, missing = {}, []
-    for clip in table.clips:
-        shown = []
-        for stem in _choose(clip, found[clip.name], wanted):
-            files = {label: frames[stem] for label, frames in found[clip.name].items() if stem in frames}
-            try:
-                shown.append(_moment(clip, stem, files, input_label(table), folder))
-            except FrameError as error:
-                missing.append(str(error))
-        if shown:
-            moments[clip.name] = tuple(shown)
-    return Gallery(moments, wanted, tuple(missing))
+def collect(table: ResultTable, folder: Path, options: Options, budget: int) -> Gallery:
+    """Copy pictures of a table's runs into `folder`/images as lossless WebP, one frame in memory at a time.
+
+    They take at most `budget` bytes: the whole of `options.budget`, or what is left to pictures beside videos.
+    """
+    picked = shown.pick(table, options, budget)
+    writer = _Writer(shown.input_label(table), folder, options, picked, budget)
+    for wave in picked.waves:
+        if not writer.take(wave):
+            break
+    return writer.gallery()
 
 
 def most_different(one: Frame8, two: Frame8, side: int = CROP) -> tuple[int, int, int, int]:
@@ -93,77 +96,102 @@ def most_different(one: Frame8, two: Frame8, side: int = CROP) -> tuple[int, int
     return crops.most_different(one, two, side, side)
 
 
-def input_label(table: ResultTable) -> str:
-    """The label of the row that shows the blurry input."""
-    return next((row.label for row in table.rows if row.method.name == REFERENCE), REFERENCE)
+class _Writer:
+    """Writes wave after wave (a wave is one frame of every clip) while the budget lasts."""
 
+    def __init__(self, blurry: str, folder: Path, options: Options, picked: Picked, budget: int) -> None:
+        self.blurry, self.folder, self.options, self.picked = blurry, folder, options, picked
+        self.budget = budget
+        self.clips = {clip.name: clip for clip in picked.clips}
+        self.moments: dict[str, dict[str, Moment]] = {name: {} for name in self.clips}
+        self.missing: list[str] = []
+        self.size = self.done = 0
+        self.total = sum(len(wave) for wave in picked.waves)
 
-def _sources(table: ResultTable, clip: ClipRecord) -> dict[str, dict[str, Path]]:
-    """Label -> stem -> PNG: the reference (the input) first, then the methods, then the ground truth."""
-    found = {}
-    for row in table.rows:
-        frames = table.runs[row.run].restored_frames(row.method.id, clip.name)
-        if frames:
-            found[row.label] = frames
-    for run in table.runs:
-        truth = run.ground_truth_frames(clip.name)
-        if truth:
-            found[GROUND_TRUTH] = truth
-            break
-    return found
+    def take(self, wave: Sequence[tuple[str, str]]) -> bool:
+        """Write one frame of every clip; a wave that does not fit is dropped whole, so that no clip is favoured.
 
+        Of the first wave, which was chosen to fit, what does fit is kept.
+        """
+        first, whole = self.size == 0, self.size
+        for clip, stem in wave:
+            before = self.size
+            self.options.progress("pictures", self.done, self.total)
+            self.done += 1
+            self._add(self.clips[clip], stem)
+            if self.size > self.budget:
+                self.size = before if first else whole
+                for name, frame in [(clip, stem)] if first else wave:
+                    self.moments[name].pop(frame, None)
+                return False
+        return True
 
-def _choose(clip: ClipRecord, sources: Mapping[str, Mapping[str, Path]], wanted: int) -> list[str]:
-    """The stems shown: by the rule where they were kept, else as many of those that were, evenly spread."""
-    kept = {stem for frames in sources.values() for stem in frames}
-    usable = [stem for stem in (clip.scored or clip.frames) if stem in kept] or [s for s in clip.frames if s in kept]
-    order = clip.scored or clip.frames
-    chosen = [order[p] for p in positions(len(order), wanted) if order[p] in kept]
-    return chosen or [usable[p] for p in positions(len(usable), wanted)]
+    def gallery(self) -> Gallery:
+        """What was written, in words, too."""
+        self.options.progress("pictures", self.total, self.total)
+        moments = {
+            name: tuple(found[stem] for stem in self.clips[name].order if stem in found)
+            for name, found in self.moments.items()
+            if found
+        }
+        frames = {name: [moment.frame for moment in found] for name, found in moments.items()}
+        return Gallery(
+            moments,
+            tuple(self.missing),
+            self.picked.rule(frames),
+            self.picked.left_out(frames, self.options),
+            self.picked.labels,
+            self.size,
+        )
 
+    def _add(self, clip: ClipFrames, stem: str) -> None:
+        sources = {label: clip.sources[label] for label in self.picked.labels if label in clip.sources}
+        files = {label: frames[stem] for label, frames in sources.items() if stem in frames}
+        place = Path("images") / safe_name(clip.name)
+        shots = []
+        try:
+            crop = self._crop(files)
+            for label, file in files.items():
+                shots.append(self._shot(label, file, place / f"{safe_name(stem)}-{safe_name(label)}", crop))
+        except FrameError as error:
+            self.missing.append(str(error))
+            return
+        self.moments[clip.name][stem] = Moment(stem, tuple(shots), crop, ", ".join(clip.why.get(stem, ())))
 
-def _pixels(table: ResultTable, found: Mapping[str, Mapping[str, Mapping[str, Path]]], wanted: int) -> int:
-    clips = {clip.name: clip for clip in table.clips}
-    return sum(
-        len(_choose(clips[name], sources, wanted)) * len(sources) * clips[name].width * clips[name].height
-        for name, sources in found.items()
-    )
+    def _crop(self, files: dict[str, Path]) -> tuple[int, int, int, int] | None:
+        if GROUND_TRUTH not in files or self.blurry not in files:
+            return None
+        one, two = read_frame(files[self.blurry]), read_frame(files[GROUND_TRUTH])
+        return most_different(one, two) if one.shape == two.shape else None
 
-
-def _moment(clip: ClipRecord, stem: str, files: Mapping[str, Path], blurry: str, folder: Path) -> Moment:
-    crop = None
-    if GROUND_TRUTH in files and blurry in files:
-        one, two = read_frame(files[blurry]), read_frame(files[GROUND_TRUTH])
-        crop = most_different(one, two) if one.shape == two.shape else None
-    place = Path("images") / safe_name(clip.name)
-    shots = []
-    for label, file in files.items():
+    def _shot(self, label: str, file: Path, name: Path, crop: tuple[int, int, int, int] | None) -> Shot:
         frame = read_frame(file)
-        name = f"{safe_name(stem)}-{safe_name(label)}"
-        target, target_crop = place / f"{name}.webp", ""
-        _write_webp(folder / target, frame)
+        target = name.with_name(f"{name.name}.webp").as_posix()
+        self.size += _write_webp(self.folder / target, frame)
+        target_crop = ""
         if crop:
             x, y, width, height = crop
-            target_crop = (place / f"{name}-crop.webp").as_posix()
-            _write_webp(folder / target_crop, frame[y : y + height, x : x + width])
-        shots.append(Shot(label, target.as_posix(), target_crop, frame.shape[1], frame.shape[0]))
-    return Moment(stem, tuple(shots), crop)
+            target_crop = name.with_name(f"{name.name}-crop.webp").as_posix()
+            self.size += _write_webp(self.folder / target_crop, frame[y : y + height, x : x + width])
+        return Shot(label, target, target_crop, frame.shape[1], frame.shape[0])
 
 
-def _write_webp(path: Path, frame: Frame8) -> None:
+def _write_webp(path: Path, frame: Frame8) -> int:
+    """Write a frame losslessly; returns the bytes written."""
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(frame)).save(out, "WEBP", lossless=True, method=4, quality=75, exact=True)
+    Image.fromarray(np.ascontiguousarray(frame)).save(out, "WEBP", lossless=True, method=2, quality=50, exact=True)
     write_atomically(path, out.getvalue())
+    return len(out.getvalue())
 
 
-def clear(folder: Path, keep: Sequence[str]) -> None:
-    """Delete pictures of an earlier report from `folder`/images that are not in `keep` (names relative to `folder`)."""
+def clear(folder: Path, place: str, suffix: str, keep: Sequence[str]) -> None:
+    """Delete files of an earlier report from `folder`/`place` that are not in `keep` (names relative to `folder`)."""
     wanted = {folder / name for name in keep}
-    for file in sorted((folder / "images").rglob("*.webp")):
+    for file in sorted((folder / place).rglob(f"*{suffix}")):
         if file not in wanted:
             file.unlink()
-    for place in sorted((folder / "images").rglob("*"), reverse=True):
-        if place.is_dir() and not any(place.iterdir()):
-            place.rmdir()
+    for inner in sorted((folder / place).rglob("*"), reverse=True):
+        if inner.is_dir() and not any(inner.iterdir()):
+            inner.rmdir()

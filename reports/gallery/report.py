@@ -9,23 +9,27 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from deblurbench import tables
 from deblurbench.imagefiles import write_atomically
-from deblurbench.reports.base import Report
+from deblurbench.reports.base import Options, Report
 from deblurbench.store import Run
 
-from . import data, palette, pictures, ranks, runtime, svg, view
+from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts
 
 HERE = Path(__file__).resolve().parent
-STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css")
-SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "table.js", "curves.js")
+STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css", "playback.css")
+SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "album.js", "table.js", "curves.js")
 VIEWER = ("vendor/img-comparison-slider.js", "stage.js", "crop.js", "blind.js", "address.js", "viewer.js")
+PLAYER = ("playback.js",)
+PICTURES_SHARE = 0.6  # of the budget, where there are videos beside the pictures
 PLOTTED = 3
 
 
 class Gallery(Report):
     """Writes index.html, its static files, runtime plots and images/. Needs neither torch nor a server."""
 
-    def write(self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False) -> list[Path]:
+    def write(
+        self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False, options: Options | None = None
+    ) -> list[Path]:
         """Write the page of one or several runs into `folder`; the first path returned is the one to open.
 
         Raises:
@@ -34,26 +38,37 @@ class Gallery(Report):
         """
         table = tables.build(runs, allow_mixed=allow_mixed)
         looks = palette.styles(table)
-        gallery = pictures.collect(table, folder)
+        gallery, films = _collect(table, folder, options or Options())
         files = _static() | {"palette.css": palette.stylesheet().encode(), "data.js": data.script(table, looks, folder)}
         plotted = bool(table.metrics and runtime.plottable(table, table.metrics[0]))
         for theme in runtime.THEMES if plotted else ():
             files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
-        page = _template().render(_context(table, looks, gallery, plotted))
+        page = _template().render(_context(table, looks, gallery, plotted) | {"playback": films})
         files["index.html"] = page.encode()
         for name, content in files.items():
             write_atomically(folder / name, content)
-        shown = [shot for moments in gallery.moments.values() for m in moments for shot in m.shots]
-        images = [name for shot in shown for name in (shot.file, shot.crop_file) if name]
-        pictures.clear(folder, images)
+        pictures.clear(folder, "images", ".webp", gallery.files)
+        pictures.clear(folder, "videos", ".webm", films.files)
         return [folder / "index.html", *[folder / name for name in sorted(files) if name != "index.html"]]
+
+
+def _collect(table: tables.ResultTable, folder: Path, options: Options) -> tuple[pictures.Gallery, playback.Playback]:
+    """Pictures first; what they leave of the budget is for the videos, where frames were kept in sequence."""
+    if options.gallery == "none":
+        return pictures.Gallery(wanted=False), playback.Playback()
+    kept = playback.sequences(table)
+    gallery = pictures.collect(table, folder, options, int(options.budget * (PICTURES_SHARE if kept else 1)))
+    rest = options.budget - gallery.size
+    return gallery, playback.collect(table, kept, gallery.labels, folder, rest, options.progress)
 
 
 def _static() -> dict[str, bytes]:
     """Style sheets, scripts and the licences of those that are not ours, by their names beside the page."""
     place = HERE / "static"
     licences = [f"vendor/{file.name}" for file in sorted((place / "vendor").glob("*.LICENSE"))]
-    names = [name for name in (*STYLES, *SCRIPTS, *VIEWER, *licences) if name not in ("palette.css", "data.js")]
+    names = [
+        name for name in (*STYLES, *SCRIPTS, *VIEWER, *PLAYER, *licences) if name not in ("palette.css", "data.js")
+    ]
     return {name: (place / name).read_bytes() for name in names}
 
 
@@ -84,7 +99,7 @@ def _context(
         "near": any(found.tied for found in near.values()),
         "unsure": len(table.clips) if any(found.unsure for found in near.values()) else 0,
         "styles": STYLES,
-        "scripts": (*SCRIPTS, *VIEWER) if moments else SCRIPTS,
+        "scripts": (*SCRIPTS, *VIEWER, *PLAYER) if moments else SCRIPTS,
         "sentence": _sentence(table),
         "verdict": verdicts.verdict(table, near),
         "heading": view.heading,

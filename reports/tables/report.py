@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deblurbench import tables
 from deblurbench.imagefiles import write_atomically
-from deblurbench.reports.base import Report
+from deblurbench.reports.base import Options, Report
 from deblurbench.store import Run
 from deblurbench.tables import ranks
 
@@ -15,7 +15,9 @@ from deblurbench.tables import ranks
 class Tables(Report):
     """Writes the table in three notations, UTF-8."""
 
-    def write(self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False) -> list[Path]:
+    def write(
+        self, runs: Sequence[Run], folder: Path, *, allow_mixed: bool = False, options: Options | None = None
+    ) -> list[Path]:
         """Write table.md, table.tex, table.csv and ranks.csv into `folder`.
 
         Raises:

@@ -1,77 +1,23 @@
-"""The report page in Chromium, opened from the disk: it sorts, flips, wipes, zooms, and reports no error."""
+"""The report page in Chromium, opened from the disk: the table, curves, choices, hostile names, no script at all."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deblurbench.rooms import plugin
-from tests import fake_run
-from tests.fake_run import Fake
+from .conftest import HOSTILE
 
 pytestmark = pytest.mark.browser
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = os.environ.get("DEBLURBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not executable:
-        pytest.skip("Chromium is not installed (DEBLURBENCH_CHROMIUM may name it)")
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        yield found
-        found.close()
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report with everything: pictures, a failed method, a hostile clip name."""
-    folder = tmp_path_factory.mktemp("browser")
-    methods = {"identity": 1.0, "ifirnn:C2H3": 0.55, "srn:rgb": 0.5, "broken": 0.7}
-    fake = Fake(methods=methods, pictures=True, clips=("clip-01", HOSTILE, "clip-03"), failed={"broken": "clip-03"})
-    found = plugin("reports", "gallery")
-    return found.load()(found.card).write([fake_run.write(folder / "run", fake)], folder / "report")[0]
-
-
-@pytest.fixture
-def page(browser: Any, report: Path) -> Iterator[Any]:
-    """The page, opened from the disk; any console error, failed request or dialog fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda message: faults.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.append(request.url))
-    page.on("request", lambda r: faults.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
-    page.on("dialog", lambda dialog: (faults.append(dialog.message), dialog.dismiss()))
-    page.goto(report.as_uri())
-    yield page
-    context.close()
-    assert faults == []
 
 
 def order(page: Any) -> list[str]:
-    return page.eval_on_selector_all("table.results tbody th", "cells => cells.map(c => c.dataset.sort)")
+    return page.eval_on_selector_all("table.results tbody tr:not(.inner) th", "cells => cells.map(c => c.dataset.sort)")
 
 
-def open_viewer(page: Any, label: str = "ifirnn:C2H3", clip: str = "clip-01") -> None:
-    article = page.locator("article.clip").filter(has_text=clip).first
-    article.locator(".moment:not([hidden]) figure.shot").filter(has_text=label).locator("button.open").click()
-
-
-def source(page: Any, image: str = "a") -> str:
-    return page.get_attribute(f"#viewer-{image}", "src")
+def row(page: Any, label: str) -> Any:
+    return page.locator("table.results tbody tr").filter(has=page.locator(f"th[data-sort='{label}']"))
 
 
 def test_sorts_by_click_and_by_keyboard(page: Any) -> None:
@@ -86,18 +32,65 @@ def test_sorts_by_click_and_by_keyboard(page: Any) -> None:
     assert page.locator("table.results th").nth(1).get_attribute("aria-sort") == "ascending"
 
 
+def test_rows_open_into_clips_and_frames_and_move_with_their_method(page: Any) -> None:
+    srn = row(page, "srn:rgb")
+    srn.get_by_role("button", name="Clips of srn:rgb").click()
+    inner = page.locator("tr.inner")
+    assert [text.strip() for text in inner.locator("th").all_inner_texts()] == ["clip-01", HOSTILE, "clip-03"]
+    means = [float(text) for text in inner.locator("td:nth-child(2)").all_inner_texts()]
+    shown = float(srn.locator("td .value").first.inner_text())
+    assert sum(means) / 3 == pytest.approx(shown, abs=0.011)  # clips of equal lengths
+    page.get_by_role("button", name="Frames of clip-01 by srn:rgb").press("Enter")
+    frames = page.locator("tr.frame-row")
+    assert frames.count() == 7
+    values = [float(text) for text in frames.locator("td:nth-child(2)").all_inner_texts()]
+    assert sum(values) / 7 == pytest.approx(means[0], abs=0.011)
+    page.locator("table.results thead th button").nth(1).click()
+    assert order(page)[0] == "srn:rgb"
+    assert page.locator("table.results tbody tr").nth(1).locator("th").inner_text().strip() == "clip-01"
+    page.get_by_role("button", name="Frame 000008, open the picture").click()
+    assert "srn:rgb" in page.inner_text("#viewer-stage .tag")
+    page.keyboard.press("Escape")
+    srn.get_by_role("button", name="Clips of srn:rgb").click()
+    assert page.locator("tr.inner").count() == 0
+
+
+def test_copies_the_table_in_three_notations(page: Any) -> None:
+    page.evaluate("document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); })")
+    for notation, start in (("LaTeX", "% \\usepackage{booktabs}"), ("Markdown", "| Method |"), ("CSV", "method,psnr")):
+        page.get_by_role("button", name=notation, exact=True).click()
+        assert page.evaluate("window.copied").startswith(start)
+
+
 def test_failed_row_opens_its_traceback(page: Any) -> None:
-    row = page.locator("tr.failed")
-    assert "failed on 1 of 3 clips" in row.inner_text()
-    row.locator("summary").click()
-    assert "raise ValueError" in row.locator("pre").inner_text()
+    failed = page.locator("tr.failed")
+    assert "failed on 1 of 3 clips" in failed.inner_text()
+    failed.locator("summary").click()
+    assert "raise ValueError" in failed.locator("pre").inner_text()
+
+
+def test_head_of_the_table_stays_in_view(page: Any) -> None:
+    page.get_by_role("button", name="Clips of srn:rgb").click()
+    page.get_by_role("button", name="Frames of clip-01 by srn:rgb").click()
+    page.eval_on_selector("#results .scroll", "box => { box.style.maxHeight = '300px'; box.scrollTop = 200; }")
+    box, head = (
+        page.locator("#results .scroll").bounding_box(),
+        page.locator("table.results thead th").nth(1).bounding_box(),
+    )
+    assert head["y"] == pytest.approx(box["y"], abs=2)
 
 
 def test_hostile_names_are_text(page: Any) -> None:
     assert page.locator(f"article.clip h3:has-text('{HOSTILE}')").count() == 1
+    page.locator("article.clip").nth(1).locator("button.open:visible").nth(1).click()
+    assert page.locator("#viewer-clip option:checked").inner_text() == HOSTILE
+    for key in "wsdecb":
+        page.keyboard.press(key)
+    page.keyboard.press("Escape")  # ends drawing a crop
+    page.keyboard.press("Escape")
+    page.locator("#frames").scroll_into_view_if_needed()
+    page.locator(".curves figure:visible .u-over").nth(1).hover()
     assert page.locator("img[src='x']").count() == 0
-    open_viewer(page, clip=HOSTILE)
-    assert page.inner_text("#viewer-clip") == HOSTILE
 
 
 def test_all_pictures_load(page: Any) -> None:
@@ -120,81 +113,27 @@ def test_metric_frame_and_method_choices(page: Any) -> None:
     assert page.locator("svg [data-method='ifirnn:C2H3']:visible").count() > 0
 
 
-def test_viewer_flips_by_key_steps_frames_and_closes(page: Any) -> None:
-    open_viewer(page)
-    assert page.locator("#viewer").is_visible()
-    first = source(page)
-    assert "000008-ifirnn-C2H3" in first
-    page.keyboard.press("1")
-    assert "000008-identity" in source(page)
-    page.keyboard.press("4")
-    assert "000008-broken" in source(page)
-    page.keyboard.press("5")
-    assert "ground-truth" in source(page)
-    page.keyboard.press("2")
-    page.keyboard.down("Shift")
-    assert "ground-truth" in source(page)
-    page.keyboard.up("Shift")
-    assert source(page) == first
-    page.keyboard.press("ArrowRight")
-    assert "000010-ifirnn-C2H3" in source(page) and "000010" in page.inner_text("#viewer-frame")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowDown")
-    assert page.inner_text("#viewer-clip") == HOSTILE
-    page.keyboard.press("Escape")
-    assert not page.locator("#viewer").is_visible()
-    assert page.evaluate("document.activeElement.classList.contains('open')")
-
-
-def test_viewer_wipes_by_key_and_by_pointer(page: Any) -> None:
-    open_viewer(page)
-    page.keyboard.press("w")
-    assert page.locator("#viewer-b").is_visible() and page.locator("#viewer-line").is_visible()
-    before = page.evaluate("document.getElementById('viewer-b').style.clipPath")
-    page.keyboard.press(".")
-    assert page.evaluate("document.getElementById('viewer-b').style.clipPath") != before
-    box = page.locator("#viewer-stage").bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + 50)
-    assert float(page.input_value("#viewer-slider")) == pytest.approx(25, abs=0.6)
-    page.select_option("#viewer-right", "srn:rgb")
-    assert "srn-rgb" in source(page, "b")
-    page.keyboard.press("w")
-    assert not page.locator("#viewer-b").is_visible()
-
-
-def test_error_map_of_the_ground_truth_is_black(page: Any) -> None:
-    open_viewer(page, "Ground truth")
-    page.keyboard.press("e")
-    assert source(page) == source(page, "b")
-    assert page.evaluate("getComputedStyle(document.getElementById('viewer-b')).mixBlendMode") == "difference"
-
-
-def test_viewer_zooms_with_nearest_neighbour_and_pans(page: Any) -> None:
-    open_viewer(page)
-    transform = "document.getElementById('viewer-plane').style.transform"
-    fitted = page.evaluate(transform)
-    page.keyboard.press("+")
-    assert page.inner_text("#viewer-zoom").endswith("%") and page.evaluate(transform) != fitted
-    assert page.evaluate("getComputedStyle(document.getElementById('viewer-a')).imageRendering") == "pixelated"
-    box = page.locator("#viewer-stage").bounding_box()
-    zoomed = page.evaluate(transform)
-    page.mouse.move(box["x"] + 300, box["y"] + 200)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 340, box["y"] + 210)
-    page.mouse.up()
-    assert page.evaluate(transform) != zoomed
-    page.keyboard.press("0")
-    assert page.evaluate(transform) == fitted
-
-
-def test_a_frame_of_the_curves_opens_its_picture(page: Any) -> None:
-    page.locator(".panel:visible .curves figure").first.locator(".band.pictured rect").nth(1).click()
-    assert page.locator("#viewer").is_visible() and "000008" in page.inner_text("#viewer-frame")
+def test_curves_tell_values_and_open_pictures(page: Any) -> None:
+    page.locator("#frames").scroll_into_view_if_needed()
+    plot = page.locator(".curves figure:visible .u-over").first
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 3.5 / 7, box["y"] + 60)  # 7 frames scored; the fourth is 000008
+    tip = page.locator(".curves figure:visible .tip").first.inner_text()
+    assert "frame 000008" in tip and "srn:rgb" in tip and "picture" in tip
+    page.locator(".toggle").filter(has_text="srn:rgb").click()
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 7, box["y"] + 60)
+    tip = page.locator(".curves figure:visible .tip").first.inner_text()
+    assert "frame 000007" in tip and "srn:rgb" not in tip and "picture" not in tip
+    page.mouse.click(box["x"] + box["width"] * 2.5 / 7, box["y"] + 60)
+    assert not page.locator("#viewer").is_visible()  # no picture of this frame
+    page.mouse.click(box["x"] + box["width"] * 3.5 / 7, box["y"] + 60)
+    assert page.locator("#viewer-frame option:checked").inner_text() == "000008"
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
 def test_no_sideways_scroll_of_the_page(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
+    page.get_by_role("button", name="Clips of srn:rgb").click()
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
@@ -203,4 +142,5 @@ def test_reads_without_scripts(browser: Any, report: Path) -> None:
     page = context.new_page()
     page.goto(report.as_uri())
     assert page.locator(".moment:visible").count() == 9 and page.locator("[data-panel]:visible").count() == 4
+    assert page.locator("svg.curve:visible").count() == 6
     context.close()

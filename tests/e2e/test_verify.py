@@ -69,7 +69,8 @@ def test_an_honest_run_is_found_so(run, capsys):
     assert {state for state, _ in found.values()} == {"ok"}, found
     wanted = {"parts", "tinyconv: weights first", "tinyconv: card", "tinyconv: code", "scores.csv", "timings.csv",
               "protocol in run.json", "saved frames of tinyconv", "frames of tinyconv/one",
-              "metrics of whole clips, tinyconv/two"}  # fmt: skip
+              "metrics of whole clips, tinyconv/two", "card of folder", "ground truth of one",
+              "ground truth of two"}  # fmt: skip
     assert wanted <= set(found)
     assert "20 values of 10 frames" in found["saved frames of tinyconv"][1]
 
@@ -130,6 +131,14 @@ FRAME = Path("frames/tinyconv/one/000002.png")
         (lambda run: (run / FRAME).write_bytes(b"<html>"), "saved frames of tinyconv"),
         (lambda run: edit(run / "run.json", '"version": 1', '"version": 2'), "protocol in run.json"),
         (lambda run: edit(run / "run.json", '"card_sha256": "', '"card_sha256": "00'), "identity: card"),
+        (
+            lambda run: edit(run / "run.json", '"dataset_card_sha256": "', '"dataset_card_sha256": "00'),
+            "card of folder",
+        ),
+        (
+            lambda run: edit(run / "run.json", '"ground_truth_sha256": "', '"ground_truth_sha256": "00'),
+            "ground truth of one",
+        ),
     ],
 )
 def test_tampering_is_named_and_gives_exit_code_4(run, capsys, tamper, what):
@@ -152,7 +161,7 @@ def test_changed_weights_are_a_difference_and_lost_ones_are_not(made, run, capsy
 @pytest.mark.parametrize("side", ["blur", "sharp"])
 def test_a_dataset_that_changed_since_is_a_difference_though_size_and_time_are_the_same(made, run, capsys, side):
     file = made / "data" / side / "one" / "000002.png"
-    name = f"{'blurry' if side == 'blur' else side} frames of one in the dataset"
+    name = "blurry frames of one" if side == "blur" else "ground truth of one"
     whole, stamp = file.read_bytes(), file.stat()
     assert checks(capsys, run)[name][0] == "ok"
     try:
@@ -173,6 +182,35 @@ def test_without_saved_ground_truth_the_data_root_serves_or_it_says_so(made, run
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
     state, why = checks(capsys, run)["saved frames of tinyconv"]
     assert state == "not checked" and "no ground truth" in why
+
+
+def test_the_ground_truth_is_recorded_by_its_pixels_and_compared_with_the_data(made, run, capsys):
+    truth = hashlib.sha256()
+    for n in range(5):
+        truth.update(cv2.imread(str(made / f"data/sharp/two/{n:06d}.png"))[..., ::-1].tobytes())
+    record = Store(run).read_manifest().clips[1]
+    assert (record.name, record.ground_truth_sha256) == ("two", truth.hexdigest())
+    assert "ground truth of two" not in checks(capsys, run)  # a sample: the first clip
+    shutil.copytree(made / "data", run.parent / "data")
+    repaint(run.parent / "data/sharp/two/000004.png")
+    edit(run / "run.json", str(made / "data"), str(run.parent / "data"))
+    assert checks(capsys, run, "--all", code=4)["ground truth of two"][0] == "DIFFERS"
+    edit(run / "run.json", str(run.parent / "data"), str(made / "gone"))
+    assert checks(capsys, run, "--all")["ground truth of two"][0] == "not checked"
+
+
+def test_run_json_records_what_computed_it(run):
+    manifest = Store(run).read_manifest()
+    runtime = manifest.environment["runtime"]
+    assert runtime["seed"] == 0 and runtime["threads"] >= 1
+    flags = ("tf32_matmul", "tf32_cudnn", "cudnn_deterministic", "cudnn_benchmark", "deterministic_algorithms")
+    assert [runtime[name] for name in flags] == [False, False, True, False, False]
+    method = next(m for m in manifest.methods if m.id == "tinyconv")
+    digests = [method.weights_sha256, method.card_sha256, method.code_sha256, manifest.dataset_card_sha256]
+    digests += [manifest.protocol_digest, *[o.frames_sha256 for o in manifest.outcomes]]
+    digests += [clip.ground_truth_sha256 for clip in manifest.clips]
+    assert all(len(digest) == 64 for digest in digests)
+    assert manifest.environment["source"]["version"] and manifest.environment["packages"]["torch"]
 
 
 def test_what_is_no_run_is_a_usage_error(tmp_path):

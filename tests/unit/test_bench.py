@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from deblurbench import benching
 from deblurbench.benching import Measured, Settings, measure, median_interval, parse_sizes
 from deblurbench.errors import UsageError
+from deblurbench.pairing import Stored, since, together
 from deblurbench.planning import plan_method
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
@@ -138,6 +140,82 @@ def test_memory_is_what_the_method_adds():
     if memory.added is None:
         pytest.skip("this system does not count peak memory")
     assert block[-1] and 36e6 < memory.added < 80e6
+
+
+def measured(name: str, rounds: list[float], **more) -> Measured:
+    return Measured(name, None, False, 8, 4, 0, samples=list(rounds), rounds=list(rounds), **more)
+
+
+def test_methods_of_one_bench_are_paired_round_by_round():
+    """A machine that slows down fourfold half-way changes no ratio of a round."""
+    drift = np.repeat([1.0, 4.0], 6)
+    found = list(together([measured("a", list(drift)), measured("b", list(1.5 * drift)), measured("c", list(drift))]))
+    assert [(r.method, r.against, r.verdict) for r in found] == [("b", "a", "slower"), ("c", "a", "tied")]
+    assert (found[0].ratio, found[0].interval.low, found[0].interval.high) == (1.5, 1.5, 1.5)
+    assert list(together([measured("identity", [1.0] * 9), measured("a", [1.0] * 9)])) == []
+    broken = [measured("a", [1.0] * 9, error="out of memory"), measured("b", [1.0] * 9), measured("c", [0.5] * 5)]
+    assert [(r.against, r.verdict) for r in together(broken)] == [("b", "too few rounds")]
+
+
+def test_the_paired_interval_covers_as_it_says():
+    random, hits = np.random.default_rng(5), 0
+    for _ in range(600):
+        common = random.lognormal(0, 0.5, 15)
+        one, two = (measured(n, list(common * f * random.lognormal(0, 0.1, 15))) for n, f in (("a", 1), ("b", 1.2)))
+        interval = next(iter(together([one, two]))).interval
+        hits += interval.low <= 1.2 <= interval.high
+    assert 0.94 <= hits / 600 <= 0.99  # exact: 0.9648
+
+
+def test_now_and_then_is_no_narrower_than_what_both_intervals_allow():
+    random, hits = np.random.default_rng(6), 0
+    for _ in range(300):
+        now, then = random.lognormal(0, 0.2, 15) * 0.9, random.lognormal(0, 0.2, 15)
+        stored = Stored(Path(), ("a",), ((8, 4),), (measured("a", list(then)).as_dict(),))
+        found = next(iter(since(benching.Report("CPU", Settings(), [measured("a", list(now))], []), stored)))
+        hits += found.interval.low <= 0.9 <= found.interval.high
+    assert hits / 300 >= 0.95
+    assert list(since(benching.Report("CPU", Settings(), [measured("b", [1.0])], []), stored)) == []
+
+
+def test_compare_measures_a_stored_bench_again_and_says_what_changed(methods, tmp_path, capsys):
+    deblurbench("bench", "--methods", "frames", "--size", "32x24", "--seconds", "0.2", "--device", "cpu",
+                "--output", tmp_path / "old")  # fmt: skip
+    old = json.loads((tmp_path / "old" / "bench.json").read_text())
+    old["environment"]["packages"]["torch"] = "1.0"
+    (tmp_path / "old" / "bench.json").write_text(json.dumps(old))
+    capsys.readouterr()
+    deblurbench("bench", "--methods", "whole", "--compare", tmp_path / "old", "--seconds", "0.2", "--device", "cpu",
+                "--output", tmp_path / "new", "--json")  # fmt: skip
+    told = json.loads(capsys.readouterr().out)
+    assert told["methods"] == ["whole", "frames"] and {r["width"] for r in told["results"]} == {32}
+    assert [(r["method"], r["against"], r["how"]) for r in told["ratios"]] == [
+        ("frames", "whole", "interleaved"), ("frames", "itself then", "then and now")]  # fmt: skip
+    assert any("not interleaved" in note for note in told["notes"])
+    assert any(note.startswith("changed since: torch was 1.0, is 2.") for note in told["notes"])
+    assert "then and now" in (tmp_path / "new" / "bench.md").read_text()
+
+
+def test_compare_with_a_run_takes_its_methods(methods, tmp_path, capsys):
+    from tests import fake_run
+
+    fake_run.write(tmp_path / "run", fake_run.Fake(methods={"frames": 0.5, "identity": 1.0}))
+    deblurbench("bench", "--methods", "whole", "--compare", tmp_path / "run", "--size", "32x24", "--seconds", "0",
+                "--device", "cpu", "--output", tmp_path / "new", "--json")  # fmt: skip
+    told = json.loads(capsys.readouterr().out)
+    assert told["methods"] == ["whole", "frames", "identity"]
+    assert [(r["method"], r["against"]) for r in told["ratios"]] == [("frames", "whole")]
+    assert any("is a run: its methods were measured anew" in note for note in told["notes"])
+
+
+def test_compare_with_nothing_or_a_damaged_bench(tmp_path, capsys):
+    deblurbench("bench", "--compare", tmp_path, code=3)
+    assert "neither a bench (bench.json) nor a run" in capsys.readouterr().err
+    (tmp_path / "bench.json").write_text('{"results": 3}')
+    deblurbench("bench", "--compare", tmp_path, code=2)
+    assert "bench.json: damaged, or no bench" in capsys.readouterr().err
+    deblurbench("bench", code=2)
+    assert "--methods A,B, or --compare RUN" in capsys.readouterr().err
 
 
 def test_the_command_writes_its_files(methods, tmp_path, capsys):

@@ -8,9 +8,12 @@ import click
 import pytest
 
 from deblurbench import cli
+from deblurbench.commands.reporting import own_folder
 from deblurbench.commands.run import check_device, names
 from deblurbench.errors import UsageError
 from deblurbench.runner import resume_command
+from deblurbench.store import folder_name
+from tests import fake_run
 from tests.conftest import ROOT
 
 
@@ -56,6 +59,22 @@ def test_no_traceback_for_what_a_user_can_mend(monkeypatch, capsys, raised, code
     with pytest.raises(SystemExit) as left:
         cli.main(["env"])
     assert left.value.code == code and said in capsys.readouterr().err
+
+
+def test_a_report_of_several_runs_leaves_that_of_the_first_alone(tmp_path):
+    one, two, three = (tmp_path / name for name in ("one", "two 2", "three"))
+    assert own_folder([one]) == own_folder([one, tmp_path / "x" / ".." / "one"]) == one / "report"
+    assert own_folder([one, two]) == tmp_path / f"report-one-{folder_name('two 2')}"
+    assert own_folder([one, two, three]).name.endswith("-and-1-more")
+
+
+def test_the_report_of_two_runs_is_written_beside_the_first(tmp_path, capsys):
+    for name, methods in (("one", {"identity": 1.0, "a": 0.6}), ("two", {"identity": 1.0, "b": 0.5})):
+        fake_run.write(tmp_path / name, fake_run.Fake(methods=methods, clips=("c",)))
+    with pytest.raises(SystemExit) as left:
+        cli.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--kind", "tables"])
+    assert not left.value.code and not (tmp_path / "one" / "report").exists()
+    assert "| b |" in (tmp_path / "report-one-two" / "table.md").read_text()
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure():

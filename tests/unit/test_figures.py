@@ -112,6 +112,15 @@ def test_crops_are_magnified_pixel_by_pixel(tmp_path: Path) -> None:
     assert np.array_equal(shown, crop.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
+def test_a_narrow_strip_leaves_no_white_corner() -> None:
+    for count, columns in ((3, 3), (4, 2), (6, 3)):
+        layout = arrange(count, (1280, 720), (320, 180), 3.25, {2: 60.0, 3: 40.0})
+        assert layout.frame.width == layout.width and all(c.y > layout.frame.height for c in layout.crops)
+        assert len({c.y for c in layout.crops}) == count // columns
+    wide = arrange(4, (1280, 720), (320, 180), 6.875, {2: 60.0, 3: 40.0})
+    assert all(c.x > wide.frame.width for c in wide.crops) and wide.uneven < 0.25
+
+
 def test_the_default_crop_is_where_the_frames_differ_and_is_told(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

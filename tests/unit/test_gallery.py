@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from deblurbench.cards import ReportCard
 from deblurbench.errors import DiskError
 from deblurbench.imagefiles import read_frame
+from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.store import GROUND_TRUTH, Run
 from tests import fake_run
@@ -98,7 +100,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     )  # fmt: skip
     text = page(fake_run.write(tmp_path / "run", fake), tmp_path / "report")
     assert "<img src=x" not in text and "&lt;img src=x" in text
-    assert text.count("<script") == 2 and "<b>_y" not in text  # page.js and viewer.js
+    assert text.count("<script") == text.count("<script src=") and "<b>_y" not in text
+    assert "<" not in (tmp_path / "report/data.js").read_text()
     for file in (tmp_path / "report" / "images").rglob("*"):
         assert set(file.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"), file
     assert "<b>" not in (tmp_path / "report/runtime-light.svg").read_text()
@@ -106,11 +109,13 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_page_needs_nothing_from_outside_and_no_inline_code(tmp_path: Path) -> None:
     text = page(fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL)), tmp_path / "report")
-    assert "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'" in text
+    assert "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'self'; script-src 'self'" in text
     assert "http://" not in text and "https://" not in text
     assert " style=" not in text and "onclick" not in text and "<style" not in text
-    for script in ("page.js", "viewer.js"):
-        assert "fetch(" not in (tmp_path / "report" / script).read_text()
+    for file in sorted((tmp_path / "report").glob("*.js")):
+        script = file.read_text()
+        for word in ("fetch(", "import ", "innerHTML", "getImageData", "toDataURL", "XMLHttpRequest", "eval("):
+            assert word not in script, (file.name, word)
 
 
 def test_no_frames_kept_says_how_to_get_them(tmp_path: Path) -> None:
@@ -210,3 +215,41 @@ def test_reports_do_not_import_torch(tmp_path: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert run.ground_truth_frames("one") and GROUND_TRUTH
+
+
+def test_who_is_not_different_from_the_best_is_marked(tmp_path: Path) -> None:
+    methods = {"identity": 1.0, "good": 0.5, "twin": 0.5, "poor": 0.8}
+    text = page(fake_run.write(tmp_path / "run", Fake(methods=methods)), tmp_path / "report")
+    marks = text.count('aria-label="not different from best"')
+    assert marks >= 1 and "not different from the best (paired over clips)" in text
+    best = text.partition("</b> second")[0].partition("Not distinguishable from it on these clips: ")[2]
+    assert best.startswith(("good.", "twin."))
+    few = page(fake_run.write(tmp_path / "few", Fake(methods=methods, clips=("a", "b"))), tmp_path / "report2")
+    assert 'class="near" role' not in few and "With 2 clips no test can tell the others from the best." in few
+
+
+def test_the_paper_column_holds_difference_or_reason(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run"), tmp_path / "report")
+    assert "paper reports 29.80 dB under gopro:nah2019; this run is mini" in text
+    protocol = Protocol(name="gopro:nah2019", blur="gamma", leave_out=(4, 1))
+    text = page(fake_run.write(tmp_path / "same", Fake(protocol=protocol)), tmp_path / "report2")
+    assert "PSNR 29.80 dB, ours \N{MINUS SIGN}" in text and "paper reports 29.80" not in text
+    text = page(fake_run.write(tmp_path / "none", Fake(methods={"identity": 1.0, "x": 0.5})), tmp_path / "report3")
+    assert ">Paper<" not in text
+
+
+def test_data_of_the_scripts(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path / "run", Fake(clips=("one", HOSTILE), leaks={"srn:rgb": 2}))
+    page(run, tmp_path / "report")
+    text = (tmp_path / "report/data.js").read_text(encoding="ascii")
+    data = json.loads(text.removeprefix("window.deblurbenchData = ").removesuffix(";\n"))
+    assert [m["key"] for m in data["metrics"]] == ["psnr", "ssim", "seconds"]
+    assert [m["label"] for m in data["methods"]] == ["identity", "ifirnn:C2H3", "srn:rgb"]
+    one, hostile = data["clips"]
+    assert hostile["name"] == HOSTILE and len(one["frames"]) == 7
+    assert one["values"]["psnr"][2][:2] == ["inf", "inf"] and one["values"]["psnr"][0][0] > 20
+    finite = [v for v in one["values"]["psnr"][2] if v != "inf"]
+    assert one["means"]["psnr"][2] == pytest.approx(sum(finite) / len(finite), abs=1e-4)
+    assert one["values"]["seconds"][1][0] == pytest.approx(0.07, abs=0.02)
+    assert data["runs"] == [{"name": "run", "path": "../run"}]
+    assert data["tables"]["CSV"].startswith("method,psnr,ssim,seconds\n")

@@ -28,7 +28,7 @@ LEVELS = [
     {"importing", "isolating", "restoring", "selection", "planning", "keeping", "job", "contract", "scaffold"},
     {"worker", "supervisor", "runner"},
     {"statistics", "ranking", "tables", "figures", "reports", "training"},
-    {"matching", "scoring", "comparing", "auditing", "benching", "reproducing"},
+    {"matching", "scoring", "comparing", "auditing", "benching", "pairing", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deblurbench.errors import UsageError
-from deblurbench.statistics import compare, decide, holm, sign_flip, summarise, summary, t_interval
+from deblurbench.statistics import compare, compare_rows, decide, holm, sign_flip, summarise, summary, t_interval
 from deblurbench.store import Run
 from tests import fake_run
 from tests.fake_run import Fake
@@ -164,3 +164,14 @@ def test_scores_cut_short_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"scores\.csv: cut short: srn:rgb on clip-08"):
         summarise(Run.open(tmp_path))
     assert len(Run.open(tmp_path).scores) > 10  # the rest stays readable
+
+
+def test_rows_of_two_runs_are_paired_frame_by_frame(tmp_path):
+    one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.5}))
+    two = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "x": 0.9, "b": 0.52}))
+    rows = {"a": (one, "a"), "b": (two, "b"), "input": (one, "identity")}
+    found = compare_rows(rows, fake_run.METRICS, {"psnr": "a"})
+    assert set(found) == {"psnr"} and set(found["psnr"]) == {"b", "input"}
+    direct = next(m for m in summarise(one) if m.method.id == "a").paired["psnr"]
+    assert found["psnr"]["input"].difference == pytest.approx(-direct.difference)
+    assert found["psnr"]["input"].verdict == "worse"

@@ -133,11 +133,10 @@
     box.setAttribute("aria-label", drawing.getAttribute("aria-label"));
     drawing.after(box);
     drawing.classList.add("only-print");
-    const viewer = shared.viewer;
-    const pictured = new Set(viewer ? viewer.pictured(clip.name) : []);
+    const pictured = new Set(shared.pictured(clip.name));
     const height = Math.round(box.clientWidth * 0.475);
     const plot = draw(box, clip, metric, Math.max(150, Math.min(220, height)), pictured, function (frame) {
-      if (pictured.has(frame)) viewer.open(clip.name, frame);
+      if (pictured.has(frame)) shared.openViewer(clip.name, frame);
     });
     new ResizeObserver(plot.resize).observe(box);
   }

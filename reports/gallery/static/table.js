@@ -108,12 +108,12 @@
 
   /** A frame's name, as a button where the viewer has its picture. */
   function link(clip, frame, method) {
-    const viewer = window.deblurbench.viewer;
+    const { hasPicture, openViewer } = window.deblurbench;
     const label = data.methods[method].label;
-    if (!viewer || !viewer.has(clip.name, frame, label)) return make("span", { className: "frame" }, frame);
+    if (!openViewer || !hasPicture(clip.name, frame, label)) return make("span", { className: "frame" }, frame);
     const button = make("button", { type: "button", className: "frame link", title: "Open the picture" }, frame);
     button.setAttribute("aria-label", "Frame " + frame + ", open the picture");
-    button.addEventListener("click", () => viewer.open(clip.name, frame, label));
+    button.addEventListener("click", () => openViewer(clip.name, frame, label));
     return button;
   }
 

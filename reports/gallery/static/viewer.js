@@ -1,29 +1,16 @@
-// The viewer: which clip, frame and methods are shown, how, and by which keys. It reads the pictures that the page shows.
+// The viewer: which clip, frame and methods are shown, how, and by which keys.
 "use strict";
 (function () {
   const shared = window.deblurbench;
-  const { data, all, make } = shared;
+  const { data, all, make, clips } = shared;
   const dialog = document.getElementById("viewer");
   if (!dialog || !dialog.showModal) return;
   const id = (name) => document.getElementById("viewer-" + name);
   const MODES = ["flip", "wipe", "side", "difference", "error"], GAINS = [1, 2, 4, 8, 16];
   const STEP = 60;  // screen pixels that a key moves the picture
 
-  const clips = [];
-  all("figure.shot").forEach(function (figure) {
-    const { clip: clipName, frame: frameName, label, title, value, kind, why } = figure.dataset, image = figure.querySelector("img");
-    let clip = clips.find((c) => c.name === clipName);
-    if (!clip) clips.push(clip = { name: clipName, frames: [] });
-    let frame = clip.frames.find((f) => f.name === frameName);
-    if (!frame) clip.frames.push(frame = { name: frameName, why: why || "", shots: [] });
-    frame.shots.push({
-      label, title, value, kind, figure, source: image.getAttribute("src"),
-      width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")),
-    });
-  });
-
   const now = {
-    clip: 0, frame: 0, show: "", with: "", methods: null, mode: "flip", gain: 4, crop: null, cropping: false,
+    clip: 0, frame: 0, show: "", with: null, methods: null, mode: "flip", gain: 4, crop: null, cropping: false,
     blind: null, revealed: false, held: false,
   };
   const blind = shared.makeBlind(data.id);
@@ -61,6 +48,14 @@
   const reference = () => truth() || input();
   const shot = (label) => frame().shots.find((s) => s.label === label) || shots()[0];
 
+  /** The right side, or what a difference is taken to: as chosen, else the input or the reference, whichever tells more. */
+  function second() {
+    const chosen = frame().shots.find((s) => s.label === now.with);
+    if (chosen) return chosen;
+    if (hiding()) return shots().find((s) => s !== shot(now.show));
+    return now.mode === "wipe" && shot(now.show) !== input() ? input() : reference();
+  }
+
   function title(s) {
     return hiding() && s.kind !== "truth" ? "Method " + blind.letter(shots().indexOf(s)) : s.title;
   }
@@ -76,10 +71,10 @@
   }
 
   function contents() {
-    const first = now.held ? reference() : shot(now.show), second = shot(now.with);
-    if (now.mode === "wipe") return [first, second].map((s) => ({ shot: s, against: null, text: caption(s) }));
+    const first = now.held ? reference() : shot(now.show), other = second();
+    if (now.mode === "wipe") return [first, other].map((s) => ({ shot: s, against: null, text: caption(s) }));
     if (now.mode === "side") return beside().map((s) => ({ shot: now.held ? reference() : s, against: null, text: caption(now.held ? reference() : s) }));
-    if (now.mode === "difference") return [{ shot: first, against: second, text: title(first) + " − " + title(second) + ", × " + now.gain }];
+    if (now.mode === "difference") return [{ shot: first, against: other, text: title(first) + " − " + title(other) + ", × " + now.gain }];
     if (now.mode === "error") return [{ shot: first, against: truth(), text: "Error of " + caption(first) }];
     return [{ shot: first, against: null, text: caption(first) }];
   }
@@ -111,7 +106,7 @@
     dialog.querySelector("[data-do=blind]").setAttribute("aria-pressed", String(hiding()));
     id("second").hidden = now.mode !== "wipe" && now.mode !== "difference";
     id("second-name").textContent = now.mode === "wipe" ? "Right side" : "Difference to";
-    fill(id("right"), shots().map((s) => [s.label, title(s)]), shot(now.with).label);
+    fill(id("right"), shots().map((s) => [s.label, title(s)]), second().label);
     const graded = now.mode === "difference" || now.mode === "error";
     id("gain").hidden = !graded;
     id("times").textContent = "× " + now.gain;
@@ -193,7 +188,7 @@
   function chooseSecond(place) {
     if (shots()[place]) now.with = shots()[place].label;
     draw();
-    say(caption(shot(now.with)));
+    say(caption(second()));
   }
 
   function step(frames, clipsOn) {
@@ -222,8 +217,6 @@
 
   function setMode(name) {
     now.mode = now.mode === name && name !== "flip" ? "flip" : name;
-    const other = now.mode === "wipe" ? input() : reference();  // something else than what is on the left
-    if (now.mode !== "flip" && shot(now.with) === shot(now.show)) now.with = (other === shot(now.show) ? reference() : other).label;
     draw();
     address(true);
     say(dialog.querySelector("[data-mode=" + now.mode + "]").textContent);
@@ -254,7 +247,7 @@
 
   function toggleBlind() {
     if (now.blind !== null) { now.blind = null; now.revealed = false; }
-    else { now.blind = Math.floor(Math.random() * 2 ** 31); now.revealed = false; now.show = shots()[0].label; now.with = shots()[1] ? shots()[1].label : now.show; }
+    else { now.blind = Math.floor(Math.random() * 2 ** 31); now.revealed = false; now.show = shots()[0].label; now.with = null; }
     draw();
     address(true);
     say(now.blind === null ? "names shown" : "names hidden and shuffled");
@@ -289,7 +282,7 @@
     const letter = (label) => (hiding() ? String(shots().findIndex((s) => s.label === label)) : label);
     return {
       clip: clip().name, frame: frame().name, mode: now.mode, show: letter(shot(now.show).label),
-      with: now.mode === "wipe" || now.mode === "difference" ? letter(shot(now.with).label) : null,
+      with: now.with && (now.mode === "wipe" || now.mode === "difference") ? letter(second().label) : null,
       methods: now.mode === "side" && now.methods && !hiding() ? beside().map((s) => s.label) : null,
       zoom: stage.view, crop: now.crop, wipe: now.mode === "wipe" ? stage.edge : null,
       gain: now.gain === 4 ? null : now.gain, blind: hiding() ? now.blind : null,
@@ -312,7 +305,7 @@
     now.revealed = false;
     const label = (text) => (hiding() ? (shots()[Number(text)] || shots()[0]).label : text);
     Object.assign(now, {
-      show: shot(label(wanted.show)).label, with: shot(label(wanted.with)).label, methods: wanted.methods, crop: inside(wanted.crop),
+      show: shot(label(wanted.show)).label, with: wanted.with === null ? null : label(wanted.with), methods: wanted.methods, crop: inside(wanted.crop),
       mode: MODES.includes(wanted.mode) ? wanted.mode : "flip", gain: GAINS.includes(wanted.gain) ? wanted.gain : 4,
     });
     showDialog();
@@ -338,8 +331,7 @@
     now.frame = clip().frames.findIndex((f) => f.name === frameName);
     const first = frame().shots.find((s) => s.kind === "method") || frame().shots[0];
     now.show = label || first.label;
-    now.with = (now.show === input().label ? reference() : input()).label;
-    Object.assign(now, { mode: "flip", crop: null, cropping: false, blind: null, revealed: false, held: false });
+    Object.assign(now, { mode: "flip", with: null, crop: null, cropping: false, blind: null, revealed: false, held: false });
     stage.view = null;
     showDialog();
     draw();
@@ -404,10 +396,6 @@
   window.addEventListener("hashchange", restore);
   new ResizeObserver(() => { if (dialog.open && curve) curve.resize(); }).observe(id("plot"));
 
-  shared.viewer = {
-    open,
-    has: (clipName, frameName, label) => clips.some((c) => c.name === clipName && c.frames.some((f) => f.name === frameName && f.shots.some((s) => s.label === label))),
-    pictured: (clipName) => (clips.find((c) => c.name === clipName) || { frames: [] }).frames.map((f) => f.name),
-  };
+  shared.openViewer = open;
   if (shared.address.read()) restore();
 })();

@@ -1,0 +1,99 @@
+"""A report page as one file to mail: every style, script, picture and video inside it, as data: addresses.
+
+The page's Content-Security-Policy names the sha256 of each style and script instead of 'self': nothing else runs, and
+nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from pathlib import Path
+
+from deblurbench.errors import MissingError
+from deblurbench.imagefiles import write_atomically
+
+TYPES = {
+    ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png",
+    ".webm": "video/webm", ".mp4": "video/mp4",
+}  # fmt: skip
+_STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
+_SCRIPT = re.compile(r'<script src="([^"]+)"></script>')
+_LOADED = re.compile(r'(\s(?:src|srcset|poster))="([^"]+)"')
+_POLICY = re.compile(r'(<meta http-equiv="Content-Security-Policy" content=")([^"]*)(">)')
+
+
+def inline(page: Path, target: Path) -> int:
+    """Write `page`, an HTML file beside its parts, as one file; returns its size in bytes. Same parts, same bytes.
+
+    Raises:
+        MissingError: a part that the page names is not there.
+        DiskError: the target cannot be written.
+    """
+    folder, text = page.parent, page.read_text(encoding="utf-8")
+    digests: dict[str, list[str]] = {"style-src": [], "script-src": []}
+
+    def style(found: re.Match[str]) -> str:
+        content = _text(folder, found[1])
+        digests["style-src"].append(_digest(content))
+        return f"<style>{content}</style>"
+
+    def script(found: re.Match[str]) -> str:
+        content = _text(folder, found[1]).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+        digests["script-src"].append(_digest(content))
+        return f"<script>{content}</script>"
+
+    text = _LOADED.sub(lambda found: f'{found[1]}="{_address(folder, found[2])}"', _guarded(text))
+    text = _SCRIPT.sub(script, _STYLE.sub(style, text.replace(_GUARD, "<script src=")))
+    text = _POLICY.sub(lambda found: found[1] + _policy(found[2], digests) + found[3], text, count=1)
+    data = text.encode()
+    write_atomically(target, data)
+    return len(data)
+
+
+_GUARD = "<script\0src="
+
+
+def _guarded(text: str) -> str:
+    """Scripts go in as text: their addresses are kept from becoming data:."""
+    return text.replace("<script src=", _GUARD)
+
+
+def _policy(policy: str, digests: dict[str, list[str]]) -> str:
+    """The policy with hashes for 'self' where text is inline, and data: where files were."""
+    found = []
+    for rule in policy.split(";"):
+        name, *values = rule.split()
+        if "'self'" in values:
+            own = digests.get(name, ["data:"])
+            values = list(dict.fromkeys([*own, *[value for value in values if value != "'self'"]]))
+        found.append(" ".join([name, *values]))
+    return "; ".join(found)
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _address(folder: Path, name: str) -> str:
+    """A file as a data: address; what is one already, or names no file, stays."""
+    plain = html.unescape(name)
+    kind = TYPES.get(Path(plain).suffix)
+    if plain.startswith("data:") or kind is None:
+        return name
+    return f"data:{kind};base64,{base64.b64encode(_bytes(folder, plain)).decode()}"
+
+
+def _text(folder: Path, name: str) -> str:
+    return _bytes(folder, html.unescape(name)).decode("utf-8").replace("\r\n", "\n")  # as the browser hashes it
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise MissingError(
+            f"{folder / name}: the report names it, and it is not there. Build the report anew: deblurbench report RUN."
+        ) from None

@@ -1,0 +1,1 @@
+"""Blind deconvolution: the PSF is estimated from the blurry frame itself."""

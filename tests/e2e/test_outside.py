@@ -1,0 +1,98 @@
+"""Methods from outside through the whole of `run`, in processes of their own: files, packages, what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.e2e.conftest import read_scores
+from tests.fakes import write_folder
+
+SHARPEN = '''"""Sharpens."""
+import torch.nn.functional as F
+from deblurbench.methods.base import FrameMethod
+class Mine(FrameMethod):
+    def restore_frame(self, frame):
+        mean = F.avg_pool2d(F.pad(frame[None], (1, 1, 1, 1), mode="replicate"), 3, stride=1)[0]
+        return frame + 0.7 * (frame - mean)
+'''
+PROJECT = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "tiny-deblurring"
+version = "1.0"
+[project.entry-points."deblurbench.plugins"]
+mine = "tiny_deblurring"
+[tool.setuptools]
+packages = ["tiny_deblurring"]
+package-data = { tiny_deblurring = ["methods/*/*"] }
+"""
+
+
+def test_a_file_is_run_resumed_verified_and_noticed_when_changed(cli, tmp_path):
+    root = write_folder(tmp_path / "data", clips=["one"], frames=3)
+    file = cli.folder / "mine.py"
+    file.write_text(SHARPEN)
+    (cli.folder / "gone.py").write_text(f"import a_package_that_is_not_there\n{SHARPEN}")
+    words = ["run", "--methods", "./mine.py,./gone.py", "--dataset", "folder", "--data-root", root, "--metrics", "psnr",
+             "--output", "out"]  # fmt: skip
+    done = cli(*words, code=1)
+    assert "pip install a_package_that_is_not_there" in done.stderr
+    run = cli.folder / "out"
+    assert {row["method"] for row in read_scores(run)} == {"identity", "mine"}
+    told = {method["id"]: method for method in json.loads((run / "run.json").read_text())["methods"]}
+    assert told["mine"]["source"] == str(file) and told["mine"]["title"] == "Sharpens"
+    states = {row["method"]: row["state"] for row in dry_run(cli, words)}
+    assert states == {"identity": "cached", "mine": "cached", "gone": "retry"}
+    assert "mine: card" in cli("verify", "out").stdout
+    file.write_text(SHARPEN.replace("0.7", "0.5"))
+    again = {row["method"]: (row["state"], row["why"]) for row in dry_run(cli, words)}
+    assert again["mine"] == ("stale", "changed since: code")
+    assert "DIFFERS" in cli("verify", "out", code=4).stdout
+    assert "identity" in cli("list", "methods").stdout
+
+
+def dry_run(cli, words) -> list[dict[str, str]]:
+    return json.loads(cli(*words, "--dry-run", "--json").stdout)["work"]
+
+
+def test_a_dry_run_imports_neither_the_file_nor_torch(cli, tmp_path):
+    root = write_folder(tmp_path / "data", clips=["one"], frames=3)
+    (cli.folder / "mine.py").write_text("raise RuntimeError('imported')\n" + SHARPEN)
+    code = (
+        "import sys\nfrom deblurbench.cli import main\n"
+        f"words = ['run', '--methods', './mine.py', '--dataset', 'folder', '--data-root', {str(root)!r}, '--dry-run']\n"
+        "try:\n    main(words)\nexcept SystemExit as done:\n    assert done.code in (0, None), done.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cli.folder, env=cli.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mine" in done.stdout
+
+
+def test_a_package_with_an_entry_point_is_installed_and_joins(cli, tmp_path):
+    source = tmp_path / "source"
+    method = source / "tiny_deblurring" / "methods" / "tinysharpen"
+    method.mkdir(parents=True)
+    (source / "pyproject.toml").write_text(PROJECT)
+    (source / "tiny_deblurring" / "__init__.py").write_text("")
+    (method / "card.yaml").write_text("name: tinysharpen\nentry: method:Mine\ntitle: A packaged method\nlicence: MIT\n")
+    (method / "method.py").write_text(SHARPEN)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-build-isolation", "--target",
+         str(tmp_path / "site"), str(source)],
+        check=True,
+    )  # fmt: skip
+    cli.variables["PYTHONPATH"] = f"{cli.environment()['PYTHONPATH']}:{tmp_path / 'site'}"
+    assert "A packaged method" in cli("list", "methods").stdout
+    root = write_folder(tmp_path / "data", clips=["one"], frames=3)
+    cli("run", "--methods", "tinysharpen", "--dataset", "folder", "--data-root", root, "--metrics", "psnr",
+        "--output", "out")  # fmt: skip
+    told = json.loads((cli.folder / "out" / "run.json").read_text())["methods"]
+    assert [method["id"] for method in told] == ["identity", "tinysharpen"]
+    assert {row["method"] for row in read_scores(cli.folder / "out")} == {"identity", "tinysharpen"}

@@ -1,0 +1,288 @@
+"""docs/training.md and its evidence: fake trainings and runs become verdicts; the page that ships is up to date."""
+
+import json
+import math
+from importlib.metadata import version
+
+import pytest
+
+from deblurbench.errors import UsageError
+from deblurbench.rooms import plugin
+from deblurbench.training import evidence, page, stored
+from deblurbench.training.claims import findings, unequal
+from deblurbench.training.stored import Claim, Scored, Trained
+from tests import fake_run
+
+CARD = plugin("methods", "ifirnn").card
+SHIPPED = CARD.weights[0]
+NAME = stored.weights_name("ifirnn", SHIPPED.variant, SHIPPED.tag)
+CLIPS = tuple(f"clip-{n}" for n in range(8))
+CLAIM = Claim(claim="Two cells beat one", source="Table 1", pairs=(("ifirnn:C2H1", "ifirnn:C1H1"),))
+
+
+def test_the_page_is_up_to_date():
+    assert page.FILE.read_text(encoding="utf-8") == page.page(), "run: python -m deblurbench.training.page"
+
+
+def test_the_curves_are_up_to_date():
+    if version("matplotlib") != "3.11.2":
+        pytest.skip("the committed curves were drawn by matplotlib 3.11.2, see constraints.txt")
+    for log in sorted(stored.FOLDER.glob("*.csv")):
+        assert log.with_suffix(".svg").read_bytes() == page.draw(log), "run: python -m deblurbench.training.page"
+
+
+def test_every_claim_names_variants_that_are_there():
+    claims = stored.read_claims(stored.FOLDER)
+    assert {claim.claim for claim in claims} >= {"Two cells beat one", "More iterations help"}
+    for claim in claims:
+        for name in (name for pair in claim.pairs for name in pair):
+            method, _, variant = name.partition(":")
+            assert variant in plugin("methods", method).card.variants
+
+
+def trained(name, variant="C1H1", seed=0, **changes):
+    values = dict(
+        name=name, method="ifirnn", variant=variant, seed=seed, steps=1000, chosen=900, hours=0.5, minutes_asked=None,
+        device="CPU", data="synth", commit="abc", started_from={"name": "start", "sha256": "s"},
+        resolved={"batch": 2, "validate_every": 300}, sha256=name,
+    )  # fmt: skip
+    return Trained(**{**values, **changes})
+
+
+def run_of(values, clips=CLIPS):
+    """`values` maps a training to its PSNR above 25 dB, by clip or on all clips alike."""
+    psnr = {
+        name: {c: 25 + (v[i] if isinstance(v, list) else v + 0.01 * i) for i, c in enumerate(clips)}
+        for name, v in values.items()
+    }
+    metrics = {"psnr": {"unit": "dB", "decimals": 2, "higher_is_better": True}}
+    return Scored("mini", "d", "8 of 8 clips", "CPU", "fp32", dict.fromkeys(clips, 7), metrics,
+                  {name: {"psnr": v} for name, v in psnr.items()})  # fmt: skip
+
+
+def verdict(values, trainings=None, clips=CLIPS):
+    trainings = trainings or [
+        trained(name, "C2H1" if name.startswith("two") else "C1H1", int(name[-1])) for name in values
+    ]
+    (found,) = findings([CLAIM], trainings, run_of(values, clips))
+    return found
+
+
+def test_a_claim_holds_where_two_seeds_and_the_clips_agree():
+    found = verdict({"one-0": 1.0, "one-1": 1.1, "two-0": 1.5, "two-1": 1.4})
+    assert found.verdict == "holds"
+    assert found.seeds == pytest.approx({0: 0.5, 1: 0.3})
+    assert found.paired.difference == pytest.approx(0.4)
+    assert found.paired.p_holm == pytest.approx(2 / 2**8)
+
+
+@pytest.mark.parametrize(
+    ("values", "clips", "wanted"),
+    [
+        ({"one-0": 1.0, "two-0": 1.5}, CLIPS, "undecided (one seed)"),
+        ({"one-0": 1.0, "one-1": 1.0, "two-0": 1.5, "two-1": 0.9}, CLIPS, "undecided (seeds disagree)"),
+        ({"one-0": 1.0, "one-1": 1.0, "two-0": 0.5, "two-1": 0.9}, CLIPS, "the reverse holds"),
+        ({"one-0": 1.0, "one-1": 1.0, "two-0": 1.5, "two-1": 1.5}, CLIPS[:1], "undecided (too few clips)"),
+        ({"one-0": 1.0}, CLIPS, "undecided (ifirnn:C2H1 not trained or not scored)"),
+        ({"one-0": 1.0, "two-1": 1.5}, CLIPS, "undecided (no seed in common)"),
+        (
+            {"one-0": [0.0] * 8, "one-1": [0.0] * 8, "two-0": [1, -1, 1, -1, 1, -1, 1, 0], "two-1": [0.1] * 8},
+            CLIPS,
+            "undecided",
+        ),
+    ],
+)
+def test_everything_else_is_undecided_or_the_reverse(values, clips, wanted):
+    assert verdict(values, clips=clips).verdict == wanted
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"steps": 900}, "1000 steps and 900 steps"),
+        ({"minutes_asked": 30.0}, "1000 steps and 30 minutes"),
+        ({"started_from": None}, "other first weights"),
+        ({"data": "mini"}, "data synth and mini"),
+        ({"resolved": {"batch": 4, "validate_every": 300}}, "recipes differ in batch"),
+        ({"resolved": {"batch": 2, "validate_every": 5}}, ""),
+    ],
+)
+def test_only_equal_budgets_are_compared(changes, why):
+    one, two = trained("one", "C2H1"), trained("two", **changes)
+    assert unequal(one, two) == why
+    (found,) = findings([CLAIM], [one, two], run_of({"one": 1.0, "two": 1.5}))
+    assert found.verdict == (f"undecided (budgets are not equal: {why})" if why else "undecided (one seed)")
+
+
+def test_equal_minutes_are_an_equal_budget():
+    assert not unequal(trained("a", minutes_asked=30.0), trained("b", minutes_asked=30.0, steps=400))
+
+
+def test_holm_corrects_over_all_pairs_of_a_run():
+    seven = tuple((f"ifirnn:C2H{n}", "ifirnn:C1H1") for n in range(7))
+    trainings = [trained(f"one-{s}", "C1H1", s) for s in (0, 1)]
+    trainings += [trained(f"{n}-{s}", f"C2H{n}", s) for n in range(7) for s in (0, 1)]
+    run = run_of({t.name: 1.0 if t.variant == "C1H1" else 2.0 for t in trainings})
+    found = findings([CLAIM.model_copy(update={"pairs": seven})], trainings, run)
+    assert {f.verdict for f in found} == {"undecided (too few clips)"}
+    found = findings([CLAIM.model_copy(update={"pairs": seven[:6]})], trainings, run)
+    assert {f.verdict for f in found} == {"holds"}
+    assert found[0].paired.p_holm == pytest.approx(6 * 2 / 2**8)
+
+
+def log_rows(steps=4000):
+    yield {"step": 0, "psnr": 25.0, "identity": 25.0, "pooled": 24.0, "pooled_identity": 24.0, "frames": 8}
+    for step in (1, 2, 3, *range(20, steps + 1, 20)):
+        yield {"step": step, "loss": 1 / step, "content": 1.0, "input": 0.01, "lr": 1e-4, "seconds": float(step)}
+        if step % 1000 == 0:
+            yield {"step": step, "psnr": 26.0, "identity": 25.0, "pooled": 25.0, "pooled_identity": 24.0, "frames": 8}
+
+
+def training(folder, variant=SHIPPED.variant, seed=0):
+    """A trained folder as `train` leaves it, its weights being a few bytes of its name."""
+    folder.mkdir(parents=True)
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log_rows()))
+    (folder / "weights.safetensors").write_bytes(folder.name.encode())
+    resolved = {"batch": 2, "frames": 6, "crop": 96, "epochs": None, "loss": "psnr"}
+    told = {
+        "method": "ifirnn", "variant": variant, "recipe": "quick", "settings": ["frames=6"], "resolved": resolved,
+        "seed": seed, "steps": SHIPPED.training["steps"], "hours": 1.5, "minutes_asked": None, "device": "CPU",
+        "threads": 1, "commit": "abc", "data": "synth", "trained_on": ["synth/train"], "started_from": None,
+        "compute_share": 0.91, "data_share": 0.02, "validation": {"psnr": 26.0},
+    }  # fmt: skip
+    (folder / "training.json").write_text(json.dumps(told))
+    return folder
+
+
+def run_command(folder, *words):
+    return evidence.main(["--folder", str(folder), *map(str, words)])
+
+
+def test_a_log_is_thinned_and_read_back(tmp_path):
+    rows = stored.thinned(list(log_rows()))
+    assert len(rows) <= stored.LINES + 6
+    first = next(row for row in rows if "loss" in row)
+    assert first["step"] == 40 and first["loss"] == pytest.approx((1 / 20 + 1 / 40) / 2, rel=1e-5)
+    assert [row["step"] for row in rows if "psnr" in row] == [0, 1000, 2000, 3000, 4000]
+    stored.write_curve(rows, tmp_path / "log.csv")
+    back = stored.read_curve(tmp_path / "log.csv")
+    assert [row["step"] for row in back] == [row["step"] for row in rows]
+    assert back[1]["loss"] == pytest.approx(rows[1]["loss"]) and "psnr" not in back[1]
+    assert [row["step"] for row in stored.thinned(list(log_rows())[:4])] == [0, 1, 2, 3]
+
+
+def test_a_kept_log_becomes_a_curve_on_the_page(tmp_path):
+    assert run_command(tmp_path / "evidence", "log", training(tmp_path / "train"), "--tag", SHIPPED.tag) == 0
+    page.write(tmp_path / "training.md", tmp_path / "evidence")
+    text = (tmp_path / "training.md").read_text()
+    assert f"![Curves of {NAME}](evidence/{NAME}.svg)" in text
+    assert (tmp_path / "evidence" / f"{NAME}.svg").read_bytes().startswith(b"<?xml")
+    assert "computed for 91% of the time" in text
+    assert f"| {page.label(CARD, SHIPPED)} | batch | 4 | 2 |" in text
+    assert "|  | crop | 256 | 96 |" in text
+
+
+def test_evidence_of_weights_that_do_not_ship_is_refused(tmp_path):
+    assert run_command(tmp_path / "evidence", "log", training(tmp_path / "train"), "--tag", "other") == 0
+    with pytest.raises(UsageError, match=rf"ifirnn-{SHIPPED.variant}-other.*no card ships"):
+        page.page(tmp_path / "evidence")
+
+
+def results_run(folder, **changes):
+    methods = {"identity": 1.0, "ifirnn:C1H1": 0.6, "srn:rgb": 0.5}
+    known = {"ifirnn:C1H1": {"weights_sha256": SHIPPED.sha256}, "srn:rgb": {"weights_sha256": "cd" * 32}}
+    return fake_run.write(folder, fake_run.Fake(methods=methods, method_changes=known, **changes))
+
+
+def test_results_show_gains_with_intervals_on_several_clips_and_values_of_one(tmp_path, capsys):
+    several, single = tmp_path / "mini", tmp_path / "single"
+    run = results_run(several)
+    results_run(single, clips=("only",))
+    assert run_command(tmp_path / "evidence", "results", several, single) == 0
+    assert "srn:rgb left out: no card ships these weights" in capsys.readouterr().err
+    text = page.page(tmp_path / "evidence")
+    name = page.label(CARD, SHIPPED)
+    found = text.partition("## Figures")[2].splitlines()
+    row, value = [line for line in found if line.startswith(f"| {name} |")]
+    cells = [cell.strip() for cell in row.strip("| ").split("|")]
+    psnr = run.scores[run.scores["metric"] == "psnr"]
+    scores = psnr.pivot_table(index=["clip", "frame"], columns="method", values="value")
+    gains = (scores["ifirnn:C1H1"] - scores["identity"]).groupby("clip").mean()
+    assert float(cells[1]) == pytest.approx(scores["ifirnn:C1H1"].mean(), abs=0.006)
+    assert float(cells[3]) == pytest.approx(gains.mean(), abs=0.006)
+    low, high = (float(end) for end in cells[4].split(" to "))
+    half = 2.3646 * gains.std() / math.sqrt(8)
+    assert (low, high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.006)
+    assert cells[5:] == ["8 of 8", "better"]
+    assert " to " not in value and "| only | 7 |" in value
+    assert "| blurry input |" in text
+
+
+def test_scores_of_weights_that_were_replaced_are_left_out(tmp_path):
+    results_run(tmp_path / "run")
+    run_command(tmp_path / "evidence", "results", tmp_path / "run")
+    kept = tmp_path / "evidence" / stored.RESULTS
+    kept.write_text(kept.read_text().replace(SHIPPED.sha256, "ef" * 32))
+    figures = page.page(tmp_path / "evidence").partition("\n## Figures")[2].partition("\n## ")[0]
+    assert f"| {page.label(CARD, SHIPPED)} |" not in figures
+    assert f"Not scored here: {page.label(CARD, SHIPPED)}" in figures
+
+
+def test_the_log_of_another_training_is_refused(tmp_path):
+    folder = training(tmp_path / "train")
+    story = json.loads((folder / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps({**story, "steps": 1}))
+    run_command(tmp_path / "evidence", "log", folder, "--tag", SHIPPED.tag)
+    with pytest.raises(UsageError, match=rf"{NAME} is told to have taken 1 steps"):
+        page.page(tmp_path / "evidence")
+
+
+def test_an_unfinished_run_is_no_evidence(tmp_path):
+    results_run(tmp_path / "run", failed={"ifirnn:C1H1": "clip-02"})
+    assert run_command(tmp_path / "evidence", "results", tmp_path / "run") == 2
+    assert not (tmp_path / "evidence" / stored.RESULTS).exists()
+
+
+def test_a_comparison_of_trainings_reaches_the_page(tmp_path, capsys):
+    folders = [training(tmp_path / f"{v}-{s}", v, s) for v in ("C1H1", "C2H1") for s in (0, 1)]
+    methods = {"identity": 1.0, **{f"ifirnn:{f.name[:4]}@{f.name}": 0.8 if "C1" in f.name else 0.5 for f in folders}}
+    changes = {
+        f"ifirnn:{f.name[:4]}@{f.name}": {"weights_sha256": evidence.trained(f).sha256, "variant": f.name[:4]}
+        for f in folders
+    }
+    fake_run.write(tmp_path / "run", fake_run.Fake(methods=methods, method_changes=changes))
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / stored.CLAIMS).write_text((stored.FOLDER / stored.CLAIMS).read_text())
+    assert run_command(tmp_path / "evidence", "comparison", tmp_path / "run", *folders) == 0
+    assert "C2H1-1: ifirnn:C2H1, seed 1, 4000 steps, scored on mini" in capsys.readouterr().out
+    text = page.page(tmp_path / "evidence")
+    assert "| Two cells beat one | `ifirnn:C2H1` over `ifirnn:C1H1` | holds | +1." in text
+    assert "| +0.93 |" in text  # Table 1: 29.72 and 28.79
+    assert "undecided (ifirnn:C2H3 and ifirnn:C1H3 not trained or not scored)" in text
+    assert f"| `ifirnn:C2H1`, seed 1 | 4000 steps | 4000 | {SHIPPED.training['steps']} | 1.50 |" in text
+
+
+def test_trainings_of_the_same_name_are_refused(tmp_path):
+    folders = [training(tmp_path / place / "same") for place in ("a", "b")]
+    assert run_command(tmp_path / "evidence", "comparison", *folders) == 2
+
+
+def test_a_folder_that_holds_no_training_is_named(tmp_path, capsys):
+    assert run_command(tmp_path / "evidence", "log", tmp_path) == 3
+    assert "no trained folder" in capsys.readouterr().err
+    assert run_command(tmp_path / "evidence", "results", tmp_path) == 2
+
+
+def test_damaged_evidence_is_named(tmp_path):
+    (tmp_path / stored.RESULTS).write_text("{")
+    with pytest.raises(UsageError, match=r"results\.json: damaged"):
+        page.page(tmp_path)
+    (tmp_path / stored.RESULTS).unlink()
+    (tmp_path / stored.CLAIMS).write_text("- claim: one\n")
+    with pytest.raises(UsageError, match="source"):
+        page.page(tmp_path)
+
+
+def test_a_story_without_the_papers_recipe_compares_nothing():
+    assert page._recipe_rows(CARD, SHIPPED, {}) == []
+    assert page._recipe_rows(CARD.model_copy(update={"recipes": {}}), SHIPPED, {"resolved": {}}) == []
