@@ -139,7 +139,7 @@ def execute(
                 timeout=timeout, listener=bars,
             )  # fmt: skip
     except KeyboardInterrupt:
-        resume = runner.resume_command(sys.argv[1:], folder)
+        resume = resume_command(sys.argv[1:], folder)
         terminal.say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
         return INTERRUPTED
     files = write_reports([result.folder], result.folder / "report", options=options)
@@ -158,3 +158,11 @@ def say_left_out(methods: Sequence[str]) -> None:
 
     if reasons := left_out(methods):
         say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))
+
+
+def resume_command(argv: list[str], folder: Path) -> str:
+    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
+    words = [word for word in argv if word != "--fresh"]
+    if not any(word == "--output" or word.startswith("--output=") for word in words):
+        words += ["--output", str(folder)]
+    return shlex.join(["deblurbench", *words])
