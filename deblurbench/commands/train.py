@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def train(method: str, dataset: str, output: Path | None, precision: str | None,
             settings=tuple(settings), roots=tuple(options.pop("roots")), **options,
         )
     )  # fmt: skip
-    say(f"trained. Try it:\n  deblurbench run --methods {name}@{done} --dataset mini")
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one tells it
+        say(f"trained. Try it:\n  deblurbench run --methods {name}@{done} --dataset mini")
 
 
 @click.command()

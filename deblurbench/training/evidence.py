@@ -80,6 +80,9 @@ def results(folder: Path, runs: tuple[Path, ...]) -> None:
 def comparison(folder: Path, paths: tuple[Path, ...]) -> None:
     """Keep trainings on equal budgets and their scores. PATHS are trained folders, and runs that scored them."""
     trainings = [trained(path) for path in paths if (path / "training.json").is_file()]
+    for path in paths:
+        if not any((path / name).is_file() for name in ("training.json", "run.json")):
+            raise MissingError(f"{path}: neither a trained folder (training.json) nor a stored run (run.json).")
     runs = [Run.open(path) for path in paths if not (path / "training.json").is_file()]
     by_sha = {one.sha256: one.name for one in trainings}
     if len({one.name for one in trainings}) < len(trainings):

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deblurbench.errors import DiskError
+
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
@@ -30,12 +32,19 @@ class Log:
             self._events = _events(path.parent / EVENTS, first)
 
     def write(self, **record: Any) -> None:
-        """Append one record, and tell it on stderr."""
+        """Append one record, and tell it on stderr.
+
+        Raises:
+            DiskError: no space or no permission.
+        """
         if not self.active:
             return
         plain = {k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in record.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(plain) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(plain) + "\n")
+        except OSError as error:
+            raise DiskError(f"{self.path}: cannot be written ({error.strerror}). Free some space; --resume.") from error
         if self._events:
             group = "validation" if "psnr" in plain else "training"
             for key in plain.keys() - {"step", "frames"}:

@@ -90,7 +90,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
         while not _agree(run, stop) and not _done(run):
             at = position(run.step, run.steps, run.elapsed, run.request.minutes)
             rate = learning_rate(recipe, run.step, at)
-            with pace.step():
+            with pace.step(), _memory(run):
                 sums.add(_step(run, module, ahead.next(), rate))
             run.step += 1
             run.elapsed += pace.last
@@ -110,16 +110,13 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
     """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own content term."""
     for group in run.optimiser.param_groups:
         group["lr"] = rate
-    try:
-        with _precision(run):
-            loss = module(batch.blurry, batch.sharp)
-        total: Tensor = loss["total"]
-        if not math.isfinite(float(total.detach())):
-            raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
-        run.optimiser.zero_grad(set_to_none=True)
-        total.backward()
-    except torch.OutOfMemoryError as error:
-        raise UsageError(_smaller(run)) from error
+    with _precision(run):
+        loss = module(batch.blurry, batch.sharp)
+    total: Tensor = loss["total"]
+    if not math.isfinite(float(total.detach())):
+        raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
+    run.optimiser.zero_grad(set_to_none=True)
+    total.backward()
     if run.recipe.clip_norm:
         nn.utils.clip_grad_norm_(module.parameters(), run.recipe.clip_norm)
     run.optimiser.step()
@@ -157,7 +154,7 @@ def _check(run: Run, log: Log) -> None:
         export(run, {})
         return
     averaged = run.average.inside(run.network) if run.average else contextlib.nullcontext()
-    with averaged:
+    with averaged, _memory(run, validating=True):
         found = validate(run.method, run.data.held, run.device, run.card.needs.multiple_of)
     figures = dataclasses.asdict(found)
     log.write(step=run.step, **figures)
@@ -242,10 +239,32 @@ def _what_to_try(run: Run, batch: Batch, loss: float) -> str:
     )
 
 
-def _smaller(run: Run) -> str:
+@contextlib.contextmanager
+def _memory(run: Run, validating: bool = False) -> Iterator[None]:
+    """Say what to make smaller where memory runs out, on a GPU or on the CPU."""
+    try:
+        yield
+    except MemoryError as error:
+        raise UsageError(_smaller(run, validating)) from error
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error):
+            raise UsageError(_smaller(run, validating)) from error
+        raise
+
+
+def _smaller(run: Run, validating: bool) -> str:
     recipe = run.recipe
-    batch, crop = max(1, recipe.batch // 2), int(recipe.crop / 1.42) // 16 * 16
+    kept = f" What was trained so far can begin it: --start-from {run.request.output}, another --output." * bool(
+        run.best
+    )
+    if validating:
+        return f"out of memory while validating on whole frames at step {run.step}: use --set validation_clips=0.{kept}"
+    fits = [f"--set batch={recipe.batch // 2}"] * (recipe.batch > 1) + [f"--set frames={recipe.frames // 2}"] * (
+        recipe.frames > 1
+    )
+    crop = int(recipe.crop / 1.42) // 16 * 16
+    fits += [f"--set crop={crop}"] * (crop >= 16)
     return (
-        f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}. About half "
-        f"of it is needed with --set batch={batch} or --set crop={crop}."
+        f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}, in step "
+        f"{run.step}. About half of it is needed with any of {', '.join(fits) or 'a smaller variant'}.{kept}"
     )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
+from deblurbench.datasets.headers import clip_size
 from deblurbench.errors import UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
@@ -66,6 +67,8 @@ class FileSource:
                 f"no training clip has {frames} frames and ground truth (the longest has {longest}). "
                 f"Use shorter sequences: --set frames={max(1, longest)}."
             )
+        for clip in self.clips:
+            _check_crop(clip, crop)
         starts = np.array([len(clip) - frames + 1 for clip in self.clips], dtype=np.float64)
         self._chances = starts / starts.sum()
         self.size, self.frames, self.crop, self.noise = batch, frames, crop, noise
@@ -80,7 +83,7 @@ class FileSource:
         """The batch of one step, on the source's device.
 
         Raises:
-            FrameError: a file is damaged. UsageError: a frame is smaller than the crop.
+            FrameError: a file is damaged, or its frames differ in size.
         """
         random = np.random.default_rng((self.seed, step))
         blurry, sharp, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
@@ -96,16 +99,21 @@ class FileSource:
         assert clip.sharp is not None
         pair = np.stack([_read(clip.blurry, start, self.frames), _read(clip.sharp, start, self.frames)])
         height, width = pair.shape[2:4]
-        if min(height, width) < self.crop:
-            raise UsageError(
-                f"clip {clip.name}: its frames are {width}x{height} pixels, smaller than the crop of {self.crop}. "
-                f"Use --set crop={min(height, width) // 16 * 16}."
-            )
         y, x = (int(random.integers(side - self.crop + 1)) for side in (height, width))
         blurry, sharp = turn(pair[:, :, y : y + self.crop, x : x + self.crop], random).astype(np.float32) / 255
         spread = abs(random.normal(0, self.noise)) / 255
         blurry = blurry + random.normal(0, 1, blurry.shape).astype(np.float32) * np.float32(spread)
         return blurry, sharp, f"{clip.name}[{start}:{start + self.frames}] at ({x}, {y})"
+
+
+def _check_crop(clip: Clip, crop: int) -> None:
+    """Refuse a clip whose frames are smaller than the crop, before anything is trained."""
+    width, height = clip_size(clip) or (0, 0)
+    if min(width, height) < crop:
+        raise UsageError(
+            f"clip {clip.name}: its frames are {width}x{height} pixels, smaller than the crop of {crop}. "
+            f"Use --set crop={min(height, width) // 16 * 16}."
+        )
 
 
 def turn(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

@@ -271,6 +271,8 @@ def test_a_folder_that_holds_no_training_is_named(tmp_path, capsys):
     assert run_command(tmp_path / "evidence", "log", tmp_path) == 3
     assert "no trained folder" in capsys.readouterr().err
     assert run_command(tmp_path / "evidence", "results", tmp_path) == 2
+    assert run_command(tmp_path / "evidence", "comparison", tmp_path) == 3
+    assert "neither a trained folder" in capsys.readouterr().err
 
 
 def test_damaged_evidence_is_named(tmp_path):

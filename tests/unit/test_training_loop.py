@@ -4,9 +4,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 
 import pytest
@@ -16,70 +13,10 @@ from deblurbench import rooms
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
-from deblurbench.training.recipe import TrainRequest
 from deblurbench.weights import file_sha256, load_weights, read_weights
+from tests.blurs import TINY, blurs, drawn, request  # noqa: F401
 
-DATASET = """
-import torch
-from typing import NamedTuple
-from deblurbench.datasets.base import Dataset
-
-class Batch(NamedTuple):
-    blurry: torch.Tensor
-    sharp: torch.Tensor
-    origin: list
-
-class Source:
-    def __init__(self, batch, frames, crop, seed):
-        self.shape, self.seed = (batch, frames, 3, *((crop, crop) if isinstance(crop, int) else crop)), seed
-    def batch(self, step):
-        g = torch.Generator().manual_seed(1000 * self.seed + step)
-        sharp = torch.rand(self.shape, generator=g)
-        blurry = 0.5 * sharp + 0.25
-        if step == Blurs.poison:
-            blurry[0, 0, 0, 0, 0] = float("nan")
-        return Batch(blurry, sharp, [f"made {step}"])
-
-class Blurs(Dataset):
-    poison = None
-    def training_source(self, protocol, *, batch, frames, crop, seed, device="cpu", share="train"):
-        return Source(batch, frames, crop, seed if share == "train" else 77)
-"""
-TINY = (
-    "batch=1",
-    "frames=2",
-    "crop=16",
-    "steps=6",
-    "validation_clips=0",
-    "loss=mse",
-    "learning_rate=1e-3",
-    "warmup=0",
-    "synthesis={}",
-)
-
-
-drawn = []  # figures are drawn by test_training_log.py
-
-
-@pytest.fixture(autouse=True)
-def blurs(tmp_path, monkeypatch):
-    folder = tmp_path / "plugins" / "datasets" / "blurs"
-    folder.mkdir(parents=True)
-    (folder / "card.yaml").write_text("name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nprotocols: [{name: blurs}]\n")
-    (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
-    monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
-    monkeypatch.setattr(loop, "draw_log", lambda log, target: drawn.append((log, target)))
-    drawn.clear()
-    plugin = rooms.plugin("datasets", "blurs").load()
-    monkeypatch.setattr(plugin, "poison", None)
-    return plugin
-
-
-def request(output, variant="C1H1", settings=(), **more):
-    return TrainRequest(
-        method="ifirnn", variant=variant, dataset="blurs", output=output, device="cpu", threads=1, quiet=True,
-        settings=(*TINY, *settings), **more,
-    )  # fmt: skip
+pytestmark = pytest.mark.usefixtures("blurs")
 
 
 def losses(folder):
@@ -213,7 +150,7 @@ def test_a_pickle_with_code_is_not_run(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path, monkeypatch, blurs):
+def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path, monkeypatch, blurs):  # noqa: F811
     monkeypatch.setattr(blurs, "poison", 4)
     with pytest.raises(loop.NonFiniteLoss, match=r"step 4 .*made 4.*learning_rate=0.0005"):
         loop.train(request(tmp_path / "run"))
@@ -277,19 +214,6 @@ def test_a_recipe_without_end_is_refused(tmp_path):
 def test_synthesis_settings_that_the_dataset_does_not_know_are_refused(tmp_path):
     with pytest.raises(UsageError, match=r"'synthesis'.*speed.*--set synthesis=\{\}"):
         loop.train(request(tmp_path / "run", settings=("synthesis={speed: [1, 2]}",)))
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_work(tmp_path):
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("-m", "deblurbench", "train", "ifirnn:C1H1", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
-        *("--output", str(tmp_path / "run")),
-        *(part for setting in TINY for part in ("--set", setting)),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert weights(tmp_path / "run").step == 6
 
 
 def test_initialisation_that_the_method_does_not_know_is_refused(tmp_path):
