@@ -3,9 +3,10 @@
     python -m benchmarks.metrics [--rounds 9] [--size 1280x720] [--only ssim] [--json FILE]
 
 Rounds are interleaved: each implementation runs once in each round, so that a busy machine slows all of a round. A
-ratio is formed within a round; its median and its smallest and largest value over the rounds are shown. One thread
-each, and the process's CPU time is taken: other jobs on the machine then cost less of the truth. pytorch-msssim and
-torchmetrics take part where they are installed.
+ratio is formed within a round; its median and its smallest and largest value over the rounds are shown, for the
+process's CPU time and for the wall clock: on a shared machine CPU time is the fairer one, though neighbours on a core
+and in the caches slow it too. One thread each. pytorch-msssim and torchmetrics take part where they are installed
+(torchmetrics with a stand-in for torchvision where that cannot be imported).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import platform
 import statistics
@@ -31,6 +33,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurbench.metrics import METRICS
 from deblurbench.metrics.luma import luma
+from tests.golden.torchvision_stand_in import import_with_stand_in
 
 Implementation = Callable[[np.ndarray, np.ndarray], float]
 WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -68,7 +71,7 @@ def msssim_ssim(one: np.ndarray, two: np.ndarray) -> float:
 
 def torchmetrics_ssim(one: np.ndarray, two: np.ndarray) -> float:
     """torchmetrics, where installed."""
-    functional = importlib.import_module("torchmetrics.functional.image")
+    functional = import_with_stand_in("torchmetrics.functional.image")
     return float(functional.structural_similarity_index_measure(_batch(one), _batch(two), data_range=255.0))
 
 
@@ -130,26 +133,30 @@ def measure(metric: str, pair: tuple[np.ndarray, np.ndarray], rounds: int) -> li
     """One row for each implementation of a metric: milliseconds and, against ours, ratio and difference."""
     everyone = {"deblurbench": METRICS[metric].load(), **OTHERS[metric]}
     values = usable(everyone, pair)
-    seconds: dict[str, list[float]] = {name: [] for name in values}
+    clocks = {"cpu": time.process_time, "wall": time.perf_counter}
+    seconds: dict[str, dict[str, list[float]]] = {name: {clock: [] for clock in clocks} for name in values}
     for _ in range(rounds):
         for name in values:
-            start = time.process_time()
+            start = {clock: now() for clock, now in clocks.items()}
             everyone[name](*pair)
-            seconds[name].append(time.process_time() - start)
-    ours = seconds["deblurbench"]
+            for clock, now in clocks.items():
+                seconds[name][clock].append(now() - start[clock])
     rows: list[dict[str, object]] = []
     for name, times in seconds.items():
-        ratios = [time / own for time, own in zip(times, ours, strict=True)]
-        rows.append({
-            "metric": metric,
-            "implementation": name,
-            "ms": 1e3 * statistics.median(times),
-            "ratio": statistics.median(ratios),
-            "ratio_min": min(ratios),
-            "ratio_max": max(ratios),
-            "difference": values[name] - values["deblurbench"],
-        })  # fmt: skip
+        row: dict[str, object] = {"metric": metric, "implementation": name}
+        for clock in clocks:
+            row |= against(times[clock], seconds["deblurbench"][clock], clock)
+        rows.append(row | {"difference": values[name] - values["deblurbench"]})
     return rows
+
+
+def against(times: list[float], ours: list[float], clock: str) -> dict[str, float]:
+    """Median milliseconds, and the ratios of the rounds: median, smallest, largest."""
+    ratios = [time / own for time, own in zip(times, ours, strict=True)]
+    return {
+        f"{clock}_ms": 1e3 * statistics.median(times), f"{clock}_ratio": statistics.median(ratios),
+        f"{clock}_ratio_min": min(ratios), f"{clock}_ratio_max": max(ratios),
+    }  # fmt: skip
 
 
 def machine() -> str:
@@ -172,13 +179,16 @@ def main() -> None:
     torch.set_num_threads(1)
     pair = example_pair(*map(int, asked.size.split("x")))
     rows = [row for metric in OTHERS if asked.only in (None, metric) for row in measure(metric, pair, asked.rounds)]
-    print(f"{asked.size}, one thread, CPU time, {asked.rounds} interleaved rounds; {machine()}\n")
-    print(
-        "| metric | implementation | ms (median) | times ours (min to max) | value - ours |\n|---|---|---:|---:|---:|"
-    )
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+    print(f"{asked.size}, one thread, {asked.rounds} interleaved rounds, load {load:.1f}; {machine()}\n")
+    heads = ["metric", "implementation", "CPU ms", "CPU: times ours", "wall ms", "wall: times ours", "value - ours"]
+    print("| " + " | ".join(heads) + " |\n|---|---|---:|---:|---:|---:|---:|")
     for r in rows:
-        spread = f"{r['ratio']:.1f} ({r['ratio_min']:.1f} to {r['ratio_max']:.1f})"
-        print(f"| {r['metric']} | {r['implementation']} | {r['ms']:.2f} | {spread} | {r['difference']:.1e} |")
+        cells = [str(r["metric"]), str(r["implementation"])]
+        for clock in ("cpu", "wall"):
+            ratio, low, high = (r[f"{clock}_ratio{end}"] for end in ("", "_min", "_max"))
+            cells += [f"{r[f'{clock}_ms']:.2f}", f"{ratio:.1f} ({low:.1f} to {high:.1f})"]
+        print("| " + " | ".join([*cells, f"{r['difference']:.1e}"]) + " |")
     if asked.json:
         asked.json.write_text(json.dumps({"machine": machine(), "size": asked.size, "rows": rows}, indent=1) + "\n")
 

@@ -20,14 +20,14 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from deblurbench.cards import DatasetCard, MethodCard
-from deblurbench.datasets.base import Clip, ImageFiles
+from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
 from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
-from deblurbench.planning import open_dataset
+from deblurbench.planning import IDENTITY, open_dataset
 from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
@@ -66,7 +66,7 @@ def audit(run: Run, every: bool = False) -> Audit:
     found = Audit(run, faults)
     found.checks += [check for method in run.manifest.methods for check in _check_method(run.manifest, method)]
     found.checks += _check_protocol(run.manifest)
-    found.checks += _check_ground_truth(run.manifest, every)
+    found.checks += _check_data(run.manifest, parts, every)
     found.checks += _check_tables(run, parts.values())
     found.checks += _check_whole(run.manifest, parts)
     found.checks += _Rescoring(run, parts, every).checks()
@@ -157,26 +157,36 @@ def _check_protocol(manifest: Manifest) -> Iterator[Check]:
         yield _same(f"card of {name}", manifest.dataset_card_sha256, file_sha256(found.folder / "card.yaml"))
 
 
-def _check_ground_truth(manifest: Manifest, every: bool) -> Iterator[Check]:
-    """The pixels of the sharp frames under the data root, of the first clip or of `every` one."""
-    wanted = [clip for clip in manifest.clips if clip.ground_truth_sha256]
-    if not wanted:
-        yield Check("ground truth", "not checked", "run.json has no digests of it")
-        return
+def _check_data(manifest: Manifest, parts: dict[tuple[str, str], Part], every: bool) -> Iterator[Check]:
+    """The dataset's frames now against those that were restored and scored: of the first clip, or of `every` one.
+
+    What `identity` restored are the blurry frames themselves. A flipped bit in a JPEG shows here and nowhere else.
+    """
     there = dataset_clips(manifest)
-    for record in wanted if every else wanted[:1]:
-        what, clip = f"ground truth of {record.name}", there.get(record.name)
-        if clip is None or clip.sharp is None:
-            yield Check(what, "not checked", "its clip is not under the data root")
-            continue
-        digest = hashlib.sha256()
-        try:
-            for _ in hashed(clip.sharp.first(len(record.frames)), digest):
-                pass
-        except FrameError as error:
-            yield Check(what, "DIFFERS", str(error))
-            continue
-        yield _same(what, record.ground_truth_sha256, digest.hexdigest())
+    records = [clip for clip in manifest.clips if (IDENTITY, clip.name) in parts]
+    for record in records if every else records[:1]:
+        clip = there.get(record.name)
+        recorded = parts[IDENTITY, record.name].outcome.frames_sha256
+        count = len(record.frames)
+        yield _check_source(f"blurry frames of {record.name}", recorded, clip and clip.blurry, count)
+        if record.ground_truth:
+            truth = record.ground_truth_sha256
+            yield _check_source(f"ground truth of {record.name}", truth, clip and clip.sharp, count)
+
+
+def _check_source(what: str, recorded: str, source: FrameSource | None, count: int) -> Check:
+    """sha256 over the decoded pixels of a source's first `count` frames, against the recorded one."""
+    if not recorded:
+        return Check(what, "not checked", "run.json has no digest of it")
+    if source is None:
+        return Check(what, "not checked", "its clip is not under the data root")
+    digest = hashlib.sha256()
+    try:
+        for _ in hashed(source.first(count), digest):
+            pass
+    except FrameError as error:
+        return Check(what, "DIFFERS", str(error))
+    return _same(what, recorded, digest.hexdigest())
 
 
 def dataset_clips(manifest: Manifest) -> dict[str, Clip]:

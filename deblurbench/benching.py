@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.errors import UsageError
+from deblurbench.failures import describe_failure
 from deblurbench.frames import pad_to_multiple
-from deblurbench.job import MethodJob, describe_device, describe_failure, ready_method, resolve_device, seed_everything
+from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device, seed_everything
 from deblurbench.planning import PlannedMethod
 from deblurbench.restoring import autocast, set_precision_flags
 from deblurbench.statistics import Interval

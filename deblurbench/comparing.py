@@ -161,9 +161,9 @@ def _differences(a: Run, b: Run, mixed: bool) -> Iterable[Difference]:
     there = {m.id for m in b.manifest.methods}
     for method in [m.id for m in a.manifest.methods if m.id in there]:
         for metric in metrics:
-            mark = "other protocol" if mixed else ""
-            if metric.version != versions[metric.id].version:
-                mark = "; ".join(filter(None, (mark, "other metric version")))
+            other = metric.version != versions[metric.id].version
+            words = ("other protocol" * mixed, "other metric version" * other, _seen(method, a, b))
+            mark = "; ".join(filter(None, words))
             found = _paired(method, metric, _by_clip(a, method, metric.id), _by_clip(b, method, metric.id), mark)
             if found:
                 yield found
@@ -171,6 +171,12 @@ def _differences(a: Run, b: Run, mixed: bool) -> Iterable[Difference]:
         if times[0] and times[1]:
             frames = min(times[0].frames, times[1].frames)
             yield Difference(method, SECONDS, times[0].median, times[1].median, None, 0, frames)
+
+
+def _seen(method: str, *runs: Run) -> str:
+    """The mark of a method whose weights were trained on clips of the dataset that it is scored on, in either run."""
+    records = [(run.manifest, record) for run in runs for record in run.manifest.methods if record.id == method]
+    return "trained on this dataset" if any(manifest.seen_in_training(r) for manifest, r in records) else ""
 
 
 def _by_clip(run: Run, method: str, metric: str) -> dict[str, pd.Series]:

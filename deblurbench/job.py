@@ -6,7 +6,6 @@ Used by the worker process (deblurbench.worker) and, with --in-process, by the r
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +18,10 @@ from deblurbench.cards import MethodCard
 from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
-from deblurbench.elsewhere import Elsewhere, FailedElsewhere
-from deblurbench.errors import ContractError, DeblurbenchError, DiskError, FrameError, MissingError, UsageError
+from deblurbench.elsewhere import Elsewhere
+from deblurbench.errors import DiskError, FrameError, MissingError, UsageError
+from deblurbench.failures import describe_failure
 from deblurbench.importing import load_checkpoint
-from deblurbench.isolated import OUT_OF_MEMORY
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
@@ -383,27 +382,3 @@ def peak_memory(device: str) -> int | None:
     except ImportError:  # not a POSIX system
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether a device's or the host's memory did not suffice, by what Python, torch and CUDA's libraries raise."""
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
-
-
-def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
-    """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
-    kind, reason = "raised", f"{type(error).__name__}: {error}"
-    if isinstance(error, FrameError):
-        kind, reason = "corrupt input", str(error)
-    elif isinstance(error, ContractError):
-        kind, reason = "invalid output", str(error)
-    elif isinstance(error, DeblurbenchError):
-        kind, reason = "refused", str(error)
-    elif isinstance(error, FailedElsewhere):
-        kind, reason = error.kind, error.reason
-    if kind == "out of memory" or ran_out_of_memory(error):
-        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
-    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
-    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -195,12 +195,30 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
 
 
 def _runnable() -> list[str]:
+    """Every method that has weights or needs none, in its default variant, or in the first that has weights."""
     names = []
     for name, found in plugins("methods").items():
         card = found.card
         if isinstance(card, MethodCard) and (card.weights or not card.needs_weights):
-            names.append(name)
+            usual = not card.needs_weights or _has_default(card, card.default_variant)
+            names.append(name if usual else f"{name}:{card.weights[0].variant}")
     return names
+
+
+def left_out(texts: Sequence[str]) -> dict[str, str]:
+    """The methods that a request's `all` does not run, each with the reason; none where `all` was not asked for."""
+    if "all" not in texts:
+        return {}
+    asked = {split_method(text)[0] for text in [*texts, *_runnable()]}
+    return {name: _why_not(found) for name, found in plugins("methods").items() if name not in {*asked, IDENTITY}}
+
+
+def _why_not(found: Plugin) -> str:
+    if not isinstance(found.card, MethodCard):
+        return f"broken: {(found.error or 'no card').splitlines()[0]}"
+    named = f"{found.name}:{found.card.default_variant}" if len(found.card.variants) > 1 else found.name
+    train = f"deblurbench train {named} --dataset mini --recipe quick --minutes 30 --output FOLDER"
+    return f"train it first: {train}, then run {named}@FOLDER"
 
 
 def open_dataset(text: str, root: str | None) -> tuple[Dataset, Protocol]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Any
 from deblurbench import __version__, provenance
 from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
-from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
+from deblurbench.failures import describe_failure, tile_to_try
+from deblurbench.job import Bench, ClipJob, MethodJob
 from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
@@ -268,13 +268,9 @@ class _Session:
         self._write()
 
     def _tile_to_try(self, work: Work, part: Part | None = None) -> int | None:
-        """The tiles in which a clip is tried again: it ran out of memory, its card permits it, and they are smaller."""
         part = part or self.store.read_part(work.method.id, work.clip.clip.name)
-        tile = work.method.card.needs.retry_tile
-        if not part or not tile or part.outcome.kind != "out of memory" or part.outcome.tile:
-            return None
         before = self.plan.request.tile or max(work.clip.size or (0,))
-        return tile if tile < before else None
+        return tile_to_try(part.outcome, work.method.card.needs, before) if part else None
 
     def _again(self, go: Callable[[PlannedMethod, list[Work], int], None], work: Work, tile: int) -> None:
         self.listener.say(f"{work.method.id} ran out of memory on {work.clip.clip.name}; again in tiles of {tile} px")
@@ -399,11 +395,3 @@ def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def resume_command(argv: list[str], folder: Path) -> str:
-    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
-    words = [word for word in argv if word != "--fresh"]
-    if not any(word == "--output" or word.startswith("--output=") for word in words):
-        words += ["--output", str(folder)]
-    return shlex.join(["deblurbench", *words])

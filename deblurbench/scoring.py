@@ -17,9 +17,10 @@ from typing import Any
 
 from deblurbench import provenance, runner
 from deblurbench.errors import DiskError, UsageError
+from deblurbench.failures import describe_failure
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
-from deblurbench.job import describe_device, describe_failure, load_metrics, resolve_device
+from deblurbench.job import describe_device, load_metrics, resolve_device
 from deblurbench.keeping import Keeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder

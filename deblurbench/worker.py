@@ -66,7 +66,8 @@ def main() -> None:
 def work(orders: queue.Queue[dict[str, Any]], answer: Any) -> None:
     """The worker's life: make the method ready, then clip after clip."""
     from deblurbench.errors import DiskError
-    from deblurbench.job import Bench, ClipJob, MethodJob, describe_failure
+    from deblurbench.failures import describe_failure
+    from deblurbench.job import Bench, ClipJob, MethodJob
 
     try:
         bench = Bench(MethodJob.model_validate(orders.get()), alive=lambda: answer("alive"))

@@ -26,6 +26,8 @@ def list_plugins(kind: str | None, as_json: bool) -> int:
     tables = {name: _table(name) for name in ([kind] if kind else KINDS)}
     if as_json:
         whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
+        for row in whole.get("methods", []):
+            row |= _method_details(plugins("methods")[str(row["method"])])
         print_json(whole[kind] if kind else whole)
     for name, (head, rows) in tables.items():
         broken |= any(str(row[-1]).startswith("BROKEN") for row in rows)
@@ -67,6 +69,23 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
     variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title
+
+
+def _method_details(found: Plugin) -> dict[str, object]:
+    """What `--json` tells of a method beyond the table: the columns of docs/methods.md, read from the card alone."""
+    card = found.card
+    if not isinstance(card, MethodCard):
+        return {}
+    return {
+        "kind": card.kind,
+        "year": card.year,
+        "authors": card.authors,
+        "link": card.url or (f"https://doi.org/{card.doi}" if card.doi else ""),
+        "licence": card.licence,
+        "parameters": {name: variant.parameter_count for name, variant in card.variants.items()},
+        "status": {protocol: status.state for protocol, status in card.status.items()},
+        "paper": [number.model_dump(exclude={"note"}) for number in card.paper],
+    }
 
 
 def _dataset_row(found: Plugin) -> tuple[object, ...]:
@@ -159,18 +178,39 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True)
 def check(name: str, as_json: bool) -> int:
-    """Run the contract tests on a method (or on 'all')."""
-    from deblurbench.contract import check_method
-
+    """Run the contract tests on a method, or on 'all' (one line a method)."""
     wanted = sorted(plugins("methods")) if name == "all" else [name]
+    width = max(map(len, wanted))
     rows: list[tuple[str, str, str, str]] = []
     for each in wanted:
-        bare, variant, weights = split_method(each)
-        try:
-            rows += [(each, *finding) for finding in check_method(bare, variant, weights)]
-        except CardError as error:
-            if name != "all":
-                raise
-            rows.append((each, "card and import", "FAILED", str(error).splitlines()[0]))
-    print_table(("method", "check", "result", "detail"), rows, as_json)
+        findings = _checked(each, forgiving=name == "all")
+        rows += [(each, *finding) for finding in findings]
+        if name == "all" and not as_json:
+            click.echo(f"{each.ljust(width)}  {_summary(findings)}")
+    if name != "all" or as_json:
+        print_table(("method", "check", "result", "detail"), rows, as_json)
     return 1 if any(row[2] == "FAILED" for row in rows) else 0
+
+
+def _checked(each: str, forgiving: bool) -> list[tuple[str, str, str]]:
+    """The findings on one method; a broken card is one of them where others are to be checked after it."""
+    from deblurbench.contract import check_method
+
+    try:
+        return check_method(*split_method(each))
+    except CardError as error:
+        if not forgiving:
+            raise
+        return [("card and import", "FAILED", str(error).splitlines()[0])]
+
+
+def _summary(findings: list[tuple[str, str, str]]) -> str:
+    """One line: how many checks passed and were skipped, and each that failed with what was found."""
+    counts = {result: sum(found == result for _, found, _ in findings) for result in ("ok", "skipped")}
+    failed = [
+        f"{check}: {detail.splitlines()[0] if detail else ''}"
+        for check, result, detail in findings
+        if result == "FAILED"
+    ]
+    told = f"{'FAILED' if failed else 'ok':6}  {counts['ok']} passed, {counts['skipped']} skipped"
+    return "; ".join([told, *failed])

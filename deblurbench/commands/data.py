@@ -65,7 +65,7 @@ def prepare(dataset: str, data_root: str | None) -> None:
 @data.command()
 @click.argument("what", nargs=-1, required=True)
 def fetch(what: tuple[str, ...]) -> None:
-    """Download the trunk of an LPIPS metric: lpips-alex, lpips-vgg or lpips-squeeze."""
+    """Download the trunk of a metric: lpips-alex, lpips-vgg, lpips-squeeze or dists."""
     from deblurbench.metrics.lpips_weights import fetch as download
 
     rows = [(name, download(name)) for name in what]

@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from deblurbench.commands.reporting import print_results, shown, shown_options, 
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
 from deblurbench.outside import absolute, short
-from deblurbench.planning import Plan, make_plan
+from deblurbench.planning import Plan, left_out, make_plan
 from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.store import folder_name
 
@@ -85,6 +86,7 @@ def run(
         from deblurbench.commands.dryrun import print_dry_run
 
         print_dry_run(plan, folder, fresh, as_json)
+        say_left_out(request.methods)
         return 0
     return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
 
@@ -137,13 +139,30 @@ def execute(
                 timeout=timeout, listener=bars,
             )  # fmt: skip
     except KeyboardInterrupt:
-        resume = runner.resume_command(sys.argv[1:], folder)
+        resume = resume_command(sys.argv[1:], folder)
         terminal.say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
         return INTERRUPTED
     files = write_reports([result.folder], result.folder / "report", options=options)
     print_results([result.folder], as_json)
+    say_left_out(plan.request.methods)
     terminal.say("")
     for file in files:
         terminal.say(f"  {file}")
     terminal.say(f"  {result.folder / 'scores.csv'}")
     return 1 if result.failed else 0
+
+
+def say_left_out(methods: Sequence[str]) -> None:
+    """Tell which methods `all` did not run, and what each of them wants first."""
+    from deblurbench.terminal import say, text_table
+
+    if reasons := left_out(methods):
+        say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))
+
+
+def resume_command(argv: list[str], folder: Path) -> str:
+    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
+    words = [word for word in argv if word != "--fresh"]
+    if not any(word == "--output" or word.startswith("--output=") for word in words):
+        words += ["--output", str(folder)]
+    return shlex.join(["deblurbench", *words])

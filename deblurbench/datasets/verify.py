@@ -12,11 +12,12 @@ from typing import Any, Literal, TypeAlias
 from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles
 from deblurbench.datasets.blurkind import brighter_by, guess_kind
+from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.layouts import expected_clips, is_renumbered, some
+from deblurbench.datasets.strict import read_strictly
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame
 from deblurbench.protocol import Protocol
 
 __all__ = ["Finding", "Info", "VerifyReport", "check_clip", "clip_size", "info", "verify"]
@@ -279,6 +280,11 @@ def _verify_pixels(report: VerifyReport, clip: Clip, protocol: Protocol, other: 
             samples.append((blurry, sharp))
     if equal:
         report.add("error", f"ground truth equals the input in {equal} of {len(chosen)} frames looked at", clip.name)
+    if look_swapped(samples):
+        report.add(
+            "warning", "blurry and sharp frames fit better with red and blue swapped: one side is BGR written as RGB",
+            clip.name,
+        )  # fmt: skip
     _verify_kind(report, clip, samples, protocol, other)
 
 
@@ -330,7 +336,7 @@ def _reader(report: VerifyReport | None, clip: str) -> Callable[[Path], Frame8 |
 
     def read(path: Path) -> Frame8 | None:
         try:
-            return read_frame(path)
+            return read_strictly(path)
         except FrameError as error:
             known = report is None or any(str(error) in f.message for f in report.findings if f.clip == clip)
             if report is not None and not known:

@@ -42,8 +42,7 @@ def strip(shots: Sequence[Shot], whole: Frame8, crop: Crop, caption: str, width:
         UsageError: the crop is too large for this width.
     """
     layout = arrange(len(shots), whole.shape[1::-1], (crop.width, crop.height), width, _needed(shots))
-    figure = new_figure(layout.width / layout.dpi, layout.height / layout.dpi, constrained=False)
-    figure.set_dpi(layout.dpi)
+    figure = new_figure(layout.width / layout.dpi, layout.height / layout.dpi, constrained=False, dpi=layout.dpi)
     _picture(figure, layout, layout.frame, _fit(whole, layout.frame))
     _mark(figure, layout, crop, whole)
     line = shorten(caption, SIZE, layout.frame.width * 72 / layout.dpi)

@@ -98,12 +98,12 @@ def render(
     return Rendered(out.getvalue(), list(dict.fromkeys(lacking)))
 
 
-def new_figure(width: float, height: float, constrained: bool = True) -> Figure:
-    """A white figure of the given size in inches, at `DPI`, without pyplot."""
+def new_figure(width: float, height: float, constrained: bool = True, dpi: int = DPI) -> Figure:
+    """A white figure of the given size in inches, without pyplot. `dpi` cannot be changed later: saving goes by it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained" if constrained else None)
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained" if constrained else None)
     FigureCanvasAgg(figure)
     engine = figure.get_layout_engine()
     if engine:

@@ -84,6 +84,13 @@ _TABLE = (
     _lpips("alex", "AlexNet", default=True),
     _lpips("vgg", "VGG-16"),
     _lpips("squeeze", "SqueezeNet 1.1"),
+    Metric(
+        "dists", 1, "", False, "frame", True, 0.0, "DISTS (VGG-16)",
+        "Ding, Ma, Wang, Simoncelli: Image quality assessment: unifying structure and texture similarity, IEEE TPAMI "
+        "44(5), 2022, doi:10.1109/TPAMI.2020.3045810",
+        "torchmetrics.functional.image.deep_image_structure_and_texture_similarity of torchmetrics 1.9.0; the authors' "
+        "package dists-pytorch 0.1 ships the same weights", False, 4, "dists:load_dists",
+    ),
     _psnr(
         "psnr-koehler",
         "PSNR after intensity scaling and shift",

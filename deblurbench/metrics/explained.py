@@ -83,6 +83,19 @@ EXPLAINED: dict[str, Explanation] = {
     "lpips-alex": _lpips("lpips-alex", "The trunk that most papers mean."),
     "lpips-vgg": _lpips("lpips-vgg", "More than twenty times the arithmetic of AlexNet: for a GPU, or few frames."),
     "lpips-squeeze": _lpips("lpips-squeeze", "The smallest file (5 MB); torchmetrics' documentation uses it."),
+    "dists": Explanation(
+        "How much texture (means of activations) and structure (their covariances) differ over whole frames, at the "
+        "frame itself and five depths of VGG-16. Forgives texture that is resampled rather than copied. Needs VGG-16's "
+        "weights, the same file as `lpips-vgg` (`deblurbench data fetch dists`), and `pip install "
+        "'deblurbench[dists]'` for its own.",
+        "sum over taps and channels of a (1 - (2 mx my + c) / (mx^2 + my^2 + c)) + b (1 - (2 cov + c) / (vx + vy + "
+        "c)),   c = 1e-6, sum of all a and b = 1",
+        "Means are over the whole frame, so where an error lies does not matter. Frames are scored as large as they "
+        "are, as the packages do by default; the authors' script and piq first shrink the shorter side to 256 pixels, "
+        "which gives other numbers. Covariances are centred before they are averaged, so that identical frames score "
+        "exactly 0; the packages subtract products of means, which on flat frames loses digits in float32 (.03 off), "
+        "so ours is held to torchmetrics' network run in float64.",
+    ),
     "psnr-koehler": Explanation(
         "PSNR after the restored frame was multiplied by the factor that brings it nearest to the sharp one and "
         "shifted, to a tenth of a pixel, to where the two correlate most. For ground truth that is not registered, "

@@ -44,7 +44,7 @@ class LPIPS:
         import torch
         import torch.nn.functional as F
 
-        with torch.inference_mode(), _full_precision(self.device):
+        with torch.inference_mode(), full_precision(self.device):
             both = (torch.cat([one, two]).to(self.device) - self.shift) / self.scale
             total = torch.zeros(len(one), device=self.device)
             for i, tap in enumerate(self.trunk.taps(both, self.state)):
@@ -63,7 +63,7 @@ class LPIPS:
         return float(self.distance(*scaled))
 
 
-def _full_precision(device: torch.device) -> AbstractContextManager[None]:
+def full_precision(device: torch.device) -> AbstractContextManager[None]:
     """On a GPU, convolutions in float32 even where the run allows TF32, so that CPU and GPU agree."""
     import torch
 

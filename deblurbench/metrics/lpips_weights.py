@@ -51,24 +51,39 @@ def load_state(name: str) -> State:
         MissingError: no file is there, or it is damaged or of another network; the message says what to do.
     """
     trunk = TRUNKS[name]
-    state = _from_environment(name) or _from_hub(trunk)
-    if state is None:
-        raise MissingError(_what_to_do(name))
+    state = _find(name, f"lpips-{name}")
     heads = {f"lin{i}.model.1.weight": (1, c, 1, 1) for i, c in enumerate(trunk.channels)}
     if not heads.keys() <= state.keys():
-        state |= _read(_heads_file(name))
-    shapes = trunk.shapes() | heads
+        state |= read_weights(_heads_file(name))
+    return _checked(f"LPIPS weights of {trunk.title}", state, trunk.shapes() | heads)
+
+
+def load_trunk(name: str, metric: str) -> State:
+    """The trunk's tensors alone, for another `metric` than LPIPS.
+
+    Raises:
+        MissingError: as `load_state`.
+    """
+    return _checked(f"weights of {TRUNKS[name].title}", _find(name, metric), TRUNKS[name].shapes())
+
+
+def _find(name: str, metric: str) -> State:
+    state = _from_environment(name) or _from_hub(TRUNKS[name])
+    if state is None:
+        raise MissingError(_what_to_do(name, metric))
+    return state
+
+
+def _checked(what: str, state: State, shapes: dict[str, tuple[int, ...]]) -> State:
     for key, shape in shapes.items():
         found = tuple(state[key].shape) if key in state else "nothing"
         if found != shape:
-            raise MissingError(
-                f"LPIPS weights of {trunk.title}: {key} should be {shape}, found {found}. Fetch them again."
-            )
+            raise MissingError(f"{what}: {key} should be {shape}, found {found}. Fetch them again.")
     return {key: state[key].float() for key in shapes}
 
 
 def fetch(id: str) -> Path:
-    """Download the trunk of `lpips-alex`, `lpips-vgg` or `lpips-squeeze` into torch's folder, and return its path.
+    """Download the trunk of `lpips-alex`, `-vgg`, `-squeeze` or `dists` into torch's folder, and return its path.
 
     The file appears under its name only when it is complete and its sha256 is right.
 
@@ -76,7 +91,7 @@ def fetch(id: str) -> Path:
         UsageError: another name.
         MissingError: offline, refused, or the bytes are not the published ones.
     """
-    names = {f"lpips-{name}": trunk for name, trunk in TRUNKS.items()}
+    names = {f"lpips-{name}": trunk for name, trunk in TRUNKS.items()} | {"dists": TRUNKS["vgg"]}
     if id not in names:
         raise UsageError(f"no weights are called {id!r}. {did_you_mean(id, names)}")
     target = hub_folder() / names[id].file
@@ -101,13 +116,13 @@ def fetch(id: str) -> Path:
     return target
 
 
-def _what_to_do(name: str) -> str:
+def _what_to_do(name: str, metric: str) -> str:
     trunk = TRUNKS[name]
     chosen = os.environ.get(ENVIRONMENT)
     tried = f"{ENVIRONMENT}={chosen} holds none; " if chosen else ""
     return (
-        f"lpips-{name} needs the {trunk.title} weights {trunk.file}: {tried}looked in {_short(hub_folder())}. "
-        f"Run 'deblurbench data fetch lpips-{name}', or set {ENVIRONMENT} to the file or its folder."
+        f"{metric} needs the {trunk.title} weights {trunk.file}: {tried}looked in {_short(hub_folder())}. "
+        f"Run 'deblurbench data fetch {metric}', or set {ENVIRONMENT} to the file or its folder."
     )
 
 
@@ -125,7 +140,7 @@ def _from_environment(name: str) -> State | None:
     if not place.exists():
         raise MissingError(f"{ENVIRONMENT}={chosen}: no such file or folder. Set it right, or unset it.")
     for file in _candidates(place, name):
-        state = _trunk_keys(_read(file))
+        state = _trunk_keys(read_weights(file))
         if _network_of(state) == name:
             return state
     return None
@@ -147,7 +162,7 @@ def _from_hub(trunk: Trunk) -> State | None:
         raise MissingError(
             f"{file}: damaged (its sha256 does not begin with the digits of its name). Delete it and fetch it again."
         )
-    return _trunk_keys(_read(file))
+    return _trunk_keys(read_weights(file))
 
 
 def _trunk_keys(state: State) -> State:
@@ -183,7 +198,12 @@ def _fits_name(file: Path, name: str = "") -> bool:
     return digest.startswith(Path(name or file.name).stem.rpartition("-")[2])
 
 
-def _read(file: Path) -> State:
+def read_weights(file: Path) -> State:
+    """The tensors of a file of weights, by torch.load(weights_only=True).
+
+    Raises:
+        MissingError: it is damaged, something else, or would run code.
+    """
     import torch
 
     start = file.open("rb").read(200).lstrip().lower()

@@ -35,7 +35,8 @@ is held to another implementation, its twin, by tests on at least six kinds of f
 _REAL = """## On real frames
 
 The blurry input (`identity`) of {clip}, {frames} frames {first} to {last}, mean over frames; the twin's mean on the
-same files, and the largest difference on any frame. `n` is the number of frames scored, fewer where the twin is slow.
+same files, and the largest difference on any frame. `n` is the number of frames scored, fewer where the twin is slow;
+metrics of whole clips are shown the first five.
 
 | metric | deblurbench | twin | largest difference | n |
 |---|---:|---:|---:|---:|

@@ -80,11 +80,12 @@ def markdown(table: ResultTable) -> str:
     if not found:
         return ""
     labels = {column.key: column.label for column in table.metrics}
-    names = [row.label for row in table.rows if any(row.label == m.method for r in found for m in r.methods)]
+    ranked = {m.method for r in found for m in r.methods}
+    rows = [row for row in table.rows if row.label in ranked]
     lines = [md_row(["Method", *[f"{labels[r.metric]} rank" for r in found]])]
     lines.append(md_row(["---", *["---:"] * len(found)]))
-    for name in names:
-        lines.append(md_row([md_escape(name), *[_cell(r, name) for r in found]]))
+    for row in rows:
+        lines.append(md_row([md_escape(row.name), *[_cell(r, row.label) for r in found]]))
     lines += ["", "- Mean rank over clips, 1 is best; in brackets on how many clips and frames the method is best."]
     lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(r)}')}" for r in found]
     return "\n".join(lines) + "\n"

@@ -35,16 +35,17 @@ class RankView:
 def context(table: ResultTable, looks: Mapping[str, Style], most: int = 3) -> list[RankView]:
     """The first metrics' rankings; none where fewer than two methods can be ranked."""
     labels = {column.key: column.heading for column in table.columns}
+    names = {row.label: row.name for row in table.rows}  # with their footnote signs
     return [
-        RankView(labels[r.metric], plot(r, looks) if r.critical_difference else Markup(""), verdict(r), _rows(r))
+        RankView(labels[r.metric], plot(r, looks) if r.critical_difference else Markup(""), verdict(r), _rows(r, names))
         for r in rankings(table)[:most]
     ]
 
 
-def _rows(ranking: Ranking) -> tuple[tuple[str, str, str, str], ...]:
+def _rows(ranking: Ranking, names: Mapping[str, str]) -> tuple[tuple[str, str, str, str], ...]:
     return tuple(
         (
-            m.method, f"{m.mean_rank:.2f}", f"{count(m.best_clips)} of {ranking.clips}",
+            names[m.method], f"{m.mean_rank:.2f}", f"{count(m.best_clips)} of {ranking.clips}",
             "" if m.best_frames is None else f"{count(m.best_frames)} of {ranking.frames}",
         )
         for m in ranking.methods

@@ -74,10 +74,10 @@ class Picked:
         fewest = min(choice.candidates for choice in choices)
         among = "its scored frames" if every else f"{fewest} or more candidates spread evenly over its scored frames"
         by = list(dict.fromkeys(method for choice in choices for method in choice.ranked_by))
-        who = "the methods'" if len(by) > 3 else f"{_names(by)}'s" if by else "an earlier"
-        who = "the blurry input's" if by == [REFERENCE] else who
+        who = f"the {len(by)} methods" if len(by) > 3 else _names(by) if by else "methods that were since done again"
+        who = "the blurry input" if by == [REFERENCE] else who
         plural = "s" if len(ranks) > 1 else ""
-        return f"the {_names(ranks)} frame{plural} by {who} mean {self.metric}, ranked among {among},"
+        return f"the {_names(ranks)} frame{plural} by the mean {self.metric} of {who}, ranked among {among},"
 
     def _strided(self, why: Sequence[str]) -> str:
         return "a fixed stride (the frames at 1/6, 1/2 and 5/6 of its length)" if choosing.STRIDED in why else ""
@@ -125,11 +125,15 @@ def pick(table: ResultTable, options: Options, budget: int) -> Picked:
 
 
 def sources(table: ResultTable, clip: ClipRecord) -> dict[str, dict[str, Path]]:
-    """Label -> stem -> PNG: the methods in the table's order (the input first), then the ground truth."""
+    """Label -> stem -> PNG: the methods in the table's order (the input first), then the ground truth.
+
+    What a method left on a clip that it failed on is not shown: it is not what was scored.
+    """
     found = {}
     for row in table.rows:
-        frames = table.runs[row.run].restored_frames(row.method.id, clip.name)
-        if frames:
+        run = table.runs[row.run]
+        frames = run.restored_frames(row.method.id, clip.name)
+        if frames and run.manifest.outcome(row.method.id, clip.name).status == "ok":
             found[row.label] = frames
     for run in table.runs:
         truth = run.ground_truth_frames(clip.name)

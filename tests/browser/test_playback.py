@@ -18,6 +18,7 @@ from deblurbench.reports.inlining import inline
 from deblurbench.store import GROUND_TRUTH, Run
 from tests import fake_run
 from tests.browser.conftest import HOSTILE, Opener, write_report
+from tests.browser.test_access import violations
 from tests.fake_run import Fake
 
 pytestmark = pytest.mark.browser
@@ -185,3 +186,12 @@ def test_playback_on_a_phone_and_in_actual_size(open_page: Opener, played: Path)
 def test_without_sequences_the_page_says_how_to_get_them(open_page: Opener, report: Path) -> None:
     page = open_page(report)
     assert "--save-frames all" in page.locator("#playback").inner_text() and page.locator("video").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_player(open_page: Opener, played: Path, scheme: str) -> None:
+    page = open_page(played, color_scheme=scheme)
+    page.locator("article.player").first.focus()
+    page.keyboard.press("ArrowRight")
+    settled(page, "000002")
+    assert violations(page) == []

@@ -97,6 +97,17 @@ def test_unlike_protocols_are_refused_or_marked(a, tmp_path, capsys):
     assert difference(found, "identity")["frames"] == 8 * 6  # frames 5 to 10 are scored in both
 
 
+def test_a_method_trained_on_the_dataset_is_marked(tmp_path, capsys):
+    trained = Fake(method_changes={"srn:rgb": {"trained_on": ["mini/test"]}})
+    for name in ("a", "b"):
+        write(tmp_path / name, trained)
+    deblurbench("compare", tmp_path / "a", tmp_path / "b", "--json")
+    marks = {
+        d["method"]: d["mark"] for d in json.loads(capsys.readouterr().out)["differences"] if d["metric"] == "psnr"
+    }
+    assert marks["srn:rgb"] == "trained on this dataset" and marks["identity"] == ""
+
+
 def test_an_invalid_run_says_so_everywhere_until_it_is_undone(tmp_path, capsys):
     run = fake(tmp_path)
     deblurbench("invalidate", run, "--why", "wrong blur folder")

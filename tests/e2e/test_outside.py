@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from tests.e2e.conftest import read_scores
+from tests.e2e.inprocess import deblurbench
 from tests.fakes import write_folder
 
 SHARPEN = '''"""Sharpens."""
@@ -17,6 +18,22 @@ class Mine(FrameMethod):
         mean = F.avg_pool2d(F.pad(frame[None], (1, 1, 1, 1), mode="replicate"), 3, stride=1)[0]
         return frame + 0.7 * (frame - mean)
 '''
+LEARNED = """
+import torch
+from deblurbench.methods.base import FrameMethod
+CARD = {
+    "trainable": True,
+    "recipes": {"short": {"batch": 2, "frames": 1, "crop": 32, "steps": 3, "learning_rate": 1e-3}},
+}
+class Learned(FrameMethod):
+    def __init__(self):
+        self.network = torch.nn.Conv2d(3, 3, 3, padding=1)
+    def restore_frame(self, frame):
+        return frame + self.network(frame[None])[0]
+    def loss(self, blurry, sharp):
+        flat = blurry.flatten(0, 1)
+        return (flat + self.network(flat) - sharp.flatten(0, 1)).square().mean()
+"""
 PROJECT = """
 [build-system]
 requires = ["setuptools>=77"]
@@ -96,3 +113,32 @@ def test_a_package_with_an_entry_point_is_installed_and_joins(cli, tmp_path):
     told = json.loads((cli.folder / "out" / "run.json").read_text())["methods"]
     assert [method["id"] for method in told] == ["identity", "tinysharpen"]
     assert {row["method"] for row in read_scores(cli.folder / "out")} == {"identity", "tinysharpen"}
+
+
+def test_show_restore_and_bench_take_a_path_as_well(tmp_path, monkeypatch, capsys):
+    root = write_folder(tmp_path / "data", clips=["one"], frames=3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(SHARPEN)
+    deblurbench("show", "./mine.py", "--json")
+    assert json.loads(capsys.readouterr().out)["title"] == "Sharpens"
+    deblurbench("show", "./mine.py:default")
+    deblurbench("restore", root / "blur" / "one", "--method", "./mine.py", "--output", "restored")
+    assert len(list((tmp_path / "restored").glob("*.png"))) == 3
+    capsys.readouterr()
+    deblurbench("bench", "--methods", "./mine.py", "--size", "32x32", "--seconds", "0.1", "--json", "--output", "bench")
+    assert [row["method"] for row in json.loads(capsys.readouterr().out)["results"]] == ["mine"]
+    deblurbench("run", "--methods", "./min.py", "--dataset", "folder", "--data-root", root, code=3)
+    assert "Did you mean 'mine.py'" in capsys.readouterr().err
+
+
+def test_a_learned_file_is_trained_and_its_training_scored(tmp_path, monkeypatch, capsys):
+    root = write_folder(tmp_path / "data", clips=["one"], frames=3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "learned.py").write_text(LEARNED)
+    words = ["--dataset", "folder", "--data-root", root, "--metrics", "psnr"]
+    deblurbench("run", "--methods", "./learned.py", *words, "--output", "untrained", code=3)
+    assert f"deblurbench train {tmp_path / 'learned.py'}:default" in capsys.readouterr().err
+    deblurbench("train", "./learned.py", "--dataset", "mini", "--recipe", "short", "--output", "training")
+    deblurbench("run", "--methods", "./learned.py@training", *words, "--output", "out", "--in-process")
+    told = json.loads((tmp_path / "out" / "run.json").read_text())["methods"][1]
+    assert (told["id"], told["weights"], told["parameters"]) == ("learned@training", "training", 84)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_an_honest_run_is_found_so(run, capsys):
     wanted = {"parts", "tinyconv: weights first", "tinyconv: card", "tinyconv: code", "scores.csv", "timings.csv",
               "protocol in run.json", "saved frames of tinyconv", "frames of tinyconv/one",
               "metrics of whole clips, tinyconv/two", "card of folder", "ground truth of one",
-              "ground truth of two"}  # fmt: skip
+              "ground truth of two", "blurry frames of one", "blurry frames of two"}  # fmt: skip
     assert wanted <= set(found)
     assert "20 values of 10 frames" in found["saved frames of tinyconv"][1]
 
@@ -155,6 +156,23 @@ def test_changed_weights_are_a_difference_and_lost_ones_are_not(made, run, capsy
         assert checks(capsys, run)["tinyconv: weights first"][0] == "not checked"
     finally:
         file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("side", ["blur", "sharp"])
+def test_a_dataset_that_changed_since_is_a_difference_though_size_and_time_are_the_same(made, run, capsys, side):
+    file = made / "data" / side / "one" / "000002.png"
+    name = "blurry frames of one" if side == "blur" else "ground truth of one"
+    whole, stamp = file.read_bytes(), file.stat()
+    assert checks(capsys, run)[name][0] == "ok"
+    try:
+        repaint(file)
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        assert checks(capsys, run, code=4)[name][0] == "DIFFERS"
+        file.write_bytes(whole[:200])
+        assert str(file) in checks(capsys, run, code=4)[name][1]
+    finally:
+        file.write_bytes(whole)
+        os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
 
 def test_without_saved_ground_truth_the_data_root_serves_or_it_says_so(made, run, capsys):

@@ -18,15 +18,20 @@ import os
 import pickle
 import sys
 import tarfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from tests.golden.image_pairs import image_pairs
+from tests.golden.dists_twin import dists_distance, dists_network
+from tests.golden.image_pairs import Pair, image_pairs
 from tests.golden.lpips_twin import load_trunk, lpips_package, package_distance
 
+CONSECUTIVE = 5
+"""How many frames of the real clip the metrics of whole clips are shown."""
 SOURCES = {"alex": ("alexnet.ckpt", "AlexNet_0"), "vgg": ("vgg16.ckpt", "VGG16_0")}
 ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
@@ -76,28 +81,55 @@ def write_real_clip(data: Path, folder: Path, only: str = "") -> None:
     from deblurbench.imagefiles import read_frame
     from deblurbench.metrics import METRICS
     from tests.golden.twins import SLOW, TWINS
+    from tests.golden.twins_more import CLIP_TWINS, MORE_TWINS, twin_vmaf
 
     clip = data / "GOPRO_Large" / "train" / "GOPR0372_07_00"
     stems = [f"{number:06d}" for number in range(51, 70)]
     pairs = [tuple(read_frame(clip / kind / f"{stem}.png") for kind in ("blur", "sharp")) for stem in stems]
     os.environ["DEBLURBENCH_LPIPS"] = str(folder)
-    twins = {id: twin for id, (twin, _, _) in TWINS.items()}
+    twins = {id: twin for id, (twin, _, _) in (TWINS | MORE_TWINS | CLIP_TWINS).items()} | {"vmaf": twin_vmaf}
     for name in ("alex", "vgg", "squeeze"):
         network = lpips_package(name)
         load_trunk(network, torch.load(folder / f"{name}.pth", weights_only=True))
         twins[f"lpips-{name}"] = partial(package_distance, network)
+    twins["dists"] = partial(dists_distance, dists_network(load_state_of("vgg", folder)))
     target = Path(__file__).with_name("real_clip.json")
     found = {"clip": "GOPRO_Large train/GOPR0372_07_00 (`blur`)", "frames": 19, "first": stems[0], "last": stems[-1]}
     rows = json.loads(target.read_text())["metrics"] if target.is_file() else {}
     for id in only.split(",") if only else twins:
-        chosen = pairs[:: SLOW.get(id, 1)]
-        ours, theirs = ([function(*pair) for pair in chosen] for function in (METRICS[id].load(), twins[id]))
+        clip_level = METRICS[id].level == "clip"
+        chosen = pairs[:CONSECUTIVE] if clip_level else pairs[:: SLOW.get(id, 1)]
+        score = _whole_clip if clip_level else _frames
+        ours, theirs = score(METRICS[id].load(), chosen), _twins(twins[id], chosen, clip_level)
         rows[id] = {
             "ours": float(np.mean(ours)), "twin": float(np.mean(theirs)), "frames": len(chosen),
             "difference": float(np.abs(np.subtract(ours, theirs)).max()),
         }  # fmt: skip
         ordered = {key: rows[key] for key in METRICS if key in rows}
         target.write_text(json.dumps(found | {"metrics": ordered}, indent=1) + "\n")
+
+
+def _frames(metric: Callable[..., float], pairs: list[Pair]) -> list[float]:
+    return [metric(*pair) for pair in pairs]
+
+
+def _whole_clip(factory: Callable[[], Any], pairs: list[Pair]) -> list[float]:
+    measured = factory()
+    for pair in pairs:
+        measured.add(*pair)
+    return [measured.result()]
+
+
+def _twins(twin: Callable[..., float], pairs: list[Pair], clip_level: bool) -> list[float]:
+    if clip_level:
+        return [twin([one for one, _ in pairs], [two for _, two in pairs])]
+    return _frames(twin, pairs)
+
+
+def load_state_of(name: str, folder: Path) -> dict[str, torch.Tensor]:
+    """The trunk's tensors of a file that `write_trunks` made."""
+    state = torch.load(folder / f"{name}.pth", weights_only=True)
+    return {key: value for key, value in state.items() if key.startswith("features.")}
 
 
 if __name__ == "__main__":

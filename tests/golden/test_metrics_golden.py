@@ -10,6 +10,7 @@ import pytest
 from deblurbench.metrics import METRICS
 from tests.golden.image_pairs import image_pairs
 from tests.golden.twins import TWINS, twin_matlab3d, twin_ssim
+from tests.golden.twins_more import CLIP_TWINS, MORE_TWINS
 
 NAMES = tuple(image_pairs(11))
 
@@ -20,6 +21,33 @@ def test_equals_its_twin(metric, name):
     twin, window, tolerance = TWINS[metric]
     restored, sharp = image_pairs(window)[name]
     assert METRICS[metric].load()(restored, sharp) == pytest.approx(twin(restored, sharp), abs=tolerance, rel=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("metric", MORE_TWINS)
+def test_aligned_and_no_reference_metrics_equal_their_twins(metric, name):
+    twin, window, tolerance = MORE_TWINS[metric]
+    restored, sharp = image_pairs(window)[name]
+    assert METRICS[metric].load()(restored, sharp) == pytest.approx(twin(restored, sharp), abs=tolerance, rel=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("metric", CLIP_TWINS)
+def test_clip_metrics_equal_their_twins(metric, name):
+    """Three frames, in which the restored one moves by one pixel and the sharp one by two."""
+    twin, window, tolerance = CLIP_TWINS[metric]
+    pair = image_pairs(window)[name]
+    clips = [[np.roll(frame, step * t, 1).copy() for t in range(3)] for step, frame in zip((1, 2), pair, strict=True)]
+    measured = METRICS[metric].load()()
+    for frames in zip(*clips, strict=True):
+        measured.add(*frames)
+    assert measured.result() == pytest.approx(twin(*clips), abs=tolerance, rel=0)
+
+
+def test_every_metric_has_a_golden_test():
+    elsewhere = {"lpips-alex", "lpips-vgg", "lpips-squeeze", "dists", "vmaf"}  # test_{lpips,dists}_golden, metrics_vmaf
+    assert {*TWINS, *MORE_TWINS, *CLIP_TWINS, *elsewhere} == set(METRICS)
+    assert len(NAMES) >= 6 and {"saturated", "flat", "noisy", "dark", "odd-sized", "tiny"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 30), (3, 2), (12, 11)])

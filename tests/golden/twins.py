@@ -67,5 +67,8 @@ TWINS = {
     "ssim-y": (twin_ssim_y, 11, 1e-6),
 }
 
-SLOW = {"ssim-matlab3d": 6, "lpips-vgg": 19, "lpips-squeeze": 6, "lpips-alex": 2}
+SLOW = {
+    "ssim-matlab3d": 6, "lpips-vgg": 19, "lpips-squeeze": 6, "lpips-alex": 2, "dists": 19, "psnr-koehler": 6,
+    "ssim-koehler": 6, "psnr-ecc": 9, "ssim-ecc": 9,
+}  # fmt: skip
 """Every how many frames of a real clip a slow twin is asked."""

@@ -9,9 +9,8 @@ import pytest
 
 from deblurbench import cli
 from deblurbench.commands.reporting import own_folder
-from deblurbench.commands.run import check_device, names
+from deblurbench.commands.run import check_device, names, resume_command
 from deblurbench.errors import UsageError
-from deblurbench.runner import resume_command
 from deblurbench.store import folder_name
 from tests import fake_run
 from tests.conftest import ROOT

@@ -21,8 +21,9 @@ from deblurbench.benching import measure
 from deblurbench.contract import clip8
 from deblurbench.elsewhere import FailedElsewhere
 from deblurbench.errors import ContractError, FrameError, MissingError, UsageError
+from deblurbench.failures import describe_failure
 from deblurbench.isolating import IsolatedMethod, environment_of
-from deblurbench.job import ClipJob, MethodJob, describe_failure, ready_method
+from deblurbench.job import ClipJob, MethodJob, ready_method
 from deblurbench.manifest import Request
 from deblurbench.planning import make_plan, plan_method
 from deblurbench.restoring import Settings, restored_frames

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from unittest.mock import ANY
 
 from click.testing import CliRunner
 
@@ -11,6 +13,7 @@ from deblurbench.commands.catalogue import list_plugins
 from deblurbench.methods import page
 from deblurbench.rooms import plugins
 
+HEAD = ("method", "title", "year", "kind", "parameters", "multiply-adds", "weights", "status", "paper")
 WRITTEN = page.FILE.read_text(encoding="utf-8")
 CARDS = {name: found.card for name, found in plugins("methods").items() if isinstance(found.card, MethodCard)}
 
@@ -23,16 +26,32 @@ def test_page_and_list_agree():
     listed = json.loads(CliRunner().invoke(list_plugins, ["methods", "--json"], standalone_mode=False).stdout)
     rows, names = page.rows(WRITTEN), []
     for method in listed:
-        for variant in filter(None, method["variants"].split(", ")) if method["variants"] else [""]:
-            names.append(f"{method['method']}:{variant}" if variant else method["method"])
-            cells = rows[names[-1]]
-            assert method["title"] in cells[1]
-            assert (
-                cells[6] == method["weights"]
-                or cells[6] == "train it"
-                or f"{variant}@{cells[6].split(' ')[0]}" in method["weights"]
-            )
+        assert list(method["parameters"]) == (method["variants"].split(", ") if method["variants"] else ANY)
+        for variant, parameters in method["parameters"].items():
+            names.append(f"{method['method']}:{variant}" if method["variants"] else method["method"])
+            cells = dict(zip(HEAD, rows[names[-1]], strict=True))
+            assert method["title"] in cells["title"]
+            assert (cells["year"], cells["kind"]) == (str(method["year"] or "-"), method["kind"])
+            assert cells["parameters"] == (f"{parameters:,}" if parameters else "none")
+            assert cells["status"] == (", ".join(f"{p}: {state}" for p, state in method["status"].items()) or "-")
+            tag = cells["weights"].split(" ")[0]
+            assert cells["weights"] in ("train it", "needs none") or f"{variant}@{tag}" in method["weights"]
+            numbers = [n for n in method["paper"] if n["variant"] in ("", variant)]
+            assert (cells["paper"] == "-") == (not numbers)
+            assert cells["paper"].count(": ") >= len({n["protocol"] for n in numbers})
+            for n in numbers:
+                told = re.findall(rf"\b{n['metric']} ([\d.]+)", cells["paper"])
+                assert any(abs(float(value) - n["value"]) < 0.006 for value in told), n
+        assert f"## {method['method']}\n" in WRITTEN and method["link"] in WRITTEN
     assert names == list(rows)
+
+
+def test_multiply_adds_are_counted_for_every_variant_that_runs_in_torch_alone():
+    counts = page.stored(WRITTEN)
+    for name, card in CARDS.items():
+        for variant in card.variants:
+            counted = counts[page.row_name(card, variant)] is not None
+            assert counted == (card.trainable and (name, variant) != ("dbn", "flow")), f"{name}:{variant}"
 
 
 def test_every_learned_variant_says_how_large_it_is():

@@ -130,6 +130,14 @@ def test_bad_frames_are_refused(id):
         metric.add(frame[1:], frame[1:])
 
 
+@pytest.mark.parametrize("id", CLIP_LEVEL)
+@pytest.mark.parametrize("size", [(1, 1), (31, 64), (64, 31)])
+def test_frames_that_are_too_small_are_refused(id, size):
+    frame = np.zeros((*size, 3), np.uint8)
+    with pytest.raises(ValueError, match="at least 32x32"):
+        METRICS[id].load()().add(frame, frame)
+
+
 def test_sharpness_is_the_variance_of_scipys_laplacian_and_falls_with_blur():
     frame = clip(1)[0]
     luma = frame @ np.array([0.299, 0.587, 0.114])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deblurbench import runner, tables
-from deblurbench.job import describe_failure
+from deblurbench.failures import describe_failure
 from deblurbench.listening import Listener
 from deblurbench.manifest import Request
 from deblurbench.planning import make_plan

@@ -110,6 +110,14 @@ def test_failed_and_random_methods_are_not_ranked(tmp_path: Path):
     assert ranks.rankings(table) == [] and ranks.markdown(table) == ""
 
 
+def test_a_method_trained_on_the_dataset_is_marked_among_the_ranks_too(tmp_path: Path):
+    run = fake_run.write(tmp_path, Fake(method_changes={"srn:rgb": {"trained_on": ["mini/test/clip-01"]}}))
+    assert "| srn:rgb § | 1." in ranks.markdown(tables.build([run]))
+    assert "srn:rgb<sup>§</sup>" in page(tmp_path, Fake(method_changes={"srn:rgb": {"trained_on": ["mini"]}})).replace(
+        ":<wbr>", ":"
+    )
+
+
 def page(folder: Path, fake: Fake) -> str:
     report = plugin("reports", "gallery")
     report.load()(report.card).write([fake_run.write(folder, fake)], folder / "report")

@@ -41,7 +41,7 @@ def test_of_every_frame_kept_the_rule_takes_worst_median_best_and_a_stride(tmp_p
         assert stems(found)[clip.name] == expected
         assert found.waves[0][list(stems(found)).index(clip.name)][1] == ranked[(len(ranked) - 1) // 2]
     told = found.rule({name: sorted(frames) for name, frames in stems(found).items()})
-    assert "the worst, median and best frames by ifirnn:C2H3 and srn:rgb's mean PSNR" in told
+    assert "the worst, median and best frames by the mean PSNR of ifirnn:C2H3 and srn:rgb," in told
     assert "ranked among its scored frames" in told and "at 1/6, 1/2 and 5/6" in told
 
 
@@ -56,7 +56,7 @@ def test_the_choice_of_the_run_is_shown_as_it_was_made(tmp_path: Path) -> None:
     found = picked(run)
     assert stems(found) == {name: {"000006", "000008", "000010"} for name in ("clip-01", "clip-02")}
     told = found.rule({"clip-01": ["000006", "000008", "000010"]})
-    assert "srn:rgb's mean PSNR" in told and "5 or more candidates spread evenly" in told
+    assert "by the mean PSNR of srn:rgb," in told and "5 or more candidates spread evenly" in told
 
 
 def test_all_shows_every_frame_kept_and_says_so(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Dataset
 from deblurbench.datasets.blurkind import guess_kind
+from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.verify import VerifyReport, info, verify
 from deblurbench.errors import MissingError
+from deblurbench.frames import swap_red_blue
+from deblurbench.imagefiles import read_frame, write_png
 from deblurbench.planning import open_dataset
 from deblurbench.protocol import Protocol
 from tests import fakes
@@ -170,6 +174,37 @@ def test_ground_truth_equal_to_the_input(tmp_path: Path):
     for side in ("blur_gamma", "blur"):
         shutil.copy(clip(root) / "sharp" / "000003.png", clip(root) / side / "000003.png")
     assert any("equals the input in 1 of 7 frames" in str(f) for f in report(root).findings)
+
+
+@pytest.mark.parametrize("side", ["sharp", "blur_gamma"])
+def test_red_and_blue_swapped_on_one_side(tmp_path: Path, side):
+    root = copy(tmp_path)
+    for file in (clip(root) / side).glob("*.png"):
+        write_png(file, swap_red_blue(read_frame(file)))
+    found = report(root)
+    told = [str(f) for f in found.findings if "red and blue swapped" in f.message]
+    assert len(told) == 1 and told[0].startswith("warning GOPR0384_11_00: ")
+
+
+def test_grey_frames_are_not_taken_for_swapped():
+    blurry = np.repeat(np.random.default_rng(0).integers(0, 256, (16, 16, 1), np.uint8), 3, axis=2)
+    assert not look_swapped([(blurry, blurry[::-1].copy())]) and not look_swapped([])
+
+
+def test_a_jpeg_that_the_decoder_warns_of(tmp_path: Path, capfd):
+    root = fakes.write_folder(tmp_path)
+    for side in ("blur", "sharp"):
+        for png in (root / side / "one").glob("*.png"):
+            cv2.imwrite(str(png.with_suffix(".jpg")), cv2.imread(str(png)))
+            png.unlink()
+    file = root / "blur" / "one" / "000003.jpg"
+    whole = file.read_bytes()
+    middle = len(whole) - len(whole) // 4
+    file.write_bytes(whole[:middle] + b"\xff\xd9\xff\xd5" + whole[middle + 4 :])  # the end, where no end is
+    dataset, protocol = open_dataset("folder", str(root))
+    told = [str(f) for f in verify(dataset, protocol).findings if f.severity == "error"]
+    assert len(told) == 1 and "000003.jpg: decodes, but the decoder says: " in told[0], told
+    assert "JPEG" not in capfd.readouterr().err
 
 
 def test_doubled_frames(tmp_path: Path):

@@ -1,0 +1,46 @@
+"""What is told of a failed clip, and whether it is worth another try."""
+
+from __future__ import annotations
+
+import traceback
+
+from deblurbench.cards import Needs
+from deblurbench.elsewhere import FailedElsewhere
+from deblurbench.errors import ContractError, DeblurbenchError, FrameError
+from deblurbench.isolated import OUT_OF_MEMORY
+from deblurbench.manifest import Outcome
+
+
+def tile_to_try(outcome: Outcome, needs: Needs, before: int) -> int | None:
+    """Side of the tiles in which a clip is tried again: memory ran out, its card permits it, they are under `before`.
+
+    `before` is the side of the tiles so far, or the longer one of the frames. A clip is tried again once.
+    """
+    tile = needs.retry_tile
+    if not tile or outcome.kind != "out of memory" or outcome.tile:
+        return None
+    return tile if tile < before else None
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's or the host's memory did not suffice, by what Python, torch and CUDA's libraries raise."""
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
+    """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
+    kind, reason = "raised", f"{type(error).__name__}: {error}"
+    if isinstance(error, FrameError):
+        kind, reason = "corrupt input", str(error)
+    elif isinstance(error, ContractError):
+        kind, reason = "invalid output", str(error)
+    elif isinstance(error, DeblurbenchError):
+        kind, reason = "refused", str(error)
+    elif isinstance(error, FailedElsewhere):
+        kind, reason = error.kind, error.reason
+    if kind == "out of memory" or ran_out_of_memory(error):
+        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
+    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}
