@@ -1,5 +1,6 @@
 """The ways in which a training can run besides the plain one: half precision, compiled, shared out."""
 
+import functools
 import math
 import shutil
 import subprocess
@@ -47,10 +48,24 @@ def test_a_trained_folder_runs_at_once_by_variant_and_path(tmp_path):
     assert plan_method(f"ifirnn@{folder}").id == planned.id
 
 
+BACKENDS = [
+    "aot_eager",
+    pytest.param(
+        "inductor",
+        marks=[
+            pytest.mark.timeout(1800),
+            pytest.mark.skipif(shutil.which("g++") is None, reason="inductor on a CPU needs a C++ compiler"),
+        ],
+    ),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile on a CPU needs a C++ compiler")
-def test_compiled_training_computes_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_compiled_training_computes_the_same(tmp_path, monkeypatch, backend):
+    """`aot_eager` traces forward and backward as torch.compile's own backend does, and generates no code."""
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
     plain = loop.train(request(tmp_path / "plain", limit_steps=3))
     compiled = loop.train(request(tmp_path / "compiled", settings=("compile=true",), limit_steps=3))
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
@@ -67,7 +82,7 @@ def test_two_processes_share_the_work(tmp_path, variant):
         *("--output", str(tmp_path / "run")),
         *(part for setting in TINY for part in ("--set", setting)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
     assert done.returncode == 0, done.stderr
     assert checkpoint.read(tmp_path / "run" / "checkpoint.pt").step == 6
     assert all(math.isfinite(loss) for loss in losses(tmp_path / "run"))
