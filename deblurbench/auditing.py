@@ -168,10 +168,10 @@ def _check_data(manifest: Manifest, parts: dict[tuple[str, str], Part], every: b
         clip = there.get(record.name)
         recorded = parts[IDENTITY, record.name].outcome.frames_sha256
         count = len(record.frames)
-        yield _check_source(f"blurry frames of {record.name}", recorded, clip and clip.blurry, count)
+        yield _check_source(f"blurry frames of {record.name}", recorded, clip.blurry if clip else None, count)
         if record.ground_truth:
             truth = record.ground_truth_sha256
-            yield _check_source(f"ground truth of {record.name}", truth, clip and clip.sharp, count)
+            yield _check_source(f"ground truth of {record.name}", truth, clip.sharp if clip else None, count)
 
 
 def _check_source(what: str, recorded: str, source: FrameSource | None, count: int) -> Check:
