@@ -49,7 +49,7 @@ SLOW = {
     "radn": Setting(1e-3, 300),
     "rdn": Setting(5e-4, 400, frames=5, last=True),
 }
-# Not shown to reach it: what deblurganv2 restores in evaluation fell to 15 dB in the first 50 steps at 5e-4 and at 3e-3.
+# Not shown to reach it: what deblurganv2 restores in evaluation fell below 18 dB within 50 steps at 5e-4 and at 3e-3.
 UNSHOWN = {"deblurganv2"}
 
 
