@@ -170,7 +170,7 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
     planned = [plan_method(IDENTITY)]
     for text in texts:
         if text == "all":
-            planned += [plan_method(name) for name in _runnable()]
+            planned += _everyone()[0]
         else:
             planned.append(plan_method(text, random_weights))
     unique: dict[str, PlannedMethod] = {}
@@ -194,29 +194,41 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
     return tuple(unique.values())
 
 
-def _runnable() -> list[str]:
-    """Every method that has weights or needs none, in its default variant, or in the first that has weights."""
-    names = []
+def _everyone() -> tuple[list[PlannedMethod], dict[str, str]]:
+    """What `all` runs, each in its default variant or the first that has weights; why the others are left out."""
+    planned, reasons = [], {}
     for name, found in plugins("methods").items():
+        reason = _why_not(found)
+        if reason or not isinstance(found.card, MethodCard):
+            reasons[name] = reason
+            continue
         card = found.card
-        if isinstance(card, MethodCard) and (card.weights or not card.needs_weights):
-            usual = not card.needs_weights or _has_default(card, card.default_variant)
-            names.append(name if usual else f"{name}:{card.weights[0].variant}")
-    return names
+        usual = not card.needs_weights or _has_default(card, card.default_variant)
+        try:
+            planned.append(plan_method(name if usual else f"{name}:{card.weights[0].variant}"))
+        except (MissingError, UsageError) as error:  # its package, its program or its own Python is not there
+            reasons[name] = str(error).splitlines()[0]
+    return planned, reasons
 
 
 def left_out(texts: Sequence[str]) -> dict[str, str]:
     """The methods that a request's `all` does not run, each with the reason; none where `all` was not asked for."""
     if "all" not in texts:
         return {}
-    asked = {split_method(text)[0] for text in [*texts, *_runnable()]}
-    return {name: _why_not(found) for name, found in plugins("methods").items() if name not in {*asked, IDENTITY}}
+    named = {split_method(text)[0] for text in texts}
+    return {name: reason for name, reason in _everyone()[1].items() if name not in named}
 
 
 def _why_not(found: Plugin) -> str:
-    if not isinstance(found.card, MethodCard):
+    """Why a method cannot run under its bare name, as far as its card tells; empty where it can."""
+    card = found.card
+    if not isinstance(card, MethodCard):
         return f"broken: {(found.error or 'no card').splitlines()[0]}"
-    named = f"{found.name}:{found.card.default_variant}" if len(found.card.variants) > 1 else found.name
+    if card.opens:
+        return f"name a file ({', '.join(card.opens)}): {found.name}@FILE"
+    if card.weights or not card.needs_weights:
+        return ""
+    named = f"{found.name}:{card.default_variant}" if len(card.variants) > 1 else found.name
     train = f"deblurbench train {named} --dataset mini --recipe quick --minutes 30 --output FOLDER"
     return f"train it first: {train}, then run {named}@FOLDER"
 

@@ -24,7 +24,11 @@ def test_every_method_is_planned_or_has_a_reason():
     assert not planned & set(reasons)
     for name, reason in reasons.items():
         card = plugins("methods")[name].card
-        assert isinstance(card, MethodCard) and card.trainable and not card.weights
+        assert isinstance(card, MethodCard) and not card.weights
+        if card.opens:
+            assert reason.endswith(f"{name}@FILE")
+            continue
+        assert card.trainable
         assert f"deblurbench train {name}" in reason
         assert read_recipe(card, "quick").initialise is not None
 
@@ -41,6 +45,12 @@ def test_none_is_left_out_of_a_request_by_name():
     assert left_out(["identity", "wiener"]) == {}
     name = next(iter(left_out(["all"])))
     assert name not in left_out(["all", f"{name}@somewhere"])
+
+
+def test_a_method_whose_python_is_gone_is_named_with_it(plugin_folder):
+    write_plugin(plugin_folder, "lonely", CODE, card="python: ../nowhere\n")
+    assert "lonely" not in {m.card.name for m in plan_methods(["all"], False)}
+    assert "nowhere does not exist" in left_out(["all"])["lonely"]
 
 
 def test_a_broken_plugin_is_named_with_its_fault(plugin_folder):
