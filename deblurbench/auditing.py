@@ -162,15 +162,19 @@ def _check_data(manifest: Manifest, parts: dict[tuple[str, str], Part], every: b
 
     What `identity` restored are the blurry frames themselves. A flipped bit in a JPEG shows here and nowhere else.
     """
+    digests = {
+        clip.name: (parts[IDENTITY, clip.name].outcome.frames_sha256, clip.ground_truth_sha256)
+        for clip in manifest.clips
+        if (IDENTITY, clip.name) in parts
+    }
+    if not any(any(pair) for pair in digests.values()):
+        yield Check("dataset's frames", "not checked", "run.json has no digests of them")
+        return
     there = dataset_clips(manifest)
-    records = [clip for clip in manifest.clips if (IDENTITY, clip.name) in parts]
-    for record in records if every else records[:1]:
-        clip = there.get(record.name)
-        recorded = parts[IDENTITY, record.name].outcome.frames_sha256
-        count = len(record.frames)
-        yield _check_source(f"blurry frames of {record.name}", recorded, clip.blurry if clip else None, count)
+    for record in [clip for clip in manifest.clips if clip.name in digests][: None if every else 1]:
+        clip, count, (blurry, truth) = there.get(record.name), len(record.frames), digests[record.name]
+        yield _check_source(f"blurry frames of {record.name}", blurry, clip.blurry if clip else None, count)
         if record.ground_truth:
-            truth = record.ground_truth_sha256
             yield _check_source(f"ground truth of {record.name}", truth, clip.sharp if clip else None, count)
 
 
