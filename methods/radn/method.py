@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import mean_squared_error, silence
+from deblurbench.methods.layers import silence
 
 from .network import RADNNetwork
 
@@ -24,7 +24,7 @@ class RADN(FrameMethod):
 
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor:
         """Mean squared error; every frame of (B, T, 3, H, W) is a sample."""
-        return mean_squared_error(self.network(blurry.flatten(0, 1)), sharp.flatten(0, 1))
+        return self.content(self.network(blurry.flatten(0, 1)), sharp.flatten(0, 1))
 
     def initialise(self, identity: bool = False) -> None:
         """`identity: true` starts with a correction of zero; default: PyTorch's own start."""
