@@ -323,7 +323,7 @@ def test_blind_comparison_hides_names_counts_votes_and_keeps_them(page: Any) -> 
     page.keyboard.press("2")
     page.keyboard.press("v")
     assert "1 of 9 frames voted on" in page.inner_text("#viewer-voted")
-    assert page.locator("#viewer-frame option:checked").inner_text().split(" ")[0] == "000010"  # the next without a vote
+    assert page.locator("#viewer-frame option:checked").inner_text().split(" ")[0] == "000010"  # the next to vote on
     page.keyboard.press("n")
     page.reload()
     assert state(page)["blind"] == seed and "2 of 9" in page.inner_text("#viewer-voted")
