@@ -16,6 +16,7 @@ def cases():
         yield pytest.param(name, marks=[pytest.mark.slow] if (counts or 0) > HEAVY else [])
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", cases())
 def test_contract(name):
     found = plugins("methods")[name]
