@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import silence
+from deblurbench.methods.image import ImageNetworkMethod
 
 from .network import AutoEncoder
 
 
-class SimpleAutoEncoder(FrameMethod):
-    """An auto-encoder with or without `skips`."""
+class SimpleAutoEncoder(ImageNetworkMethod):
+    """An auto-encoder with or without `skips`; without them it adds nothing to its input."""
 
     def __init__(self, skips: bool = True) -> None:
-        self.network: AutoEncoder = AutoEncoder(skips)
-
-    def restore_frame(self, frame: Tensor) -> Tensor:
-        """(3, H, W) blurry to (3, H, W) restored."""
-        return self.network(frame[None])[0].float()
-
-    def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor:
-        """Mean squared error; every frame of (B, T, 3, H, W) is a sample."""
-        return self.content(self.network(blurry.flatten(0, 1)), sharp.flatten(0, 1))
-
-    def initialise(self, identity: bool = False) -> None:
-        """`identity: true` starts with a correction of zero; without skips there is nothing to correct: no effect."""
-        if identity and self.network.skips:
-            silence(self.network.leave)
+        network = AutoEncoder(skips)
+        super().__init__(network, correction=network.leave if skips else None)

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
-
-from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.layers import silence
+from deblurbench.methods.image import ImageNetworkMethod
 
 from .network import PlainCNN
 
 
-class SimpleCNN(FrameMethod):
+class SimpleCNN(ImageNetworkMethod):
     """A stack of convolutions; see PlainCNN for `kernels` and `channels`."""
 
     def __init__(self, kernels: Sequence[int] = (9, 1, 5), channels: Sequence[int] = (64, 32)) -> None:
-        self.network: PlainCNN = PlainCNN(kernels, channels)
-
-    def restore_frame(self, frame: Tensor) -> Tensor:
-        """(3, H, W) blurry to (3, H, W) restored."""
-        return self.network(frame[None])[0].float()
-
-    def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor:
-        """Mean squared error; every frame of (B, T, 3, H, W) is a sample."""
-        return self.content(self.network(blurry.flatten(0, 1)), sharp.flatten(0, 1))
-
-    def initialise(self, identity: bool = False) -> None:
-        """`identity: true` starts with a correction of zero; default: PyTorch's own start."""
-        if identity:
-            silence(self.network.last)
+        network = PlainCNN(kernels, channels)
+        super().__init__(network, correction=network.last)
