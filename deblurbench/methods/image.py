@@ -27,7 +27,7 @@ class ImageNetworkMethod(FrameMethod):
         """The content term; every frame of (B, T, 3, H, W) is a sample."""
         return self.content(self.network(blurry.flatten(0, 1)), sharp.flatten(0, 1))
 
-    def initialise(self, identity: bool = False) -> None:
+    def initialise(self, identity: bool = False) -> None:  # type: ignore[override]  # names its one setting
         """`identity: true` starts with a correction of zero (no effect without one); default: PyTorch's own start."""
         if identity and self._correction is not None:
             silence(self._correction)
