@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
+WORKERS ?= auto
 
 .PHONY: demo test check format browser clean
 
@@ -17,8 +18,8 @@ demo: $(VENV)/.installed  ## run blurry input, IFI-RNN and SRN on the embedded d
 	@echo
 	@echo "Open $(DEMO)/report/index.html"
 
-test: $(VENV)/.installed  ## the whole test suite, on the CPU, offline
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## the whole test suite, on the CPU, offline, in as many processes as there are cores
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 check: $(VENV)/.installed  ## lint, format and types
 	$(BIN)/ruff check .

@@ -75,14 +75,13 @@ def gaussian_ssim(step: int, mixed: bool) -> Callable[..., float]:
                 shift = f(one[top + RADIUS, left + RADIUS]) + f(two[top + RADIUS, left + RADIUS])
                 for y in range(rows + 2 * RADIUS):
                     o = y * ROW
+                    first, second = one[top + y, left : left + outer], two[top + y, left : left + outer]
+                    ts, td = tile[o : o + outer], tile[plane + o : plane + o + outer]
+                    tss, tdd = tile[2 * plane + o : 2 * plane + o + outer], tile[3 * plane + o : 3 * plane + o + outer]
                     for x in range(outer):
-                        p = f(one[top + y, left + x])
-                        q = f(two[top + y, left + x])
+                        p, q = f(first[x]), f(second[x])
                         s, d = p + q - shift, p - q
-                        tile[o + x] = s
-                        tile[plane + o + x] = d
-                        tile[2 * plane + o + x] = s * s
-                        tile[3 * plane + o + x] = d * d
+                        ts[x], td[x], tss[x], tdd[x] = s, d, s * s, d * d
                 for k in range(4):
                     for y in range(rows):
                         o, t = k * plane + y * ROW, k * lines + y * ROW

@@ -1,5 +1,6 @@
 """sdist and wheel: built, installed into an empty environment, and used from another folder."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -33,7 +34,11 @@ def python(built, tmp_path_factory):
     site = next(place.glob("lib/python*/site-packages"))
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     wheel = next(built.glob("*.whl"))
-    subprocess.run([interpreter, "-m", "pip", "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True)
+    # Without PYTHONPATH: pip would take a checkout found there for the package, already installed.
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run(
+        [interpreter, "-m", "pip", "install", "-q", "--no-index", "--no-deps", str(wheel)], check=True, env=clean
+    )
     return interpreter
 
 

@@ -13,20 +13,13 @@ from tests.golden.twins import TWINS, twin_matlab3d, twin_ssim
 from tests.golden.twins_more import CLIP_TWINS, MORE_TWINS
 
 NAMES = tuple(image_pairs(11))
+FRAME_TWINS = {**TWINS, **MORE_TWINS}
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("metric", TWINS)
+@pytest.mark.parametrize("metric", FRAME_TWINS)
 def test_equals_its_twin(metric, name):
-    twin, window, tolerance = TWINS[metric]
-    restored, sharp = image_pairs(window)[name]
-    assert METRICS[metric].load()(restored, sharp) == pytest.approx(twin(restored, sharp), abs=tolerance, rel=0)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("metric", MORE_TWINS)
-def test_aligned_and_no_reference_metrics_equal_their_twins(metric, name):
-    twin, window, tolerance = MORE_TWINS[metric]
+    twin, window, tolerance = FRAME_TWINS[metric]
     restored, sharp = image_pairs(window)[name]
     assert METRICS[metric].load()(restored, sharp) == pytest.approx(twin(restored, sharp), abs=tolerance, rel=0)
 
@@ -46,7 +39,7 @@ def test_clip_metrics_equal_their_twins(metric, name):
 
 def test_every_metric_has_a_golden_test():
     elsewhere = {"lpips-alex", "lpips-vgg", "lpips-squeeze", "dists", "vmaf"}  # test_{lpips,dists}_golden, metrics_vmaf
-    assert {*TWINS, *MORE_TWINS, *CLIP_TWINS, *elsewhere} == set(METRICS)
+    assert {*FRAME_TWINS, *CLIP_TWINS, *elsewhere} == set(METRICS)
     assert len(NAMES) >= 6 and {"saturated", "flat", "noisy", "dark", "odd-sized", "tiny"} <= set(NAMES)
 
 

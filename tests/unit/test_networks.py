@@ -12,6 +12,7 @@ from deblurbench.methods.base import WindowMethod
 from deblurbench.methods.layers import clip_windows, sliding
 from deblurbench.rooms import plugin
 from deblurbench.training.recipe import read_recipe
+from tests.descent import losses_over_steps
 
 COUNTS = {
     ("cnn", "three"): 20_099,
@@ -82,16 +83,7 @@ def test_a_step_lowers_the_loss(name):
     method = make(name)
     method.initialise(**card_of(name).recipes["quick"]["initialise"])
     blurry = clip(2 * 3, 16, 16).reshape(2, 3, 3, 16, 16)
-    sharp = blurry * 0.8 + 0.05
-    optimiser = torch.optim.Adam(method.network.parameters(), lr=1e-4)
-    losses = []
-    for _ in range(3):
-        loss = method.loss(blurry, sharp)
-        total = loss["total"] if isinstance(loss, dict) else loss
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
-        losses.append(float(total.detach()))
+    losses = losses_over_steps(method, blurry, blurry * 0.8 + 0.05, rate=1e-4)
     assert losses[-1] < losses[0]
 
 

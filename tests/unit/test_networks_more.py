@@ -5,6 +5,7 @@ import torch
 
 from deblurbench.rooms import plugin
 from deblurbench.training.recipe import read_recipe
+from tests.descent import losses_over_steps
 
 
 def card_of(name):
@@ -98,15 +99,7 @@ def test_steps_lower_the_loss(name):
     method = make(name)
     method.initialise(**card_of(name).recipes["quick"]["initialise"])
     blurry = torch.rand(1, 2, 3, 64, 64) * 0.5 + 0.25
-    optimiser = torch.optim.Adam(method.network.parameters(), lr=1e-4)
-    losses = []
-    for _ in range(3):
-        loss = method.loss(blurry, blurry * 0.8 + 0.05)
-        total = loss["total"] if isinstance(loss, dict) else loss
-        optimiser.zero_grad()
-        total.backward()
-        optimiser.step()
-        losses.append(float(total.detach()))
+    losses = losses_over_steps(method, blurry, blurry * 0.8 + 0.05, rate=1e-4)
     assert losses[-1] < losses[0]
 
 

@@ -96,8 +96,13 @@ def test_a_still_camera_shows_the_photograph_itself(photos):
     frame = scene.render(0, 1)[0].mul(255).round()
     pixels = photos[0].pixels.double()
     both = (pixels, pixels.flip(-1))
-    patches = (side.unfold(1, 40, 1).unfold(2, 60, 1) for side in both)
-    assert min(float((p - frame[:, None, None]).abs().amax((0, 3, 4)).min()) for p in patches) <= 1
+    corner = frame[:, 0, 0, None, None]
+    places = [
+        (side, y, x)
+        for side in both
+        for y, x in ((side[:, :-39, :-59] - corner).abs().amax(0) <= 1).nonzero().tolist()
+    ]
+    assert any(float((side[:, y : y + 40, x : x + 60] - frame).abs().max()) <= 1 for side, y, x in places)
 
 
 def test_there_are_no_holes_even_where_the_photograph_is_too_small(photos):
