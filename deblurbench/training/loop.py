@@ -107,15 +107,14 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
 
 
 def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
-    """Forward, backward, and one step of Adam. Returns the loss's parts, and the blurry input's own content term."""
-    for group in run.optimiser.param_groups:
-        group["lr"] = rate
+    """Forward, backward, and one step. Returns the loss's parts, and the blurry input's own content term."""
+    run.optimiser.set_rate(rate)
     with _precision(run):
         loss = module(batch.blurry, batch.sharp)
     total: Tensor = loss["total"]
     if not math.isfinite(float(total.detach())):
         raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
-    run.optimiser.zero_grad(set_to_none=True)
+    run.optimiser.zero_grad()
     total.backward()
     if run.recipe.clip_norm:
         nn.utils.clip_grad_norm_(module.parameters(), run.recipe.clip_norm)

@@ -27,7 +27,11 @@ class Recipe(Frozen):
     loss: content.Name = Field(
         default="mse", description="content term: mse, the papers', or psnr, see methods/content.py"
     )
+    optimiser: Literal["adam", "muon"] = Field(
+        default="adam", description="adam: the papers'; see training/optimiser.py"
+    )
     learning_rate: float = Field(default=1e-4, gt=0)
+    kernel_rate: float = Field(default=10.0, gt=0, description="muon: learning rate of kernels, as a multiple")
     final_learning_rate: float = Field(default=0.0, ge=0)
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["constant", "halve", "polynomial", "cosine"] = "cosine"

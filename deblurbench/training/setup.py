@@ -21,6 +21,7 @@ from deblurbench.protocol import Protocol
 from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
+from deblurbench.training.optimiser import Together, make_optimiser
 from deblurbench.training.pace import Spent
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
@@ -81,7 +82,7 @@ class Run:
     variant: str
     method: Method
     module: LossModule
-    optimiser: torch.optim.Optimizer
+    optimiser: Together
     average: Average | None
     data: Data
     device: str
@@ -178,7 +179,7 @@ def _assemble(
     module = LossModule(method).to(device)
     if recipe.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(module.parameters(), lr=recipe.learning_rate, betas=recipe.betas)
+    optimiser = make_optimiser(module, recipe)
     average = Average(module.network, recipe.ema) if recipe.ema else None
     data = _data(request, recipe, device)
     return Run(request, recipe, card, variant, method, module, optimiser, average, data, device, ranks)

@@ -98,9 +98,7 @@ def test_a_still_camera_shows_the_photograph_itself(photos):
     both = (pixels, pixels.flip(-1))
     corner = frame[:, 0, 0, None, None]
     places = [
-        (side, y, x)
-        for side in both
-        for y, x in ((side[:, :-39, :-59] - corner).abs().amax(0) <= 1).nonzero().tolist()
+        (side, y, x) for side in both for y, x in ((side[:, :-39, :-59] - corner).abs().amax(0) <= 1).nonzero().tolist()
     ]
     assert any(float((side[:, y : y + 40, x : x + 60] - frame).abs().max()) <= 1 for side, y, x in places)
 
