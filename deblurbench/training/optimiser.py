@@ -100,7 +100,8 @@ class Together:
 
 def make_optimiser(module: nn.Module, recipe: Recipe) -> Together:
     """The optimiser that a recipe names, for all parameters of a module."""
-    kernels, others = [], []
+    kernels: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in module.parameters():
         mixes = recipe.optimiser == "muon" and parameter.ndim == 4 and min(parameter.shape[:2]) >= MIXES
         (kernels if mixes else others).append(parameter)
