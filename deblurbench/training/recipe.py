@@ -40,6 +40,7 @@ class Recipe(Frozen):
     warmup: int = Field(default=0, ge=0, description="first steps, over which the learning rate rises linearly")
     clip_norm: float | None = Field(default=None, gt=0, description="largest norm of the gradient; none: not clipped")
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay of the averaged weights that are kept; 0: none")
+    fine_tunes: str = Field(default="", description="which trained weights --start-from must give; empty: it need not")
     initialise: dict[str, Any] = Field(default_factory=dict, description="passed to the method's `initialise`")
     noise: float = Field(default=2.0, ge=0, description="files only: std of the noise's std, on the 8-bit scale")
     synthesis: dict[str, Any] = Field(default_factory=dict, description="settings of an endless dataset's source")

@@ -164,7 +164,7 @@ def prepare(request: TrainRequest) -> Run:
     if method.network is None:
         raise UsageError(f"method {card.name!r} has nothing to train")
     _initialise(method, recipe, request)
-    started_from = state.started_from if state else _start(method, card, request.start_from)
+    started_from = state.started_from if state else _start(method, card, recipe, request)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
     run.started_from = started_from
     if state:
@@ -232,12 +232,18 @@ def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
         ) from error
 
 
-def _start(method: Method, card: MethodCard, start: Path | None) -> dict[str, str]:
+def _start(method: Method, card: MethodCard, recipe: Recipe, request: TrainRequest) -> dict[str, str]:
     """Load the weights that a training begins with, a file or those of a trained folder; their name and sha256.
 
     Raises:
-        MissingError: they are not there. UsageError: they do not fit.
+        MissingError: they are not there. UsageError: they do not fit, or the recipe needs some and none are given.
     """
+    start = request.start_from
+    if start is None and recipe.fine_tunes:
+        raise UsageError(
+            f"recipe {request.recipe!r} of {card.name!r} fine-tunes {recipe.fine_tunes}: "
+            "give --start-from FILE or a trained folder."
+        )
     if start is None:
         return {}
     assert method.network is not None

@@ -123,6 +123,23 @@ def test_a_variant_starts_from_another_ones_training(tmp_path):
         loop.train(request(tmp_path / "three", "C1H1-skip", start_from=start))
 
 
+def test_a_recipe_that_fine_tunes_wants_weights_to_begin_with(tmp_path):
+    told = ("fine_tunes=weights of recipe `paper`",)
+    with pytest.raises(UsageError, match="fine-tunes weights of recipe `paper`: give --start-from"):
+        loop.train(request(tmp_path / "run", settings=told))
+    start = loop.train(request(tmp_path / "start", limit_steps=1))
+    assert loop.train(request(tmp_path / "run", settings=told, limit_steps=1, start_from=start)).is_dir()
+
+
+def test_muon_resumes_to_the_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    settings = ("optimiser=muon",)
+    loop.train(request(tmp_path / "straight", settings=settings))
+    loop.train(request(tmp_path / "halves", settings=settings, limit_steps=3))
+    loop.train(request(tmp_path / "halves", settings=settings, resume=True))
+    assert losses(tmp_path / "halves") == losses(tmp_path / "straight")
+
+
 @pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
 def test_a_checkpoint_cut_short_is_refused(tmp_path, keep):
     loop.train(request(tmp_path / "run", limit_steps=1))

@@ -40,7 +40,9 @@ def test_a_step_is_nesterovs_momentum_orthogonalised():
 
 def layers() -> nn.Module:
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3), nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 3, 3))
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.Conv2d(16, 16, 3), nn.Conv2d(16, 16, 3, groups=16), nn.Conv2d(16, 3, 3)
+    )
 
 
 def train(module, optimiser, steps):
