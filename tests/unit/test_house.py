@@ -39,7 +39,7 @@ LEVELS = [
     },
     {"worker", "supervisor", "runner"},
     {"statistics", "ranking", "tables", "figures", "reports", "training"},
-    {"matching", "scoring", "comparing", "auditing", "benching", "pairing", "reproducing"},
+    {"matching", "scoring", "comparing", "auditing", "disguising", "benching", "pairing", "reproducing"},
     {"terminal", "commands", "cli", "__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LEVELS) for name in names}
