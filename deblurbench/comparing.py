@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.errors import UsageError, did_you_mean
-from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
+from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.metrics import METRICS
 from deblurbench.statistics import Interval, compare, seconds
 from deblurbench.store import Run
@@ -141,7 +141,7 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             found.same.append(what)
         else:
             found.changes.append(Change(what, one, two))
-    found.differences = list(_differences(a, b, bool(mixed)))
+    found.differences = list(_differences(a, b))
     found.notes = _notes(found)
     if not found.differences:
         raise UsageError(f"{a.folder} and {b.folder} share no method with common scored frames: nothing to compare.")
@@ -150,19 +150,21 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 
 def _unlike(a: Manifest, b: Manifest) -> str:
     if a.protocol_digest == b.protocol_digest:
-        return ""
+        return unlike_data(a, b)
     one, two = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (a, b))
     return f"protocol {one} is not {two}"
 
 
-def _differences(a: Run, b: Run, mixed: bool) -> Iterable[Difference]:
+def _differences(a: Run, b: Run) -> Iterable[Difference]:
+    unlike = "other protocol" if a.manifest.protocol_digest != b.manifest.protocol_digest else ""
+    unlike = unlike or ("other data" if unlike_data(a.manifest, b.manifest) else "")
     versions = {m.id: m for m in a.manifest.metrics if not m.absent}
     metrics = [m for m in b.manifest.metrics if not m.absent and m.id in versions]
     there = {m.id for m in b.manifest.methods}
     for method in [m.id for m in a.manifest.methods if m.id in there]:
         for metric in metrics:
             other = metric.version != versions[metric.id].version
-            words = ("other protocol" * mixed, "other metric version" * other, _seen(method, a, b))
+            words = (unlike, "other metric version" * other, _seen(method, a, b))
             mark = "; ".join(filter(None, words))
             found = _paired(method, metric, _by_clip(a, method, metric.id), _by_clip(b, method, metric.id), mark)
             if found:

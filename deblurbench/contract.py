@@ -29,6 +29,15 @@ class Skipped(Exception):
     """A check that does not apply, with the reason."""
 
 
+class Broken(Exception):
+    """What a check found that breaks the contract."""
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Broken(otherwise)
+
+
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
     """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
     found = find_method(name)
@@ -45,7 +54,7 @@ def _one(label: str, check: Callable[[], str]) -> Finding:
         return label, "ok", check()
     except Skipped as reason:
         return label, "skipped", str(reason)
-    except AssertionError as fault:
+    except Broken as fault:
         return label, "FAILED", str(fault)
     except Exception as error:  # a plugin may raise anything; the author is told what
         return label, "FAILED", f"{type(error).__name__}: {error}"
@@ -118,17 +127,17 @@ class _Subject:
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()
         settings = Settings(device="cpu", multiple_of=self.card.needs.multiple_of)
-        return [rounded.frame for rounded, _ in restored_frames(self.made, frames, settings)]
+        return [restored.rounded.frame for restored in restored_frames(self.made, frames, settings)]
 
     def imports(self) -> str:
         """The class is a Method, and its parameters are those that the card declares."""
         from deblurbench.job import count_parameters
 
         method = self.fresh()
-        assert isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method"
+        _require(isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method")
         count = count_parameters(method)
         declared = self.card.variants[self.variant].parameter_count
-        assert declared in (None, count), f"the card says {declared} parameters, the network has {count}"
+        _require(declared in (None, count), f"the card says {declared} parameters, the network has {count}")
         told = "nobody knows how many" if count is None else f"{count:,}"
         return f"{self.card.name}:{self.variant}, {told} parameters"
 
@@ -148,24 +157,25 @@ class _Subject:
     def shape(self) -> str:
         frames = clip8(3, self.side, self.side + 16)
         restored = self.restore(frames)
-        assert [r.shape for r in restored] == [f.shape for f in frames], f"shapes {[r.shape for r in restored]}"
+        _require([r.shape for r in restored] == [f.shape for f in frames], f"shapes {[r.shape for r in restored]}")
         return f"{self.side + 16}x{self.side}"
 
     def odd_sizes(self) -> str:
         height, width = self.side + 5, self.side + 11
         restored = self.restore(clip8(2, height, width))
-        assert restored[0].shape == (height, width, 3), f"found {restored[0].shape}, expected {(height, width, 3)}"
+        _require(restored[0].shape == (height, width, 3), f"found {restored[0].shape}, expected {(height, width, 3)}")
         return f"{width}x{height}"
 
     def counts(self, count: int) -> str:
         found = len(self.restore(clip8(count, self.side, self.side)))
-        assert found == count, f"{found} frames came back"
+        _require(found == count, f"{found} frames came back")
         return ""
 
     def deterministic(self) -> str:
         frames = clip8(3, self.side, self.side)
-        assert all(np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(frames), strict=True)), (
-            "two passes over the same clip differ"
+        _require(
+            all(np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(frames), strict=True)),
+            "two passes over the same clip differ",
         )
         return ""
 
@@ -174,8 +184,9 @@ class _Subject:
         frames = clip8(3, self.side, self.side)
         before = self.restore(frames)
         self.restore(clip8(3, self.side, self.side, seed=1))
-        assert all(np.array_equal(a, b) for a, b in zip(before, self.restore(frames), strict=True)), (
-            "the result depends on the clip before: state must start anew in restore()"
+        _require(
+            all(np.array_equal(a, b) for a, b in zip(before, self.restore(frames), strict=True)),
+            "the result depends on the clip before: state must start anew in restore()",
         )
         return ""
 
@@ -186,7 +197,7 @@ class _Subject:
         frames = clip8(5, self.side, self.side)
         changed = [*frames[:3], *clip8(2, self.side, self.side, seed=2)]
         same = [np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(changed), strict=True)]
-        assert all(same[:3]), "a frame changes when later frames change; set needs.causal: false"
+        _require(all(same[:3]), "a frame changes when later frames change; set needs.causal: false")
         return ""
 
     def trains(self) -> str:
@@ -198,7 +209,8 @@ class _Subject:
         if self.elsewhere:
             raise Skipped("has a Python of its own, in which nothing is trained")
         method = self.fresh()
-        assert method.network is not None, "a trainable method sets self.network"
+        if method.network is None:
+            raise Broken("a trainable method sets self.network")
         start = self.card.recipes.get("quick", {}).get("initialise")
         if start and not self.card.weights:
             method.initialise(**start)  # as its own recipe begins
@@ -207,7 +219,7 @@ class _Subject:
         sharp = (frames * 0.9 + 0.02).float()
         optimiser = torch.optim.Adam(method.network.parameters(), lr=1e-4)
         losses = [_step(method, frames.float(), sharp, optimiser) for _ in range(4)]
-        assert losses[-1] < losses[0], f"the loss went from {losses[0]:.6f} to {losses[-1]:.6f}"
+        _require(losses[-1] < losses[0], f"the loss went from {losses[0]:.6f} to {losses[-1]:.6f}")
         return f"{losses[0]:.5f} -> {losses[-1]:.5f}"
 
 

@@ -5,6 +5,7 @@ Used by the worker process (deblurbench.worker) and, with --in-process, by the r
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -118,13 +119,16 @@ class Bench:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
         loaded = (frame_level | clip_level).items()
         self.implementations = {name: it.implementation for name, it in loaded if hasattr(it, "implementation")}
+        networks = [n for n in frame_level if self.device.startswith("cuda") and metric(n).uses_network]
         return Settings(
             device=self.device,
             precision=self.job.precision,
             tile=self.job.tile,
             multiple_of=self.card.needs.multiple_of,
+            window=self.card.needs.window,
             warmup=3 if self.device.startswith("cuda") else 1,
-            metrics={name: score for name, score in frame_level.items() if metric(name).needs_reference},
+            metrics={n: score for n, score in frame_level.items() if metric(n).needs_reference and n not in networks},
+            networks={name: frame_level[name] for name in networks},
             no_reference={name: score for name, score in frame_level.items() if not metric(name).needs_reference},
             clip_metrics=clip_level,
         )
@@ -147,7 +151,7 @@ class Bench:
         except DiskError:
             raise
         except Exception as error:  # whatever a plugin raises is this clip's failure, told in full
-            outcome = outcome.model_copy(update=describe_failure(error, self._less()))
+            outcome = outcome.model_copy(update=describe_failure(error, self._less(job.clip)))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
         return outcome
 
@@ -181,9 +185,11 @@ class Bench:
                 f"this clip has {size[0]}x{size[1]}"
             )
 
-    def _less(self) -> int:
-        """Tiles worth a try when memory runs out: half of what there was, a multiple of 32."""
-        sides = [side for clip in self.clips.values() for side in clip_size(clip) or ()]
+    def _less(self, clip: str) -> int:
+        """Tiles worth a try when memory runs out on a clip: half of what there was, a multiple of 32."""
+        sides: tuple[int, ...] = ()
+        with contextlib.suppress(FrameError, KeyError):  # a damaged file may be the very failure
+            sides = clip_size(self.clips[clip]) or ()
         return max(64, (self.job.tile or max(sides, default=1024)) // 64 * 32)
 
     def _success(self, result: ClipResult) -> dict[str, Any]:

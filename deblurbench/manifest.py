@@ -178,3 +178,24 @@ class Manifest(Record):
         if any(o.status == "pending" for o in outcomes):
             return "pending", f"{sum(o.status == 'ok' for o in outcomes)} of {len(outcomes)} clips done"
         return "ok", ""
+
+
+def unlike_data(one: Manifest, two: Manifest) -> str:
+    """Why two runs under the same protocol were not scored on the same pictures; empty where nothing says so.
+
+    A protocol says which frames are scored, not what they show: any folder has the same one. Clips of as many frames
+    are held to the sha256 over their ground truth, where both runs recorded it.
+    """
+    if one.split != two.split:
+        return f"split {one.split} is not {two.split}"
+    there = {clip.name: clip for clip in one.clips}
+    for clip in two.clips:
+        other = there.get(clip.name)
+        if other is None or other.frames != clip.frames or not (other.ground_truth_sha256 and clip.ground_truth_sha256):
+            continue
+        if other.ground_truth_sha256 != clip.ground_truth_sha256:
+            return (
+                f"the ground truth of clip {clip.name} has other pixels "
+                f"({other.ground_truth_sha256[:12]}, {clip.ground_truth_sha256[:12]})"
+            )
+    return ""

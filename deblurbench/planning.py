@@ -257,6 +257,12 @@ def _root(card: DatasetCard, root: str | None) -> Path | None:
     place = Path(text).expanduser() if text else None
     if place and place.exists():
         return place.resolve()
+    several = [Path(part).expanduser() for part in (text or "").split(os.pathsep) if part]
+    if not card.needs_root and len(several) > 1:  # photographs may lie in several folders
+        gone = [folder for folder in several if not folder.exists()]
+        if not gone:
+            return Path(os.pathsep.join(str(folder.resolve()) for folder in several))
+        place = gone[0]
     if place is None:
         fault = "no data root. Give --data-root DIR or set DEBLURBENCH_DATA."
     else:

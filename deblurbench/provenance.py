@@ -20,7 +20,10 @@ PACKAGES = (
     "onnxruntime", "spandrel",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
-DECIDING = ("frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "methods", "metrics", "datasets")
+DECIDING = (
+    "frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "job.py", "scoring.py", "weights.py",
+    "elsewhere.py", "isolating.py", "isolated.py", "commanding.py", "methods", "metrics", "datasets",
+)  # fmt: skip
 
 
 def environment() -> dict[str, Any]:

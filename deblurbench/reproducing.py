@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deblurbench.cards import MethodCard, Published
+from deblurbench.cards import DatasetCard, MethodCard, Published
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.metrics import METRICS
 from deblurbench.planning import IDENTITY
-from deblurbench.rooms import Plugin
+from deblurbench.protocol import Protocol
+from deblurbench.rooms import Plugin, plugin
 from deblurbench.statistics import MethodSummary, summarise
 from deblurbench.store import Run
 from deblurbench.weights import find_weights
@@ -113,9 +114,31 @@ def runnable(found: Plugin, table: PaperTable) -> tuple[list[str], dict[str, str
     return ready, missing
 
 
-def metrics_of(table: PaperTable) -> list[str]:
-    """The metrics that a run needs for a table: its own that we have, and psnr and ssim."""
-    return list(dict.fromkeys([m for m in table.metrics if m in METRICS] + ["psnr", "ssim"]))
+def protocol_of(table: PaperTable, dataset: str | None) -> Protocol:
+    """The protocol that a table is reproduced under: the paper's, or that of `dataset`, NAME[:PROTOCOL].
+
+    Raises:
+        UsageError: no such dataset or protocol, or the paper does not tell which one it used.
+    """
+    name, _, rest = (dataset or table.protocol).partition(":")
+    try:
+        card = plugin("datasets", name).card
+        assert isinstance(card, DatasetCard)
+        return card.protocol(rest or None)
+    except UsageError as error:
+        if dataset:
+            raise
+        raise UsageError(
+            f"{table.source} is measured on {table.protocol!r}, which is no protocol of ours. "
+            "Name one with --dataset NAME[:PROTOCOL]; the paper's numbers then stand beside it, marked."
+        ) from error
+
+
+def metrics_of(table: PaperTable, protocol: Protocol) -> list[str]:
+    """The metrics that a run needs for a table: its own that we have, and PSNR and SSIM as the protocol scores them."""
+    aligned = f"-{protocol.alignment}" if protocol.alignment != "none" else ""
+    own = [m for m in table.metrics if m in METRICS and not (aligned and m in ("psnr", "ssim"))]
+    return list(dict.fromkeys([*own, f"psnr{aligned}", f"ssim{aligned}"]))
 
 
 def beside(table: PaperTable, card: MethodCard, run: Run, missing: dict[str, str]) -> Reproduction:
@@ -125,7 +148,12 @@ def beside(table: PaperTable, card: MethodCard, run: Run, missing: dict[str, str
     if not mark and manifest.partial:
         mark = f"partial run ({manifest.coverage}), not comparable"
     ours = {s.method.id: s for s in summarise(run)}
-    found = Reproduction(table, manifest.protocol.name, mark, list(dict.fromkeys([*table.metrics, *metrics_of(table)])))
+    found = Reproduction(
+        table,
+        manifest.protocol.name,
+        mark,
+        list(dict.fromkeys([*table.metrics, *metrics_of(table, manifest.protocol)])),
+    )
     rows = [(IDENTITY, IDENTITY, {}), *[(name, _identifier(card, name), p) for name, p in table.rows.items()]]
     for name, identifier, published in rows:
         summary = ours.get(identifier)

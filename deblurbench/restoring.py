@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -35,19 +35,29 @@ if TYPE_CHECKING:
 
 DECODE_AHEAD = 4
 SCORE_BEHIND = 6
+PIPELINE = 4
+"""Frames that may be on their way to and from a method in another process."""
 Item = TypeVar("Item")
+Timing: TypeAlias = tuple[str, float, bool]
+"""A frame's stem, the seconds that restoring it took, and whether they count as warm-up."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a clip is restored and scored. `metrics` maps ids to functions (frame) or factories' objects (clip)."""
+    """How a clip is restored and scored. `metrics` maps ids to functions (frame) or factories' objects (clip).
+
+    `networks` are those frame metrics that compute on the restoring device itself. They take turns with the restoring:
+    beside it they would lengthen its time, and change torch's global precision flags under it.
+    """
 
     device: str
     precision: str = "fp32"
     tile: int | None = None
     multiple_of: int = 1
+    window: int = 0
     warmup: int = 1
     metrics: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
+    networks: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
     no_reference: Mapping[str, Callable[[Frame8, None], float]] = field(default_factory=dict)
     clip_metrics: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,7 +67,7 @@ class ClipResult:
     """What came out of one pass. Frames are named by their stems."""
 
     scores: list[tuple[str, str, float]] = field(default_factory=list)
-    timings: list[tuple[str, float, bool]] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
     clipped: float = 0.0
     frames_sha256: str = ""
     sharp_sha256: str = ""
@@ -146,8 +156,16 @@ def set_precision_flags(precision: str) -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings) -> Iterator[tuple[Rounded, float]]:
-    """Restore 8-bit frames one by one; yields each rounded frame and the seconds that restoring it took.
+class Restored(NamedTuple):
+    """A restored frame, the seconds that the method took for it, and how many frames it had read beyond it."""
+
+    rounded: Rounded
+    seconds: float
+    ahead: int
+
+
+def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings) -> Iterator[Restored]:
+    """Restore 8-bit frames one by one.
 
     Raises:
         ContractError: wrong shape, type or frame count, NaN or infinite values; names the position of the frame.
@@ -185,7 +203,8 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
                 raise ContractError(f"the method yields a frame {position}, before it was given that many")
             height, width, *padded = shapes.popleft()
             _check(restored, (3, *padded), position)
-            yield _round(crop_to(restored, height, width), position), seconds
+            ahead = len(shapes) - (PIPELINE if elsewhere else 0)
+            yield Restored(_round(crop_to(restored, height, width), position), seconds, ahead)
     if shapes:
         raise ContractError(f"the method restored {position} of {position + len(shapes)} frames")
 
@@ -256,19 +275,33 @@ def restore_clip(
         behind = _Behind(pool, settings, result, clip, stack)
         walk = restored_frames(method, blurry, settings)
         stack.callback(_Closing(walk).close)
-        for position, (stem, (rounded, seconds)) in enumerate(_named(clip.stems, walk)):
+        furthest = 0
+        for position, (stem, (rounded, seconds, ahead)) in enumerate(_named(clip.stems, walk)):
             result.timings.append((stem, seconds, not warm and position < settings.warmup))
+            furthest = max(furthest, ahead)
             digest.update(rounded.frame.data)
             shares.append(rounded.clipped)
             truth = _next_sharp(sharp, rounded.frame, stem)
             behind.take(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
             on_frame(stem)
         behind.finish()
+    if furthest > max(settings.window, 1):
+        result.timings = shared_out(result.timings)
     result.clipped = sum(shares) / max(len(shares), 1)
     result.frames_sha256 = digest.hexdigest()
     result.sharp_sha256 = truths.hexdigest() if sharp is not None and hash_sharp else ""
     result.saved = [stem for stem in clip.stems if stem in save]
     return result
+
+
+def shared_out(timings: list[Timing]) -> list[Timing]:
+    """Times of a method that works on the whole clip, or on pieces of it, shared out evenly over the frames.
+
+    Frame by frame one call takes all the time and the others none, of which a median would tell nothing. None counts as
+    warm-up, since the first call may be the only one that works.
+    """
+    each = math.fsum(seconds for _, seconds, _ in timings) / max(len(timings), 1)
+    return [(stem, each, False) for stem, _, _ in timings]
 
 
 def hashed(frames: Iterable[Frame8], digest: hashlib._Hash) -> Iterator[Frame8]:
@@ -320,33 +353,45 @@ class _Behind:
         self.pool, self.settings, self.result, self.clip = pool, settings, result, clip
         self.waiting: deque[Future[list[tuple[str, str, float]]]] = deque()
         self.clip_metrics = {name: factory() for name, factory in settings.clip_metrics.items()}
-        stack.callback(lambda: [future.cancel() for future in self.waiting])
+        self.in_order = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="clip metrics"))
+        self.adding: deque[Future[None]] = deque()
+        stack.callback(self._cancel)
+
+    def _cancel(self) -> None:
+        for future in self.waiting:
+            future.cancel()
+        for metric in self.adding:
+            metric.cancel()
 
     def take(
         self, stem: str, frame: Frame8, truth: Frame8 | None, scored: bool, file: Path | None, sharp_file: Path | None
     ) -> None:
         """Score a frame and write it, in the background; waits when too many are pending."""
         if scored and truth is not None:
-            for metric in self.clip_metrics.values():
-                metric.add(frame, truth)
-        self.waiting.append(self.pool.submit(self._work, stem, frame, truth, file, scored))
-        if sharp_file is not None and truth is not None and not sharp_file.exists():
-            write_png(sharp_file, truth)
+            self.adding += [self.in_order.submit(m.add, frame, truth) for m in self.clip_metrics.values()]
+            self.result.scores += [(stem, name, float(m(frame, truth))) for name, m in self.settings.networks.items()]
+        self.waiting.append(self.pool.submit(self._work, stem, frame, truth, scored, file, sharp_file))
         while len(self.waiting) > SCORE_BEHIND:
             self.result.scores += self.waiting.popleft().result()
+        while len(self.adding) > SCORE_BEHIND * len(self.clip_metrics):
+            self.adding.popleft().result()
 
     def finish(self) -> None:
         """Wait for all frames, then take the clip-level metrics."""
         while self.waiting:
             self.result.scores += self.waiting.popleft().result()
+        while self.adding:
+            self.adding.popleft().result()
         found = [("", name, float(metric.result())) for name, metric in self.clip_metrics.items()]
         self.result.scores += [score for score in found if not math.isnan(score[2])]  # a clip of one frame has none
 
     def _work(
-        self, stem: str, frame: Frame8, truth: Frame8 | None, file: Path | None, scored: bool
+        self, stem: str, frame: Frame8, truth: Frame8 | None, scored: bool, file: Path | None, sharp_file: Path | None
     ) -> list[tuple[str, str, float]]:
         if file is not None:
             write_png(file, frame)
+        if sharp_file is not None and truth is not None:
+            write_png(sharp_file, truth)
         if not scored:
             return []
         values = [(stem, name, float(score(frame, None))) for name, score in self.settings.no_reference.items()]

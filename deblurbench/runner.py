@@ -120,8 +120,9 @@ class _Session:
     def _manifest(self, command: str) -> Manifest:
         plan = self.plan
         old = self._before()
+        told = old if old and all(work.state in ("cached", "problem") for work in self.work) else None
         return Manifest(
-            deblurbench=__version__,
+            deblurbench=told.deblurbench if told else __version__,
             command=command or "deblurbench run (from Python)",
             created=old.created if old else _now(),
             request=plan.request,
@@ -141,7 +142,7 @@ class _Session:
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
-            environment=provenance.environment() | _runtime(old),
+            environment=told.environment if told else provenance.environment() | _runtime(old),
             warnings=list(plan.notes),
             invalidated=old.invalidated if old else None,
         )

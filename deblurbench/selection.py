@@ -121,16 +121,33 @@ def _first(source: Any, frames: int) -> Any:
 
 def coverage_of(card: DatasetCard, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
     """How much of the split a run covers, in figures, and whether that is less than all of it."""
-    expected = protocol.clips if protocol.clips and split == protocol.split else card.splits.get(split, ())
-    total = max(len(expected), len(clips)) if expected else len(clips)
+    expected = _expected(card, protocol, split)
+    strange = _strange(expected, clips)
+    known = len(clips) - len(strange)
+    total = len(expected) or len(clips)
     frames = sum(len(clip.clip) for clip in clips)
-    released = sum(max(clip.clip.released or len(clip.clip), len(clip.clip)) for clip in clips)
+    released = sum(clip.clip.released or len(clip.clip) for clip in clips)
     scored = sum(len(clip.scored) for clip in clips)
-    text = f"{len(clips)} of {total} clips, {frames} of {released} frames, {scored} scored"
+    text = f"{known} of {total} clips, {frames} of {released} frames, {scored} scored"
+    if strange:
+        text += f", and {len(strange)} clip{'s' * (len(strange) > 1)} that the protocol does not know"
     resized = _resized(protocol, clips)
     if resized:
         text += f", {resized}"
-    return text, len(clips) < total or frames < released or bool(resized)
+    other = any(clip.clip.released not in (None, len(clip.clip)) for clip in clips)
+    return text, known < total or bool(strange) or other or bool(resized)
+
+
+def _expected(card: DatasetCard, protocol: Protocol, split: str) -> tuple[str, ...]:
+    """Names of the clips that a protocol is run on, or that a split has; none where nobody has listed them."""
+    if protocol.clips and split == protocol.split:
+        return tuple(protocol.clips)
+    return tuple(entry.name for entry in card.splits.get(split, ()))
+
+
+def _strange(expected: tuple[str, ...], clips: tuple[PlannedClip, ...]) -> list[str]:
+    """Clips that are no part of the benchmark."""
+    return [clip.clip.name for clip in clips if expected and clip.clip.name not in expected]
 
 
 def _resized(protocol: Protocol, clips: tuple[PlannedClip, ...]) -> str:
@@ -152,14 +169,19 @@ def refuse_silent_partial(
     if request.partial or request.clips:
         return
     there = {clip.clip.name for clip in clips}
-    expected = protocol.clips or tuple(e.name for e in card.splits.get(split, ()))
+    expected = _expected(card, protocol, split)
     missing = [name for name in expected if name not in there] if request.limit is None else []
-    short = [
-        f"{c.clip.name} ({len(c.clip)} of {c.clip.released})"
-        for c in clips
-        if request.frames_per_clip is None and c.clip.released and len(c.clip) < c.clip.released
+    whole = [c for c in clips if request.frames_per_clip is None and c.clip.released]
+    told_apart = [
+        (len(c.clip) - (c.clip.released or 0), f"{c.clip.name} ({len(c.clip)} of {c.clip.released})") for c in whole
     ]
-    faults = [_some("missing clips", missing), _some("clips with missing frames", short), _resized(protocol, clips)]
+    faults = [
+        _some("missing clips", missing),
+        _some("clips that it does not know", _strange(expected, clips)),
+        _some("clips with missing frames", [name for more, name in told_apart if more < 0]),
+        _some("clips with more frames than were released", [name for more, name in told_apart if more > 0]),
+        _resized(protocol, clips),
+    ]
     told = "; ".join(filter(None, faults))
     if told:
         raise MissingError(

@@ -17,7 +17,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,7 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lines: dict[tuple[str, str], tuple[Part, str, str]] = {}
 
     def part_file(self, method: str, clip: str) -> Path:
         """Where the part of a method x clip lies."""
@@ -158,24 +159,35 @@ class Store:
 
     def write_tables(self, manifest: Manifest, parts: Iterable[Part]) -> None:
         """Write scores.csv and timings.csv from the parts: sorted, byte for byte the same for the same parts."""
-        scores: list[tuple[str, ...]] = []
-        timings: list[tuple[str, ...]] = []
-        for part in parts:
-            row = (part.outcome.method, manifest.dataset, part.outcome.clip)
-            scores += [(*row, frame, metric, repr(value)) for frame, metric, value in part.scores]
-            timings += [(*row, frame, f"{seconds:.6f}", str(int(warmup))) for frame, seconds, warmup in part.timings]
         order = {method.id: position for position, method in enumerate(manifest.methods)}
-        _write_csv(self.folder / "scores.csv", SCORES, scores, order)
-        _write_csv(self.folder / "timings.csv", TIMINGS, timings, order)
+        places = sorted(parts, key=lambda p: (order.get(p.outcome.method, 0), natural_key(p.outcome.clip)))
+        lines = [self._lines_of(part, manifest.dataset) for part in places]
+        for name, head, texts in (
+            ("scores.csv", SCORES, [scores for scores, _ in lines]),
+            ("timings.csv", TIMINGS, [timings for _, timings in lines]),
+        ):
+            write_atomically(self.folder / name, "".join([_csv([head]), *texts]).encode())
+
+    def _lines_of(self, part: Part, dataset: str) -> tuple[str, str]:
+        """A part's lines of scores.csv and timings.csv; kept, since the tables are written anew after every clip."""
+        key = (part.outcome.method, part.outcome.clip)
+        known = self._lines.get(key)
+        if known is None or known[0] is not part:
+            row = (part.outcome.method, dataset, part.outcome.clip)
+            scores = [(*row, frame, metric, repr(value)) for frame, metric, value in part.scores]
+            timings = [(*row, frame, f"{seconds:.6f}", str(int(warmup))) for frame, seconds, warmup in part.timings]
+            known = self._lines[key] = (part, _csv(_by_frame(scores)), _csv(_by_frame(timings)))
+        return known[1], known[2]
 
 
-def _write_csv(file: Path, head: tuple[str, ...], rows: list[tuple[str, ...]], order: dict[str, int]) -> None:
-    rows.sort(key=lambda row: (order.get(row[0], 0), natural_key(row[2]), natural_key(row[3]), row[4:5]))
+def _by_frame(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    return sorted(rows, key=lambda row: (natural_key(row[3]), row[4:5]))
+
+
+def _csv(rows: Iterable[tuple[str, ...]]) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
-    write_atomically(file, text.getvalue().encode())
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 @dataclass(frozen=True)

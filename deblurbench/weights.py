@@ -145,6 +145,15 @@ def trained_as(file: Path, card: MethodCard) -> str | None:
     return told.get("variant") or next((w.variant for w in card.weights if w.sha256 == digest), None)
 
 
+def seen_by(file: Path, card: MethodCard) -> tuple[str, ...]:
+    """What a weight file was trained on, dataset[/split[/clip]], as far as its story or the card tells."""
+    told = read_story(file.parent) or _told_within(file)
+    if "trained_on" in told:
+        return tuple(told["trained_on"])
+    digest = file_sha256(file)
+    return next((w.trained_on for w in card.weights if w.sha256 == digest), ())
+
+
 def _told_within(file: Path) -> dict[str, Any]:
     """What `import-weights` wrote into a safetensors file's metadata; empty for any other file."""
     with file.open("rb") as stream:

@@ -54,7 +54,9 @@ drawn = []  # figures are drawn by test_training_log.py
 def blurs(tmp_path, monkeypatch):
     folder = tmp_path / "plugins" / "datasets" / "blurs"
     folder.mkdir(parents=True)
-    (folder / "card.yaml").write_text("name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nprotocols: [{name: blurs}]\n")
+    (folder / "card.yaml").write_text(
+        "name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nneeds_root: false\nprotocols: [{name: blurs}]\n"
+    )
     (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
     monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
     monkeypatch.setattr(loop, "draw_log", lambda log, target: drawn.append((log, target)))

@@ -59,7 +59,7 @@ def clip(frames: int = 3, height: int = 40, width: int = 56, seed: int = 0) -> l
 
 def restore(method: object, frames: list[np.ndarray], multiple_of: int = 1) -> list[np.ndarray]:
     """Frames as a run restores them."""
-    return [r.frame for r, _ in restored_frames(method, frames, Settings(device="cpu", multiple_of=multiple_of))]
+    return [r.rounded.frame for r in restored_frames(method, frames, Settings(device="cpu", multiple_of=multiple_of))]
 
 
 def as_8bit(frame: np.ndarray) -> np.ndarray:

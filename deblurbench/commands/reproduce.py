@@ -77,13 +77,13 @@ def _plan(table: PaperTable, ready: list[str], asked: dict[str, Any]) -> Plan:
     Raises:
         MissingError: the dataset is not there; the message says what the table needs.
     """
-    from deblurbench.commands.run import names
-    from deblurbench.reproducing import metrics_of
+    from deblurbench.commands.run import names, resolved
+    from deblurbench.reproducing import metrics_of, protocol_of
 
-    root = asked["data_root"]
     changed = {
-        "methods": ready, "dataset": asked["dataset"] or table.protocol, "metrics": metrics_of(table),
-        "clips": names(asked["clips"]), "data_root": str(Path(root).expanduser().resolve()) if root else None,
+        "methods": ready, "dataset": asked["dataset"] or table.protocol,
+        "metrics": metrics_of(table, protocol_of(table, asked["dataset"])),
+        "clips": names(asked["clips"]), "data_root": resolved(asked["data_root"]),
     }  # fmt: skip
     try:
         return make_plan(Request(**{**asked, **changed}))

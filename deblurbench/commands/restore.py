@@ -46,7 +46,7 @@ def restore(
     )  # fmt: skip
     method, card = ready_method(job, place)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=card.needs.multiple_of)
-    walk = (rounded.frame for rounded, _ in restored_frames(method, prefetch(frames), settings))
+    walk = (restored.rounded.frame for restored in restored_frames(method, prefetch(frames), settings))
     count = _write(target, source, list(frames.stems), _counted(walk, len(frames.stems)))
     say(f"restored {count} frames with {planned.id} into {target}")
 
@@ -70,12 +70,14 @@ def open_source(source: Path) -> FrameSource:
 
 
 def _beside(source: Path) -> Path:
-    name = f"{source.stem}-restored"
-    return source.with_name(f"{name}.mp4") if source.is_file() else source.with_name(name)
+    source = source.resolve()
+    if source.is_file():
+        return source.with_name(f"{source.stem}-restored.mp4")
+    return source.with_name(f"{source.name}-restored")
 
 
 def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:
-    if target.suffix:
+    if target.suffix and (source.is_file() or target.name != _beside(source).name):
         return write_video(target, frames, frame_rate(source) if source.is_file() else 25)
     for stem, frame in zip(stems, frames, strict=True):
         write_png(target / f"{stem}.png", frame)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -93,16 +94,24 @@ def run(
 
 def make_request(**asked: Any) -> Request:
     """The command line's words as a Request; relative paths are made absolute."""
-    root = asked["data_root"]
     return Request(
         **{
             **asked,
             "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
             "clips": names(asked["clips"], "--clips"),
             "metrics": names(asked["metrics"], "--metrics"),
-            "data_root": str(Path(root).expanduser().resolve()) if root else None,
+            "data_root": resolved(asked["data_root"]),
         }
     )
+
+
+def resolved(root: str | None) -> str | None:
+    """A data root as an absolute path; several, joined with the path separator, each."""
+    if not root:
+        return None
+    if Path(root).expanduser().exists():
+        return str(Path(root).expanduser().resolve())
+    return os.pathsep.join(str(Path(part).expanduser().resolve()) for part in root.split(os.pathsep))
 
 
 def default_folder(request: Request) -> Path:

@@ -36,12 +36,14 @@ class _Pairs:
         if self.last is not None:
             if self.last[0].shape != now[0].shape:
                 raise ValueError(f"frames of a clip differ in size: {self.last[0].shape}, then {now[0].shape}")
-            self.total += self.pair(self.last, now)
-            self.count += 1
+            value = self.pair(self.last, now)
+            if not math.isnan(value):
+                self.total += value
+                self.count += 1
         self.last = (now[0].copy(), now[1].copy())
 
     def pair(self, before: tuple[Frame8, Frame8], now: tuple[Frame8, Frame8]) -> float:
-        """The value of two neighbouring (restored, sharp) frames."""
+        """The value of two neighbouring (restored, sharp) frames; nan where there is none: it does not count."""
         raise NotImplementedError
 
     def result(self) -> float:
@@ -78,12 +80,12 @@ class FlowDifference(_Pairs):
 class WarpingError(_Pairs):
     """How much the restored frame differs from its predecessor, moved along the sharp clip's flow.
 
-    Mean squared difference in [0, 1] over the pixels that are neither hidden nor at motion boundaries: those where the
-    flow and the flow back agree, |f + b|^2 <= 0.01 (|f|^2 + |b|^2) + 0.5.
+    Mean squared difference in [0, 1] over the pixels that are not hidden: those where the flow and the flow back agree,
+    |f + b|^2 <= 0.01 (|f|^2 + |b|^2) + 0.5. (Lai et al. 2018 also leave out motion boundaries; this does not.)
     """
 
     def pair(self, before: tuple[Frame8, Frame8], now: tuple[Frame8, Frame8]) -> float:
-        """The masked error of one pair."""
+        """The masked error of one pair; nan where no pixel is visible in both."""
         back, forth = flow(now[1], before[1]), flow(before[1], now[1])
         height, width = back.shape[:2]
         grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)
@@ -94,7 +96,7 @@ class WarpingError(_Pairs):
         inside = ((at >= 0) & (at <= (width - 1, height - 1))).all(axis=2)
         visible = inside & (disagreement <= allowed)
         errors = np.square((now[0] - warped) / 255).mean(axis=2, dtype=np.float64)
-        return float(errors[visible].mean()) if visible.any() else 0.0
+        return float(errors[visible].mean()) if visible.any() else math.nan
 
 
 def _pull(values: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from deblurbench.cards import MethodCard, Published
 from deblurbench.errors import CardError, UsageError
-from deblurbench.manifest import Manifest, MethodRecord, MetricRecord
+from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.rooms import plugin
 from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
 from deblurbench.store import Run
@@ -53,7 +53,8 @@ def build(runs: Sequence[Run], *, reference: str = REFERENCE, allow_mixed: bool 
             "Report them apart, or pass --allow-mixed to have the rows marked."
         )
     columns = _columns(runs)
-    rows = _mark(columns, _rows(runs, columns, reference, mixed))
+    same_device = len({(run.manifest.device, run.manifest.precision) for run in runs}) == 1
+    rows = _mark(columns, _rows(runs, columns, reference, mixed), same_device)
     columns = tuple(c for c in columns if any(c.key in row.cells for row in rows))
     return ResultTable(
         runs=tuple(runs),
@@ -81,7 +82,7 @@ def _unlike(first: Manifest, other: Manifest) -> str:
             return f"metric {metric.id} has version {versions[metric.id]} in one and {metric.version} in the other"
     if {c.name: c.scored for c in first.clips} != {c.name: c.scored for c in other.clips}:
         return f"they score different frames ({first.coverage}; {other.coverage})"
-    return ""
+    return unlike_data(first, other)
 
 
 def _columns(runs: Sequence[Run]) -> tuple[Column, ...]:
@@ -155,13 +156,16 @@ def _with_run_name(row: Row, runs: Sequence[Run]) -> Row:
     return replace(row, label=f"{row.label} [{runs[row.run].folder.resolve().name}]")
 
 
-def _mark(columns: Sequence[Column], rows: list[Row]) -> list[Row]:
+def _mark(columns: Sequence[Column], rows: list[Row], same_device: bool) -> list[Row]:
     """Mark best and second of every column, as printed; equal printed values share a mark.
 
     Only finite means count. Rows of unlike runs and random weights take no mark, nor does the time of the blurry input,
-    which restores nothing, nor that of a command, which holds more than restoring.
+    which restores nothing, nor that of a command, which holds more than restoring. Times on different devices or
+    precisions are not ranked at all.
     """
     for column in columns:
+        if column.key == SECONDS and not same_device:
+            continue
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
@@ -200,9 +204,13 @@ def paper_note(row: Row, manifest: Manifest) -> str:
     """Why a row's published number does not stand beside the measured one; empty where it does or there is none."""
     if any(cell.paper for cell in row.cells.values()):
         return ""
-    for paper in [p for p in _published(row.method) if p.metric == "psnr"]:
-        same = paper.protocol == manifest.protocol.name
-        why = f"this run is partial ({manifest.coverage})" if same else f"this run is {manifest.protocol.name}"
+    for paper in [p for p in _published(row.method) if p.metric.startswith("psnr")]:
+        if paper.protocol != manifest.protocol.name:
+            why = f"this run is {manifest.protocol.name}"
+        elif manifest.partial:
+            why = f"this run is partial ({manifest.coverage})"
+        else:
+            why = f"this run has no {paper.metric}"
         return f"paper reports {paper.value:.2f} dB under {paper.protocol}; {why}"
     return ""
 

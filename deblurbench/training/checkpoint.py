@@ -35,7 +35,7 @@ class Checkpoint:
     optimiser: dict[str, Any]
     random: dict[str, Any]
     best: dict[str, Any] = field(default_factory=dict)
-    started_from: dict[str, str] = field(default_factory=dict)
+    started_from: dict[str, Any] = field(default_factory=dict)
     pace: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 

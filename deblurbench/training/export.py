@@ -47,7 +47,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "torch": torch.__version__,
         "commit": provenance.source_state().get("commit", provenance.source_state()["version"]),
         "data": run.data.name,
-        "trained_on": list(run.data.trained_on),
+        "trained_on": list(dict.fromkeys([*run.started_from.get("trained_on", ()), *run.data.trained_on])),
         "started_from": run.started_from or None,
         "validation": validation,
         **run.request.told,

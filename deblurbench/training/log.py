@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.errors import DiskError
+from deblurbench.imagefiles import write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
@@ -80,4 +81,4 @@ def _events(folder: Path, first: int) -> SummaryWriter | None:
 
 def _keep_before(path: Path, first: int) -> None:
     kept = [r for r in read_log(path) if r.get("step", 0) <= first] if path.exists() and first else []
-    path.write_text("".join(json.dumps(r) + "\n" for r in kept), encoding="utf-8")
+    write_atomically(path, "".join(json.dumps(r) + "\n" for r in kept).encode())

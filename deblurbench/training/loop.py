@@ -68,7 +68,8 @@ def train(request: TrainRequest) -> Path:
                 f"stopped after step {run.step}; saved in {run.checkpoint_file}. "
                 "The same command with --resume goes on."
             )
-        _check(run, log)
+        if run.step % run.recipe.validate_every or not run.step:  # else the loop has just done it
+            _check(run, log)
     _finish(run, log)
     return request.output
 

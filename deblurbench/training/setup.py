@@ -17,8 +17,8 @@ from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
 from deblurbench.outside import find_method
+from deblurbench.planning import open_dataset
 from deblurbench.protocol import Protocol
-from deblurbench.rooms import plugin
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
 from deblurbench.training.optimiser import Together, make_optimiser
@@ -26,7 +26,7 @@ from deblurbench.training.pace import Spent
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
 from deblurbench.training.validation import Held, held_out
-from deblurbench.weights import file_sha256, load_weights, trained_as
+from deblurbench.weights import file_sha256, load_weights, seen_by, trained_as
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -90,7 +90,7 @@ class Run:
     step: int = 0
     elapsed: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
-    started_from: dict[str, str] = field(default_factory=dict)
+    started_from: dict[str, Any] = field(default_factory=dict)
     pace: Spent = field(default_factory=Spent)
 
     @property
@@ -232,8 +232,8 @@ def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
         ) from error
 
 
-def _start(method: Method, card: MethodCard, recipe: Recipe, request: TrainRequest) -> dict[str, str]:
-    """Load the weights that a training begins with, a file or those of a trained folder; their name and sha256.
+def _start(method: Method, card: MethodCard, recipe: Recipe, request: TrainRequest) -> dict[str, Any]:
+    """Load the weights that a training begins with, a file or a trained folder's; their name, sha256, training data.
 
     Raises:
         MissingError: they are not there. UsageError: they do not fit, or the recipe needs some and none are given.
@@ -253,14 +253,12 @@ def _start(method: Method, card: MethodCard, recipe: Recipe, request: TrainReque
     variant = card.variants.get(trained_as(file, card) or "")
     parameters = variant.parameters if variant else {}
     load_weights(method.network, file, lambda weights: method.adopt(weights, parameters))
-    return {"name": start.name, "sha256": file_sha256(file)}
+    return {"name": start.name, "sha256": file_sha256(file), "trained_on": list(seen_by(file, card))}
 
 
 def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
-    found = plugin("datasets", request.dataset)
-    root = Path(os.pathsep.join(map(str, request.roots))) if request.roots else None
-    dataset: Dataset = found.load()(found.card, root)
-    protocol = dataset.card.protocol(request.protocol)
+    name = f"{request.dataset}:{request.protocol}" if request.protocol else request.dataset
+    dataset, protocol = open_dataset(name, os.pathsep.join(map(str, request.roots)) or None)
     shape: dict[str, Any] = {
         "batch": recipe.batch,
         "frames": recipe.frames,

@@ -68,7 +68,7 @@ class Trained:
     device: str
     data: str
     commit: str
-    started_from: dict[str, str] | None
+    started_from: dict[str, Any] | None
     resolved: dict[str, Any]
     sha256: str
 

@@ -288,6 +288,9 @@ def test_the_address_is_restored_on_reload_and_by_going_back(page: Any) -> None:
     assert state(page)["clip"] == ["clip-01"]
     page.go_back()
     assert not page.locator("#viewer").is_visible()
+    page.wait_for_timeout(100)
+    page.go_forward()
+    assert page.locator("#viewer").is_visible() and state(page)["clip"] == ["clip-01"]
 
 
 @pytest.mark.parametrize(

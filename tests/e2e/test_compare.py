@@ -1,6 +1,7 @@
 """`deblurbench compare` and `invalidate`, on runs with known differences."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -95,6 +96,21 @@ def test_unlike_protocols_are_refused_or_marked(a, tmp_path, capsys):
     assert not found["comparable"] and {d["mark"] for d in found["differences"] if d["clips"]} == {"other protocol"}
     assert {"protocol", "protocol: leave_out"} <= {c["what"] for c in found["changed"]}
     assert difference(found, "identity")["frames"] == 8 * 6  # frames 5 to 10 are scored in both
+
+
+def test_other_pictures_under_the_same_protocol_are_refused_or_marked(a, tmp_path, capsys):
+    def with_truth(folder, digest):
+        run = Run.open(folder)
+        clips = [clip.model_copy(update={"ground_truth_sha256": digest * 32}) for clip in run.manifest.clips]
+        run.store.write_manifest(run.manifest.model_copy(update={"clips": clips}))
+        return folder
+
+    one = with_truth(shutil.copytree(a, tmp_path / "one"), "ab")
+    two = with_truth(shutil.copytree(a, tmp_path / "two"), "cd")
+    deblurbench("compare", one, two, code=2)
+    assert "has other pixels" in capsys.readouterr().err
+    found = compared(capsys, one, two, "--allow-mixed")
+    assert not found["comparable"] and {d["mark"] for d in found["differences"] if d["clips"]} == {"other data"}
 
 
 def test_a_method_trained_on_the_dataset_is_marked(tmp_path, capsys):

@@ -69,7 +69,12 @@ def test_asking_again_does_nothing_and_changes_nothing(cli, private, tmp_path):
     cli(*words)
     first = (cli.folder / "out" / "scores.csv").read_bytes()
     stamp = (cli.folder / "out" / "parts" / "sharpen" / "one.json").stat().st_mtime_ns
+    manifest = cli.folder / "out" / "run.json"
+    told = json.loads(manifest.read_text())
+    told["environment"]["packages"]["torch"] = "1.2.3"  # as if another machine had computed it
+    manifest.write_text(json.dumps(told))
     cli(*words)
+    assert json.loads(manifest.read_text())["environment"]["packages"]["torch"] == "1.2.3"
     assert (cli.folder / "out" / "parts" / "sharpen" / "one.json").stat().st_mtime_ns == stamp
     dry = json.loads(cli(*words, "--dry-run", "--json").stdout)
     assert {work["state"] for work in dry["work"]} == {"cached"}

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 
 from deblurbench.store import Store
@@ -217,3 +218,38 @@ def test_options_that_say_nothing_are_refused_before_anything_is_made(here, caps
     run(*words, "--output", "out", code=2)
     assert said in capsys.readouterr().err
     assert not (here / "out").exists()
+
+
+def test_another_clips_damage_does_not_hide_why_a_method_failed(here, plugin_folder):
+    write_plugin(plugin_folder, "raises", LEAVES.replace("sys.exit(0)", "raise ValueError('boom')"))
+    data = write_folder(here / "data", clips=["one", "two"], frames=2)
+    file = data / "blur" / "two" / "000000.png"
+    file.write_bytes(file.read_bytes()[:20])
+    run("--methods", "raises", "--data-root", data, "--metrics", "psnr", "--output", "out", code=1)
+    told = {o["clip"]: o["reason"] for o in json.loads(Path("out/run.json").read_text())["outcomes"]}
+    assert "000000.png" in told["two"]
+    outcomes = json.loads(Path("out/run.json").read_text())["outcomes"]
+    assert any("boom" in o["reason"] for o in outcomes if (o["method"], o["clip"]) == ("raises", "one"))
+
+
+def test_the_ground_truth_that_is_kept_is_that_of_the_scores(here):
+    data = write_folder(here / "data", clips=["one"], frames=3)
+    words = (
+        "--methods",
+        "identity",
+        "--data-root",
+        data,
+        "--metrics",
+        "psnr",
+        "--save-frames",
+        "all",
+        "--output",
+        "out",
+    )
+    run(*words)
+    for side in ("blur", "sharp"):
+        for file in (data / side / "one").iterdir():
+            cv2.imwrite(str(file), 255 - cv2.imread(str(file)))
+    run(*words)
+    kept = cv2.imread(str(Path("out/frames/_ground-truth/one/000000.png")))
+    assert (kept == cv2.imread(str(data / "sharp" / "one" / "000000.png"))).all()

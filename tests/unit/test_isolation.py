@@ -112,7 +112,7 @@ def job(name, **more) -> MethodJob:
 def restore(made, frames, multiple_of=1, tile=None):
     method, card = made
     settings = Settings(device="cpu", multiple_of=card.needs.multiple_of, tile=tile)
-    return [(rounded.frame, seconds) for rounded, seconds in restored_frames(method, frames, settings)]
+    return [(restored.rounded.frame, restored.seconds) for restored in restored_frames(method, frames, settings)]
 
 
 def same(one, two) -> bool:

@@ -92,6 +92,46 @@ def test_a_window_is_timed_without_its_lookahead_waiting():
     assert len(seconds) == 7 and all(s < 0.2 for s in seconds), seconds
 
 
+@pytest.mark.parametrize("piece", [3, 100])
+def test_the_time_of_a_method_that_restores_pieces_is_shared_out(piece):
+    class Pieces(Method):
+        def restore(self, frames):
+            waiting = []
+            for frame in frames:
+                waiting.append(frame)
+                if len(waiting) == piece:
+                    time.sleep(0.07)
+                    yield from waiting
+                    waiting = []
+            time.sleep(0.07)
+            yield from waiting
+
+    timings = scored(Clip("c", Frames(), Frames()), Pieces()).timings
+    assert len({seconds for _, seconds, _ in timings}) == 1 and not any(warm for _, _, warm in timings)
+    calls = 1 + 7 // piece
+    assert 0.07 * calls / 7 <= timings[0][1] < 0.07 * calls / 7 + 0.05
+
+
+def test_metrics_on_the_restoring_device_take_turns_with_the_restoring():
+    busy = []
+
+    class Watch(FrameMethod):
+        def restore_frame(self, frame):
+            assert not busy
+            return frame
+
+    def network(restored, sharp):
+        busy.append(threading.current_thread())
+        time.sleep(0.01)
+        assert busy.pop() is threading.main_thread()
+        return 1.0
+
+    result = scored(Clip("c", Frames(), Frames()), Watch(), networks={"net": network})
+    assert sorted(result.scores) == [
+        (stem, name, value) for stem in ("004", "005") for name, value in (("mean", 0.0), ("net", 1.0))
+    ]
+
+
 def test_only_named_frames_are_scored_and_all_are_restored():
     result = scored(Clip("c", Frames(), Frames()))
     assert [(stem, value) for stem, _, value in result.scores] == [("004", 0.0), ("005", 0.0)]
@@ -110,7 +150,7 @@ def test_padding_is_undone():
             return frame
 
     restored = list(restored_frames(Halve(), Frames(), Settings(device="cpu", multiple_of=8)))
-    assert {r.frame.shape for r, _ in restored} == {(18, 30, 3)}
+    assert {r.rounded.frame.shape for r in restored} == {(18, 30, 3)}
 
 
 @pytest.mark.parametrize(

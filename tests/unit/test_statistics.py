@@ -175,3 +175,12 @@ def test_rows_of_two_runs_are_paired_frame_by_frame(tmp_path):
     direct = next(m for m in summarise(one) if m.method.id == "a").paired["psnr"]
     assert found["psnr"]["input"].difference == pytest.approx(-direct.difference)
     assert found["psnr"]["input"].verdict == "worse"
+    p = sorted(paired.p for paired in found["psnr"].values())
+    assert sorted(paired.p_holm for paired in found["psnr"].values()) == pytest.approx(
+        [3 * p[0], max(3 * p[0], 2 * p[1])]
+    )  # the best was chosen from the same scores: all three pairs count
+
+
+def test_holm_over_a_larger_family():
+    assert holm([0.02, 0.01], family=6) == pytest.approx([0.1, 0.06])
+    assert holm([0.02, 0.01]) == pytest.approx([0.02, 0.02])

@@ -144,6 +144,32 @@ def test_unlike_metric_versions_and_frames_are_refused(tmp_path: Path) -> None:
         tables.build([one, fake_run.write(tmp_path / "three", Fake(clips=("clip-01",)))])
 
 
+def test_other_pictures_under_the_same_protocol_are_refused(tmp_path: Path) -> None:
+    def with_truth(name: str, digest: str, **changes: object) -> Run:
+        run = fake_run.write(tmp_path / name, Fake(changes=changes))
+        clips = [clip.model_copy(update={"ground_truth_sha256": digest * 32}) for clip in run.manifest.clips]
+        run.store.write_manifest(run.manifest.model_copy(update={"clips": clips}))
+        return Run.open(run.folder)
+
+    one = with_truth("one", "ab")
+    assert tables.build([one, with_truth("same", "ab")]).rows
+    with pytest.raises(UsageError, match="ground truth of clip clip-01 has other pixels"):
+        tables.build([one, with_truth("two", "cd")])
+    with pytest.raises(UsageError, match="split test is not train"):
+        tables.build([one, with_truth("three", "ab", split="train")])
+
+
+def test_times_on_different_devices_are_not_ranked(tmp_path: Path) -> None:
+    one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.6, "c": 0.7}))
+    two_ = fake_run.write(
+        tmp_path / "two", Fake(methods={"identity": 1.0, "b": 0.5}, changes={"device": "NVIDIA H200 (cuda:0)"})
+    )
+    alone, both = tables.build([one]), tables.build([one, two_])
+    assert any(row.cells["seconds"].mark for row in alone.rows if "seconds" in row.cells)
+    assert not any(row.cells["seconds"].mark for row in both.rows if "seconds" in row.cells)
+    assert any(row.cells["psnr"].mark for row in both.rows)
+
+
 def test_runs_share_identity_and_keep_both_others(tmp_path: Path) -> None:
     one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.6}))
     two_ = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "b": 0.5}))

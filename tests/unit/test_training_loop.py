@@ -112,7 +112,7 @@ def test_a_variant_starts_from_another_ones_training(tmp_path):
     )
     one, two = read_weights(start / "weights.safetensors"), weights(begun).network
     assert torch.equal(two["cells.1.F_B.0.weight"], one["cells.0.F_B.0.weight"])
-    wanted = {"name": "one", "sha256": file_sha256(start / "weights.safetensors")}
+    wanted = {"name": "one", "sha256": file_sha256(start / "weights.safetensors"), "trained_on": ["blurs/train"]}
     loop.train(request(begun, "C2H1", settings=("learning_rate=1e-30",), limit_steps=2, resume=True))
     assert json.loads((begun / "training.json").read_text())["started_from"] == wanted
     with pytest.raises(MissingError, match="no weights there"):

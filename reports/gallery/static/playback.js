@@ -40,7 +40,6 @@
       part("slider").value = String(now.index + 1);
       if (document.activeElement !== part("number")) part("number").value = String(now.index + 1);  // not while one types
       part("play").textContent = now.playing ? "Pause" : "Play";
-      part("play").setAttribute("aria-pressed", String(now.playing));
       article.dataset.frame = frames[now.index];
       if (!now.playing) part("says").textContent = "frame " + frames[now.index] + " (" + (now.index + 1) + " of " + frames.length + ")";
     }

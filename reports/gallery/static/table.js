@@ -56,7 +56,8 @@
   // Opening a method into clips, and a clip into frames. Rows are made when they are first asked for.
 
   function opener(name, open) {
-    const button = make("button", { type: "button", className: "expand", ariaExpanded: "false" });
+    const button = make("button", { type: "button", className: "expand" });
+    button.setAttribute("aria-expanded", "false");
     button.setAttribute("aria-label", name);
     let rows = null;
     button.addEventListener("click", function () {

@@ -289,7 +289,7 @@
     };
   }
 
-  let writing = true;
+  let writing = true, closedByAddress = false;  // `close` is told later, when `writing` is true again
   function address(push) {
     if (dialog.open && writing) shared.address.write(state(), push);
   }
@@ -298,7 +298,12 @@
   function restore() {
     const wanted = shared.address.read(), place = wanted ? clips.findIndex((c) => c.name === wanted.clip) : -1;
     writing = false;
-    if (place < 0) { if (dialog.open) dialog.close(); writing = true; return; }
+    if (place < 0) {
+      closedByAddress = dialog.open;
+      dialog.close();
+      writing = true;
+      return;
+    }
     now.clip = place;
     now.frame = Math.max(0, clip().frames.findIndex((f) => f.name === wanted.frame));
     now.blind = wanted.blind;
@@ -385,10 +390,12 @@
   });
   dialog.addEventListener("close", function () {
     now.held = false;
-    if (writing) shared.address.write(null, true);
+    if (!closedByAddress) shared.address.write(null, true);
+    closedByAddress = false;
     const opener = shot(now.show).figure.querySelector(".open");
     if (opener.offsetParent) opener.focus();
   });
+  window.addEventListener("blur", () => { if (now.held) { now.held = false; draw(); } });  // Shift may be let go elsewhere
   window.addEventListener("popstate", restore);
   window.addEventListener("hashchange", restore);
   new ResizeObserver(() => { if (dialog.open && curve) curve.resize(); }).observe(id("plot"));

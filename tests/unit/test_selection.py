@@ -1,0 +1,68 @@
+"""What counts as the whole benchmark: the clips and frames that were released, no fewer and no more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deblurbench.datasets.base import Clip
+from deblurbench.errors import MissingError
+from deblurbench.manifest import Request
+from deblurbench.rooms import plugin
+from deblurbench.selection import PlannedClip, coverage_of, refuse_silent_partial
+
+CARD = plugin("datasets", "gopro").card
+PROTOCOL = CARD.protocol(None)
+
+
+class Frames:
+    def __init__(self, count):
+        self.stems = [f"{n:06d}" for n in range(1, count + 1)]
+
+    def __iter__(self):
+        return iter([np.zeros((2, 2, 3), np.uint8)] * len(self.stems))
+
+
+def whole() -> tuple[PlannedClip, ...]:
+    clips = [Clip(e.name, Frames(e.frames), Frames(e.frames), e.frames) for e in CARD.splits["test"]]
+    return tuple(PlannedClip(clip, tuple(clip.stems[4:-1]), PROTOCOL.size, ()) for clip in clips)
+
+
+def look(clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
+    return coverage_of(CARD, PROTOCOL, "test", clips)
+
+
+def refused(clips: tuple[PlannedClip, ...]) -> str:
+    with pytest.raises(MissingError) as caught:
+        refuse_silent_partial(CARD, Request(methods=[], dataset="gopro"), PROTOCOL, "test", clips)
+    return str(caught.value)
+
+
+def of_length(planned: PlannedClip, count: int) -> PlannedClip:
+    return replace(planned, clip=replace(planned.clip, blurry=Frames(count), sharp=Frames(count)))
+
+
+def test_the_released_clips_are_the_benchmark():
+    assert look(whole()) == ("11 of 11 clips, 1111 of 1111 frames, 1056 scored", False)
+    refuse_silent_partial(CARD, Request(methods=[], dataset="gopro"), PROTOCOL, "test", whole())
+
+
+def test_a_clip_more_is_not():
+    stray = replace(whole()[0], clip=replace(whole()[0].clip, name="GOPR0372_07_00"))
+    text, partial = look((*whole(), stray))
+    assert partial and text.startswith("11 of 11 clips") and "1 clip that the protocol does not know" in text
+    assert "clips that it does not know: GOPR0372_07_00" in refused((*whole(), stray))
+
+
+def test_another_clip_in_place_of_one_is_not():
+    stray = replace(whole()[0], clip=replace(whole()[0].clip, name="GOPR0372_07_00"))
+    text, partial = look((*whole()[1:], stray))
+    assert partial and text.startswith("10 of 11 clips")
+    assert "missing clips" in refused((*whole()[1:], stray))
+
+
+@pytest.mark.parametrize(("more", "said"), [(80, "more frames than were released"), (-1, "missing frames")])
+def test_a_clip_of_another_length_is_not(more, said):
+    first, *others = whole()
+    clips = (of_length(first, len(first.clip) + more), *others)
+    assert look(clips)[1] and said in refused(clips)
