@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.errors import UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import pad_to_multiple
-from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device, seed_everything
+from deblurbench.isolated import seed_everything, set_precision_flags
+from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device
 from deblurbench.planning import PlannedMethod
-from deblurbench.restoring import autocast, set_precision_flags
+from deblurbench.restoring import autocast
 from deblurbench.statistics import Interval
 
 if TYPE_CHECKING:

@@ -91,7 +91,8 @@ class _Subject:
 
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
-        from deblurbench.job import give_weights, seed_everything
+        from deblurbench.isolated import seed_everything
+        from deblurbench.job import give_weights
         from deblurbench.weights import find_weights
 
         if self.elsewhere:

@@ -6,7 +6,6 @@ Used by the worker process (deblurbench.worker) and, with --in-process, by the r
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +22,13 @@ from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import DiskError, FrameError, MissingError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.importing import load_checkpoint
+from deblurbench.isolated import seed_everything, set_precision_flags
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
 from deblurbench.planning import IDENTITY, open_dataset
-from deblurbench.restoring import ClipResult, Settings, restore_clip, set_precision_flags
+from deblurbench.restoring import ClipResult, Settings, restore_clip
 from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
 from deblurbench.store import GROUND_TRUTH, Part, Store
@@ -142,6 +142,7 @@ class Bench:
         seed_everything(self.job.seed)
         if self.method.network is not None:
             self.method.network.eval()  # however the clip before left it
+        reset_peak(self.device)
         tile = self.job.tile if self.job.again else None
         outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
         result = ClipResult()
@@ -367,14 +368,12 @@ def describe_runtime(device: str, seed: int) -> dict[str, Any]:
     return told
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, numpy and torch, so that a clip does not depend on the clips before it."""
-    import numpy as np
-    import torch
+def reset_peak(device: str) -> None:
+    """Let the peak of a GPU's memory be that of the clip that follows; resident memory on a CPU has no such switch."""
+    if device.startswith("cuda"):
+        import torch
 
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # plugins may use the global state
-    torch.manual_seed(seed)
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: str) -> int | None:

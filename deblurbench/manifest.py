@@ -114,7 +114,9 @@ class Outcome(Record):
     reason: str = ""
     traceback: str = ""
     clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
-    peak_memory: int | None = Field(default=None, description="bytes of device memory, or of the process on a CPU")
+    peak_memory: int | None = Field(
+        default=None, description="bytes of device memory for the clip, or of the process so far on a CPU"
+    )
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
     ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")

@@ -19,6 +19,7 @@ from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
+from deblurbench.metrics.lpips_weights import ENVIRONMENT
 from deblurbench.outside import find_method, split_method
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin, plugins
@@ -34,6 +35,11 @@ from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, find_weights, read_story
 
 IDENTITY = "identity"
+
+
+def any_network(metrics: Sequence[MetricRecord]) -> bool:
+    """Whether one of the metrics runs a network, whose weights the user may name."""
+    return any(METRICS[m.id].uses_network for m in metrics)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class Plan:
             "frames": list(clip.clip.stems),
             "data": clip.fingerprint(),
             "metrics": {m.id: m.version for m in self.metrics},
+            "metric weights": os.environ.get(ENVIRONMENT, "") if any_network(self.metrics) else "",
             "precision": self.request.precision,
             "tile": self.request.tile,
             "device": self.request.device,

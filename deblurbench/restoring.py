@@ -146,16 +146,6 @@ def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[A
     return contextlib.nullcontext()
 
 
-def set_precision_flags(precision: str) -> None:
-    """Float32 products exactly, or through tf32 where asked. Convolution algorithms are chosen deterministically."""
-    import torch
-
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-
-
 class Restored(NamedTuple):
     """A restored frame, the seconds that the method took for it, and how many frames it had read beyond it."""
 

@@ -28,9 +28,10 @@ def restore(
     limit: int | None,
 ) -> None:  # fmt: skip
     """Restore a video file or a folder of frames with one method."""
+    from deblurbench.isolated import set_precision_flags
     from deblurbench.job import MethodJob, ready_method, resolve_device
     from deblurbench.planning import plan_method
-    from deblurbench.restoring import Settings, prefetch, restored_frames, set_precision_flags
+    from deblurbench.restoring import Settings, prefetch, restored_frames
 
     frames = open_source(source).first(limit)
     target = output or _beside(source)

@@ -23,7 +23,7 @@ from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.lpips import full_precision
 from deblurbench.metrics.lpips_trunks import TRUNKS, Pool
-from deblurbench.metrics.lpips_weights import load_trunk, read_weights
+from deblurbench.metrics.lpips_weights import in_words, load_trunk, read_weights
 
 if TYPE_CHECKING:
     import torch
@@ -36,14 +36,16 @@ FILE = Path("functional", "image", "dists_models", "weights.pt")
 
 
 class DISTS:
-    """The distance with VGG-16's weights on one device."""
+    """The distance with VGG-16's weights on one device. `implementation` says which weights."""
 
     def __init__(self, device: str = "cpu") -> None:
         import torch
 
         self.device = torch.device(device)
         self.trunk = TRUNKS["vgg"]
-        self.state = {key: value.to(self.device) for key, value in load_trunk("vgg", "dists").items()}
+        state = load_trunk("vgg", "dists")
+        self.implementation = in_words(state)
+        self.state = {key: value.to(self.device) for key, value in state.items()}
         alpha, beta = (value.to(self.device).reshape(-1) for value in _alpha_beta())
         whole = alpha.sum() + beta.sum()
         self.alpha, self.beta = (torch.split(value / whole, list(CHANNELS)) for value in (alpha, beta))

@@ -17,7 +17,7 @@ from deblurbench.frames import Frame8
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.lpips_trunks import TRUNKS
-from deblurbench.metrics.lpips_weights import load_state
+from deblurbench.metrics.lpips_weights import in_words, load_state
 
 if TYPE_CHECKING:
     import torch
@@ -28,14 +28,16 @@ SCALE = (0.458, 0.448, 0.450)
 
 
 class LPIPS:
-    """The distance with one trunk's weights on one device."""
+    """The distance with one trunk's weights on one device. `implementation` says which weights."""
 
     def __init__(self, name: str, device: str = "cpu") -> None:
         import torch
 
         self.trunk = TRUNKS[name]
         self.device = torch.device(device)
-        self.state = {key: value.to(self.device) for key, value in load_state(name).items()}
+        state = load_state(name)
+        self.implementation = in_words(state)
+        self.state = {key: value.to(self.device) for key, value in state.items()}
         self.shift = torch.tensor(SHIFT, device=self.device).view(1, 3, 1, 1)
         self.scale = torch.tensor(SCALE, device=self.device).view(1, 3, 1, 1)
 

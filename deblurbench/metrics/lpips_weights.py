@@ -67,6 +67,15 @@ def load_trunk(name: str, metric: str) -> State:
     return _checked(f"weights of {TRUNKS[name].title}", _find(name, metric), TRUNKS[name].shapes())
 
 
+def in_words(state: State) -> str:
+    """Which weights these are: the start of the sha256 over their tensors, by name."""
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        digest.update(key.encode())
+        digest.update(state[key].detach().cpu().contiguous().numpy().tobytes())
+    return f"weights {digest.hexdigest()[:12]}"
+
+
 def _find(name: str, metric: str) -> State:
     state = _from_environment(name) or _from_hub(TRUNKS[name])
     if state is None:

@@ -298,6 +298,12 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
         if len({o.environment for o in m.outcomes if o.environment}) > 1:
             lines.append(f"{where}mixed environments: its parts were computed with different packages or machines")
         lines += [f"{where}{warning}" for warning in m.warnings]
+    computed: dict[str, set[str]] = {}
+    for metric in [m for run in runs for m in run.manifest.metrics if m.implementation and not m.absent]:
+        computed.setdefault(metric.id, set()).add(metric.implementation or "")
+    lines += [
+        f"{name} was computed differently in these runs: see below" for name, how in computed.items() if len(how) > 1
+    ]
     if len({(run.manifest.device, run.manifest.precision) for run in runs}) > 1:
         lines.append("the runs used different devices or precisions: compare qualities, not times")
     for row in rows:
