@@ -96,7 +96,7 @@ def first_frames(clip: Clip, frames: int | None) -> Clip:
 
 def plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip:
     """Cut a clip to its first `frames` frames, check the headers of its files, and say which frames are scored."""
-    from deblurbench.datasets.verify import check_clip, clip_size
+    from deblurbench.datasets.headers import check_clip, clip_size
 
     problems = list(clip.problems)
     clip = first_frames(clip, frames)

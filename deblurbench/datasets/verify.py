@@ -20,7 +20,6 @@ from deblurbench.errors import FrameError, MissingError
 from deblurbench.frames import Frame8
 from deblurbench.protocol import Protocol
 
-__all__ = ["Finding", "Info", "VerifyReport", "check_clip", "clip_size", "info", "verify"]
 SAMPLED = 8
 Severity = Literal["error", "warning", "note"]
 Splits: TypeAlias = Mapping[str, Sequence[ExpectedClip]]
