@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.errors import UsageError
+from deblurbench.errors import ContractError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import pad_to_multiple
 from deblurbench.isolated import seed_everything, set_precision_flags
 from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device
 from deblurbench.planning import PlannedMethod
-from deblurbench.restoring import autocast
+from deblurbench.restoring import autocast, check_restored
 from deblurbench.statistics import Interval
 
 if TYPE_CHECKING:
@@ -274,6 +274,7 @@ class _Stream:
         with Memory(self.device) as memory:
             for _ in range(self.lead):
                 self.timed()
+        self.check()
         weights = sum(t.numel() * t.element_size() for t in self.tensors)
         self.found.peak_memory = None if memory.added is None else memory.added + weights
         self.found.macs = None if self.hidden else self._count()
@@ -290,10 +291,21 @@ class _Stream:
     def step(self) -> int:
         """Restore the next frame, or the next whole clip; returns how many frames that were."""
         if not self.whole_clip:
-            next(self.walk)
+            self.last = next(self.walk)
             return 1
         clip = list(itertools.islice(itertools.cycle(self.frames), self.settings.frames))
-        return sum(1 for _ in self.method.restore(iter(clip)))
+        count = 0
+        for self.last in self.method.restore(iter(clip)):  # noqa: B020  (kept for `check`)
+            count += 1
+        if count != len(clip):
+            raise ContractError(f"the method restored {count} of {len(clip)} frames")
+        return count
+
+    def check(self) -> None:
+        """See that what is timed is a restored frame."""
+        check_restored(self.last, tuple(self.frames[0].shape), self.lead)
+        if not bool(self.last.isfinite().all()):
+            raise ContractError(f"frame {self.lead}: NaN or infinite values")
 
     def timed(self) -> tuple[float, float | None]:
         """Seconds per frame by the wall clock, synchronised, and by CUDA events (None on a CPU)."""

@@ -84,6 +84,7 @@ class _Subject:
         yield "odd sizes", self.odd_sizes
         for count in (1, 2, 7):
             yield f"{count} frame(s)", lambda count=count: self.counts(count)  # type: ignore[misc]
+        yield "colours in order", self.colours
         yield "deterministic", self.deterministic
         yield "no state between clips", self.no_state
         yield "causal, as the card says", self.causal
@@ -171,6 +172,27 @@ class _Subject:
         found = len(self.restore(clip8(count, self.side, self.side)))
         _require(found == count, f"{found} frames came back")
         return ""
+
+    def colours(self) -> str:
+        """A frame of one colour comes out nearer to itself than to itself with red and blue changed over."""
+        if self.card.needs_weights and not self.has_weights():
+            raise Skipped("no weights yet: train it")
+        frame = np.empty((self.side, self.side, 3), np.uint8)
+        frame[:] = (200, 120, 40)
+        mean = self.restore([frame])[0].astype(float).mean(axis=(0, 1))
+        kept, swapped = abs(mean - frame[0, 0]).sum(), abs(mean - frame[0, 0, ::-1]).sum()
+        _require(
+            kept <= swapped, f"(200, 120, 40) came back as {mean.round().astype(int).tolist()}: BGR instead of RGB?"
+        )
+        return ""
+
+    def has_weights(self) -> bool:
+        from deblurbench.weights import find_weights
+
+        try:
+            return find_weights(find_method(self.name), self.variant, self.weights) is not None
+        except MissingError:
+            return False
 
     def deterministic(self) -> str:
         frames = clip8(3, self.side, self.side)

@@ -86,6 +86,7 @@ class Bench:
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
+        self.environment = provenance.environment_digest(describe_device(self.device))  # before a plugin changes it
         self.method, self.card = ready_method(job, self.device, alive)
         self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
@@ -201,7 +202,7 @@ class Bench:
             "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
             "frames_sha256": result.frames_sha256,
             "ground_truth_sha256": result.sharp_sha256,
-            "environment": provenance.environment_digest(describe_device(self.device)),
+            "environment": self.environment,
         }
 
 

@@ -319,9 +319,10 @@ def make_plan(request: Request) -> Plan:
     split = request.split or protocol.split
     found = dataset.find(protocol)
     refuse_undecodable([str(found.root)])
-    chosen = choose_clips(dataset.clips(protocol, split), request, protocol, split)
+    there = dataset.clips(protocol, split)
+    chosen = choose_clips(there, request, protocol, split)
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
-    coverage, partial = coverage_of(dataset.card, protocol, split, clips)
+    coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
     refuse_silent_partial(dataset.card, request, protocol, split, clips)
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,

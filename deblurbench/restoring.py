@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 
 from deblurbench.datasets.base import Clip
 from deblurbench.elsewhere import Elsewhere
-from deblurbench.errors import ContractError
+from deblurbench.errors import ContractError, DeblurbenchError
 from deblurbench.frames import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
 from deblurbench.imagefiles import write_png
 from deblurbench.methods.base import Method
@@ -146,6 +146,9 @@ def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[A
     return contextlib.nullcontext()
 
 
+_END = object()
+
+
 class Restored(NamedTuple):
     """A restored frame, the seconds that the method took for it, and how many frames it had read beyond it."""
 
@@ -184,15 +187,15 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
             clock.waited = 0.0
             begin = clock.now()
             with autocast(settings.precision, settings.device):
-                restored = next(walk, None)
+                restored: Any = next(walk, _END)
             seconds = elsewhere.seconds if elsewhere else clock.now() - begin - clock.waited
-            if restored is None:
+            if restored is _END:
                 break
             position += 1
             if not shapes:
                 raise ContractError(f"the method yields a frame {position}, before it was given that many")
             height, width, *padded = shapes.popleft()
-            _check(restored, (3, *padded), position)
+            check_restored(restored, (3, *padded), position)
             ahead = len(shapes) - (PIPELINE if elsewhere else 0)
             yield Restored(_round(crop_to(restored, height, width), position), seconds, ahead)
     if shapes:
@@ -211,7 +214,12 @@ class _Closing:
             close()
 
 
-def _check(restored: Any, shape: tuple[int, ...], position: int) -> None:
+def check_restored(restored: Any, shape: tuple[int, ...], position: int) -> None:
+    """See that a method yielded a floating-point tensor of the frame's shape (3, H, W).
+
+    Raises:
+        ContractError: it did not; names the position of the frame.
+    """
     import torch
 
     if not isinstance(restored, torch.Tensor):
@@ -266,7 +274,7 @@ def restore_clip(
         walk = restored_frames(method, blurry, settings)
         stack.callback(_Closing(walk).close)
         furthest = 0
-        for position, (stem, (rounded, seconds, ahead)) in enumerate(_named(clip.stems, walk)):
+        for position, (stem, (rounded, seconds, ahead)) in enumerate(_naming_the_frame(clip.stems, walk)):
             result.timings.append((stem, seconds, not warm and position < settings.warmup))
             furthest = max(furthest, ahead)
             digest.update(rounded.frame.data)
@@ -299,6 +307,21 @@ def hashed(frames: Iterable[Frame8], digest: hashlib._Hash) -> Iterator[Frame8]:
     for frame in frames:
         digest.update(np.ascontiguousarray(frame).data)
         yield frame
+
+
+def _naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
+    """`_named`, where what a method raises gets a note that names the frame whose turn it was."""
+    done = 0
+    try:
+        for pair in _named(stems, walk):
+            yield pair
+            done += 1
+    except DeblurbenchError:
+        raise
+    except Exception as error:
+        if done < len(stems):
+            error.add_note(f"frame {stems[done]}")
+        raise
 
 
 def _named(stems: Iterable[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:

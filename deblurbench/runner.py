@@ -164,10 +164,13 @@ class _Session:
             if work.part:
                 self._keep(work.part)
             elif work.state == "problem":
-                self._note(Outcome(
+                outcome = Outcome(
                     method=work.method.id, clip=work.clip.clip.name, status="failed", kind="corrupt input",
                     reason=work.why,
-                ))  # fmt: skip
+                )  # fmt: skip
+                self._note(outcome)
+                if work.method.id == IDENTITY:  # once a clip is enough: it is no method's fault
+                    self.listener.outcome(outcome)
         pending = [work for work in self.work if work.state in ("new", "stale", "retry")]
         total = sum(len(work.clip.clip) for work in pending)
         self.listener.begin(total, sum(len(w.clip.clip) for w in self.work if w.state == "cached"))

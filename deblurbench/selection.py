@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -119,14 +119,20 @@ def _first(source: Any, frames: int) -> Any:
     return source.first(frames)
 
 
-def coverage_of(card: DatasetCard, protocol: Protocol, split: str, clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
-    """How much of the split a run covers, in figures, and whether that is less than all of it."""
+def coverage_of(
+    card: DatasetCard, protocol: Protocol, split: str, there: Sequence[Clip], clips: tuple[PlannedClip, ...]
+) -> tuple[str, bool]:
+    """How much of the split a run covers, in figures, and whether that is less than all of it.
+
+    Where nobody has listed what was released, all is what is `there`: the split's clips before any were chosen or cut.
+    """
     expected = _expected(card, protocol, split)
+    lengths = {clip.name: len(clip) for clip in there}
     strange = _strange(expected, clips)
     known = len(clips) - len(strange)
-    total = len(expected) or len(clips)
+    total = len(expected) or len(there)
     frames = sum(len(clip.clip) for clip in clips)
-    released = sum(clip.clip.released or len(clip.clip) for clip in clips)
+    released = sum(clip.clip.released or lengths[clip.clip.name] for clip in clips)
     scored = sum(len(clip.scored) for clip in clips)
     text = f"{known} of {total} clips, {frames} of {released} frames, {scored} scored"
     if strange:
@@ -135,7 +141,7 @@ def coverage_of(card: DatasetCard, protocol: Protocol, split: str, clips: tuple[
     if resized:
         text += f", {resized}"
     other = any(clip.clip.released not in (None, len(clip.clip)) for clip in clips)
-    return text, known < total or bool(strange) or other or bool(resized)
+    return text, known < total or frames < released or bool(strange) or other or bool(resized)
 
 
 def _expected(card: DatasetCard, protocol: Protocol, split: str) -> tuple[str, ...]:

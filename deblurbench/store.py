@@ -244,7 +244,7 @@ class Run:
             table = pd.read_csv(file, dtype=str, keep_default_na=False)
             if tuple(table.columns) != columns:
                 raise ValueError(f"columns are {', '.join(table.columns)}; expected {', '.join(columns)}")
-            table[number] = table[number].map(_number)
+            table[number] = table[number].map(_number).astype(float)  # of an empty table, too
         except (OSError, ValueError, pd.errors.ParserError) as error:
             raise UsageError(
                 f"{file}: missing, cut short or damaged ({error}). The same run command writes it anew from parts/."

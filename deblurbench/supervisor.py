@@ -20,6 +20,7 @@ from deblurbench.kept import signal_name
 
 LOG_LIMIT = 4_000_000
 LAST_BREATH = 10.0  # seconds that a process may take to end
+GETTING_READY = 120.0  # seconds a method may take to be made, whatever --timeout says of its frames
 LOOK_EVERY = 2.0  # seconds between looks at whether a silent worker still lives
 
 
@@ -64,7 +65,7 @@ class Worker:
     def hello(self) -> dict[str, Any]:
         """Wait until the method is ready: device, parameter count, absent metrics; or event `broken` with the cause."""
         try:
-            return self.next_event()
+            return self.next_event(max(self.timeout, GETTING_READY))  # importing torch alone may take half a minute
         except WorkerLost as lost:
             return {"event": "broken", "kind": lost.kind, "reason": f"while getting ready: {lost}"}
 
@@ -72,13 +73,14 @@ class Worker:
         """Hand over the next clip."""
         self._tell(job.model_dump())
 
-    def next_event(self) -> dict[str, Any]:
+    def next_event(self, patience: float | None = None) -> dict[str, Any]:
         """The next event.
 
         Raises:
-            WorkerLost: the process ended, or nothing came for `timeout` seconds.
+            WorkerLost: the process ended, or nothing came for `patience` seconds (the worker's time-out for None).
         """
-        until = time.monotonic() + self.timeout
+        patience = self.timeout if patience is None else patience
+        until = time.monotonic() + patience
         while (left := until - time.monotonic()) > 0:
             dead = self.process.poll() is not None  # a child of the plugin may hold the pipe open after its death
             with contextlib.suppress(queue.Empty):
@@ -90,7 +92,7 @@ class Worker:
                 raise WorkerLost(*self._epitaph())
         self.kill()
         raise WorkerLost(
-            "timeout", f"nothing came from the method for {self.timeout:.0f} s; it was ended (--timeout sets this)"
+            "timeout", f"nothing came from the method for {patience:.0f} s; it was ended (--timeout sets this)"
         )
 
     def _tell(self, message: dict[str, Any]) -> None:

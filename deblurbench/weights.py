@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
+    if not card.network:  # a card alone takes other people's checkpoints, too
+        _look_inside(file)
     told = read_story(file.parent) or _told_within(file)
     meant = told.get("method", card.name), told.get("variant", variant)
     if meant != (card.name, variant):
@@ -191,7 +194,14 @@ def load_weights(
         UsageError: not safetensors, see `read_weights`, or another architecture.
     """
     state = adopt(read_weights(file)) if adopt else read_weights(file)
-    faults = differences(network.state_dict(), state)
+    own = network.state_dict()
+    faults = differences(own, state)
+    prefix = shared_prefix(own, state)
+    if prefix:
+        raise UsageError(
+            f"{file}: every key begins with {prefix!r} before the network's own name, as a wrapped network saves them. "
+            "'deblurbench import-weights' takes that off and writes a file that fits."
+        )
     if faults:
         raise UsageError(
             f"{file}: these weights are of another architecture or variant: {faults}. "
@@ -218,14 +228,43 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
 
 def differences(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> str:
     """The first five keys or shapes by which weights differ from a network's own; empty where they fit."""
-    faults = [f"missing {key}" for key in own if key not in state]
-    faults += [f"unexpected {key}" for key in state if key not in own]
+    missing = [f"missing {key}" for key in own if key not in state]
+    unexpected = [f"unexpected {key}" for key in state if key not in own]
+    faults = [fault for pair in zip_longest(missing, unexpected) for fault in pair if fault]
     faults += [
         f"{key} is {tuple(state[key].shape)}, the network has {tuple(own[key].shape)}"
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
     return "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" if len(faults) > 5 else "")
+
+
+def shared_prefix(own: Mapping[str, object], state: Mapping[str, object]) -> str:
+    """What stands before all of a network's own names in a file ('module.'); empty where they are as they should be."""
+    key = next(iter(own), "")
+    before = next((name[: -len(key)] for name in state if key and name.endswith(f".{key}")), "")
+    return before if before and {f"{before}{name}" for name in own} == set(state) else ""
+
+
+def _look_inside(file: Path) -> None:
+    """See, without torch, that a file is whole and safetensors.
+
+    Raises:
+        UsageError: it is not; says what it is, or by how much it is cut short.
+    """
+    _look_at_first_bytes(file)
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        head = stream.read(length) if length < size else b""
+    try:
+        told = json.loads(head)
+        ends = [entry["data_offsets"][1] for name, entry in told.items() if name != "__metadata__"]
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
+    wanted = 8 + length + max(ends, default=0)
+    if wanted != size:
+        raise UsageError(f"{file}: damaged or cut short: {size} bytes, its header tells of {wanted}. Fetch it again.")
 
 
 def not_weights(start: bytes) -> str | None:

@@ -52,7 +52,7 @@ class Method:
 
         Values outside [0, 1] are clipped by the harness, which records how many.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no restore: write it")
 
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor | dict[str, Tensor]:
         """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total".
@@ -90,7 +90,7 @@ class FrameMethod(Method):
 
     def restore_frame(self, frame: Tensor) -> Tensor:
         """(3, H, W) blurry to (3, H, W) restored."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no restore_frame: write it")
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Restore frame by frame."""
@@ -105,7 +105,7 @@ class WindowMethod(Method):
 
     def restore_window(self, frames: Tensor) -> Tensor:
         """(2 * radius + 1, 3, H, W) blurry to the restored centre frame (3, H, W)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no restore_window: write it")
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Slide the window over the clip, holding 2 * radius + 1 frames and no more."""
@@ -132,7 +132,7 @@ class RecurrentMethod(Method):
 
     def step(self, frame: Tensor, state: Any) -> tuple[Tensor, Any]:
         """(3, H, W) blurry and the last frame's state (None for the first) to (3, H, W) restored and the new state."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no step: write it")
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Run `step` over the clip; the state starts as None."""

@@ -55,7 +55,8 @@ def build(runs: Sequence[Run], *, reference: str = REFERENCE, allow_mixed: bool 
     columns = _columns(runs)
     same_device = len({(run.manifest.device, run.manifest.precision) for run in runs}) == 1
     rows = _mark(columns, _rows(runs, columns, reference, mixed), same_device)
-    columns = tuple(c for c in columns if any(c.key in row.cells for row in rows))
+    if any(row.ok for row in rows):
+        columns = tuple(c for c in columns if any(c.key in row.cells for row in rows))
     return ResultTable(
         runs=tuple(runs),
         reference=reference,
@@ -295,8 +296,6 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
             lines.append(f"{where}this run was declared INVALID: {m.invalidated}")
         if m.partial:
             lines.append(f"{where}partial run: {m.coverage}")
-        if len({o.environment for o in m.outcomes if o.environment}) > 1:
-            lines.append(f"{where}mixed environments: its parts were computed with different packages or machines")
         lines += [f"{where}{warning}" for warning in m.warnings]
     computed: dict[str, set[str]] = {}
     for metric in [m for run in runs for m in run.manifest.metrics if m.implementation and not m.absent]:
@@ -306,9 +305,26 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
     ]
     if len({(run.manifest.device, run.manifest.precision) for run in runs}) > 1:
         lines.append("the runs used different devices or precisions: compare qualities, not times")
+    lines += _unequal_frames(rows)
     for row in rows:
         lines += _row_warnings(row, runs[row.run].manifest)
     return list(dict.fromkeys(lines))
+
+
+def _unequal_frames(rows: Sequence[Row]) -> list[str]:
+    """Where infinite values are left out, means are over unlike frames; paired differences are not."""
+    counts: dict[str, dict[int, list[str]]] = {}
+    for row in [row for row in rows if row.ok]:
+        for key, cell in row.cells.items():
+            if key != SECONDS and cell.frames:
+                counts.setdefault(key, {}).setdefault(cell.frames, []).append(row.label)
+    return [
+        f"{key}: means over unlike frames, "
+        + "; ".join(f"{frames} of {', '.join(labels)}" for frames, labels in sorted(found.items()))
+        + ". Compare by the paired differences, which take the frames that both have"
+        for key, found in counts.items()
+        if len(found) > 1
+    ]
 
 
 def _state(row: Row) -> str:
@@ -325,7 +341,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"
-        lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: suspected leak")
+        why = "the data hold sharp frames as blurry ones" if row.method.name == REFERENCE else "suspected leak"
+        lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: {why}")
     seen = manifest.seen_in_training(row.method)
     if seen:
         lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
@@ -337,5 +354,8 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
         lines.append(f"{row.label}: {many} ran out of memory and were restored in tiles of {tiles[0]} px")
     clipped = max((o.clipped for o in manifest.outcomes if o.method == row.method.id), default=0.0)
     if clipped > CLIPPED_WORTH_TELLING:
-        lines.append(f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped")
+        lines.append(
+            f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped"
+            + (": does it return [0, 255]?" if clipped > 0.5 else "")
+        )
     return lines

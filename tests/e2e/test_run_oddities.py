@@ -229,7 +229,10 @@ def test_another_clips_damage_does_not_hide_why_a_method_failed(here, plugin_fol
     told = {o["clip"]: o["reason"] for o in json.loads(Path("out/run.json").read_text())["outcomes"]}
     assert "000000.png" in told["two"]
     outcomes = json.loads(Path("out/run.json").read_text())["outcomes"]
-    assert any("boom" in o["reason"] for o in outcomes if (o["method"], o["clip"]) == ("raises", "one"))
+    why = next(o["reason"] for o in outcomes if (o["method"], o["clip"]) == ("raises", "one"))
+    assert why == "ValueError: boom (frame 000000, method.py:6)"
+    table = Path("out/report/table.csv").read_text()
+    assert table.splitlines()[0] == "method,psnr,seconds"  # the metrics asked for, though no row has a mean
 
 
 def test_the_ground_truth_that_is_kept_is_that_of_the_scores(here):

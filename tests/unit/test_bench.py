@@ -134,6 +134,14 @@ def test_counts_are_exact_and_a_failure_costs_its_own_row(methods):
     assert sum("RANDOM" in note for note in report.notes) == 3
 
 
+def test_what_is_no_restored_frame_is_not_timed(plugin_folder):
+    body = "    def restore_frame(self, frame):\n        return frame[:, ::2]\n"
+    code = "from deblurbench.methods.base import FrameMethod\nclass Plugin(FrameMethod):\n" + body
+    write_plugin(plugin_folder, "half", code)
+    (found,) = measure([plan_method("half")], [(64, 48)], Settings("cpu", frames=3, seconds=0)).results
+    assert "expected (3, 48, 64)" in found.error and not found.samples
+
+
 def test_memory_is_what_the_method_adds():
     with benching.Memory("cpu") as memory:
         block = np.ones(40_000_000, np.uint8)

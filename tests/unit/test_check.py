@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from deblurbench.commands import catalogue
+from deblurbench.contract import check_method
 from tests.conftest import write_plugin
 
 CODE = """
@@ -38,6 +39,20 @@ def test_all_prints_a_line_a_method(three):
     assert lines["good"].startswith("ok") and "skipped" in lines["good"]
     assert lines["torn"].startswith("FAILED") and "card and import" in lines["torn"]
     assert lines["wrong"].startswith("FAILED") and "shape and range" in lines["wrong"]
+
+
+def test_red_and_blue_changed_over_are_noticed(plugin_folder):
+    write_plugin(plugin_folder, "bgr", CODE.replace("frame[:, :-1] if {crops} else frame", "frame.flip(0)"))
+    findings = {label: (state, detail) for label, state, detail in check_method("bgr")}
+    state, detail = findings["colours in order"]
+    assert state == "FAILED" and "came back as [40, 120, 200]: BGR instead of RGB?" in detail
+
+
+def test_what_is_not_written_yet_is_named(plugin_folder):
+    code = "from deblurbench.methods.base import FrameMethod\nclass Plugin(FrameMethod):\n    pass\n"
+    write_plugin(plugin_folder, "empty", code)
+    findings = {label: detail for label, _, detail in check_method("empty")}
+    assert "Plugin has no restore_frame: write it" in findings["shape and range"]
 
 
 def test_all_in_json_has_every_check(three):

@@ -159,6 +159,7 @@ def test_padding_is_undone():
         (lambda f: f[:5], "5 of 7 frames"),
         (lambda f: [*f, f[0]], "frame 8"),
         (lambda f: [x[:2] for x in f], "expected"),
+        (lambda f: [None for _ in f], "frame 1: the method yields NoneType, expected a torch.Tensor"),
         (lambda f: [(x * 255).to(torch.uint8) for x in f], "floating point"),
         (lambda f: [x * torch.inf for x in f], "NaN or infinite"),
     ],

@@ -29,7 +29,7 @@ def whole() -> tuple[PlannedClip, ...]:
 
 
 def look(clips: tuple[PlannedClip, ...]) -> tuple[str, bool]:
-    return coverage_of(CARD, PROTOCOL, "test", clips)
+    return coverage_of(CARD, PROTOCOL, "test", [planned.clip for planned in clips], clips)
 
 
 def refused(clips: tuple[PlannedClip, ...]) -> str:
@@ -59,6 +59,20 @@ def test_another_clip_in_place_of_one_is_not():
     text, partial = look((*whole()[1:], stray))
     assert partial and text.startswith("10 of 11 clips")
     assert "missing clips" in refused((*whole()[1:], stray))
+
+
+def test_without_a_list_of_clips_all_is_what_is_there():
+    card = plugin("datasets", "folder").card
+    there = [Clip(name, Frames(10), Frames(10)) for name in ("a", "b", "c")]
+    planned = [PlannedClip(clip, tuple(clip.stems), (8, 8)) for clip in there]
+
+    def folder(*clips: PlannedClip) -> tuple[str, bool]:
+        return coverage_of(card, card.protocol(None), "all", there, clips)
+
+    assert folder(*planned) == ("3 of 3 clips, 30 of 30 frames, 30 scored", False)
+    assert folder(planned[0]) == ("1 of 3 clips, 10 of 10 frames, 10 scored", True)
+    text, partial = folder(*[of_length(one, 4) for one in planned])
+    assert partial and text.startswith("3 of 3 clips, 12 of 30 frames")
 
 
 @pytest.mark.parametrize(("more", "said"), [(80, "more frames than were released"), (-1, "missing frames")])

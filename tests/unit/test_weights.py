@@ -48,6 +48,22 @@ def test_another_architecture_is_refused_with_its_keys(tmp_path, network):
         assert said in str(error.value)
 
 
+def test_a_wrapped_networks_prefix_is_named(tmp_path, network):
+    file = tmp_path / "w.safetensors"
+    save_file({f"module.{key}": value for key, value in network.state_dict().items()}, file)
+    with pytest.raises(UsageError, match=r"every key begins with 'module\.'.*import-weights"):
+        load_weights(network, file)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"version https://git-lfs", b"\x10" + bytes(7) + b"{}", "cut"])
+def test_a_file_that_is_no_weights_is_refused_before_anything_runs(tmp_path, network, content):
+    file = tmp_path / "w.safetensors"
+    save_file(network.state_dict(), file)
+    file.write_bytes(file.read_bytes()[:-5] if content == "cut" else content)
+    with pytest.raises(UsageError, match=r"w\.safetensors"):
+        plan_methods([f"ifirnn:C1H1@{file}"], False)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
