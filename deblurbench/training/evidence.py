@@ -59,7 +59,10 @@ def log(folder: Path, trainings: tuple[Path, ...], tag: str) -> None:
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_obj
 def results(folder: Path, runs: tuple[Path, ...]) -> None:
-    """Keep the clip means of the shipped weights in RUNS; what was kept before is replaced."""
+    """Keep the clip means of the shipped weights in RUNS; what was kept before is replaced.
+
+    Runs of the same frames become one table.
+    """
     ships = shipped()
     kept = []
     for run in map(Run.open, runs):
@@ -71,7 +74,7 @@ def results(folder: Path, runs: tuple[Path, ...]) -> None:
                 click.echo(f"{run.folder}: {method.id} left out: no card ships these weights", err=True)
         kept.append(stored.scored(run, names))
         click.echo(f"{run.folder}: {kept[-1].dataset}, {', '.join(kept[-1].values)}")
-    stored.write_json([asdict(one) for one in kept], folder / stored.RESULTS)
+    stored.write_json([asdict(one) for one in stored.joined(kept)], folder / stored.RESULTS)
 
 
 @evidence.command()

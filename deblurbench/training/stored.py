@@ -14,7 +14,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,26 @@ def scored(run: Run, names: Mapping[str, str]) -> Scored:
             for identifier, name in names.items()
         },
         weights={names[m.id]: m.weights_sha256 for m in manifest.methods if m.id in names and m.weights_sha256},
+    )
+
+
+def joined(parts: Sequence[Scored]) -> list[Scored]:
+    """Runs of the same frames, on the same device and with the same values of the methods in both, as one."""
+    found: list[Scored] = []
+    for part in parts:
+        same = next((i for i, other in enumerate(found) if _fit(other, part)), None)
+        if same is None:
+            found.append(part)
+            continue
+        other = found[same]
+        found[same] = replace(other, values=other.values | part.values, weights=other.weights | part.weights)
+    return found
+
+
+def _fit(one: Scored, two: Scored) -> bool:
+    alike = ("dataset", "protocol_digest", "coverage", "device", "precision", "frames", "metrics")
+    return all(getattr(one, name) == getattr(two, name) for name in alike) and all(
+        one.values[name] == two.values[name] for name in one.values.keys() & two.values.keys()
     )
 
 

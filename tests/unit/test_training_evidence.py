@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -10,7 +11,7 @@ from deblurbench.errors import UsageError
 from deblurbench.rooms import plugin
 from deblurbench.training import evidence, page, stored
 from deblurbench.training.claims import findings, unequal
-from deblurbench.training.stored import Claim, Scored, Trained
+from deblurbench.training.stored import Claim, Scored, Trained, joined
 from tests import fake_run
 
 CARD = plugin("methods", "ifirnn").card
@@ -216,6 +217,15 @@ def test_results_show_gains_with_intervals_on_several_clips_and_values_of_one(tm
     assert cells[5:] == ["8 of 8", "better"]
     assert " to " not in value and "| only | 7 |" in value
     assert "| blurry input |" in text
+
+
+def test_runs_of_the_same_frames_are_one_table(tmp_path):
+    one = Scored("d", "x", "c", "cpu", "fp32", {"a": 2}, {}, {"identity": {"psnr": {"a": 20.0}}, "m": {}}, {"m": "1"})
+    two = replace(one, values={"identity": {"psnr": {"a": 20.0}}, "n": {}}, weights={"n": "2"})
+    (both,) = joined([one, two])
+    assert set(both.values) == {"identity", "m", "n"} and both.weights == {"m": "1", "n": "2"}
+    other = replace(two, values={"identity": {"psnr": {"a": 20.1}}})
+    assert joined([one, other, replace(one, device="gpu")]) == [one, other, replace(one, device="gpu")]
 
 
 def test_scores_of_weights_that_were_replaced_are_left_out(tmp_path):
