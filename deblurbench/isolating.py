@@ -11,7 +11,6 @@ import contextlib
 import json
 import mmap
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import CardError, ContractError, DiskError, MissingError, UsageError
 from deblurbench.importing import read_foreign, without_prefixes
 from deblurbench.isolated import FLOAT32, SLOTS
-from deblurbench.kept import Kept, foreign_environment, signal_name
+from deblurbench.kept import Kept, epitaph, foreign_environment
 from deblurbench.outside import FoundFile
 from deblurbench.packages import card_path
 from deblurbench.rooms import Plugin
@@ -284,7 +283,8 @@ class IsolatedMethod(Elsewhere):
         assert self._kept and self._kept.process.stdout
         line = self._kept.process.stdout.readline()
         if not line:
-            raise _epitaph(self._kept)
+            code = self._kept.wait(LAST_WORDS)
+            raise FailedElsewhere(*epitaph(code, "the process of its own environment"))
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failed":
             if event["kind"] == "contract":
@@ -354,14 +354,3 @@ class _Slots:
         import torch
 
         return torch.from_numpy(self.values[slot].copy())
-
-
-def _epitaph(kept: Kept) -> FailedElsewhere:
-    code = kept.wait(LAST_WORDS)
-    if code is None:
-        return FailedElsewhere("left", "the method closed the pipe that its results come through; it was ended")
-    if code == -signal.SIGKILL:
-        return FailedElsewhere("killed", "killed: signal 9 (likely out of memory; try --tile 512)")
-    if code < 0:
-        return FailedElsewhere("crashed", f"crashed: signal {-code} ({signal_name(-code)})")
-    return FailedElsewhere("left", f"the process of its own environment left by itself with code {code}")

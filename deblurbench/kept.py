@@ -81,6 +81,17 @@ def foreign_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours}
 
 
+def epitaph(code: int | None, who: str = "the process") -> tuple[str, str]:
+    """A short cause and one sentence for a process that ended unasked, or (code None) only closed its pipe."""
+    if code is None:
+        return "left", "the method closed the pipe that its results come through; it was ended"
+    if code == -signal.SIGKILL:
+        return "killed", "killed: signal 9 (likely out of memory; try --tile 512)"
+    if code < 0:
+        return "crashed", f"crashed: signal {-code} ({signal_name(-code)})"
+    return "left", f"{who} left by itself with code {code}"
+
+
 def signal_name(number: int) -> str:
     """SIGSEGV and the like; real-time signals have no name."""
     try:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from deblurbench.errors import DiskError
 from deblurbench.job import ClipJob, MethodJob
-from deblurbench.kept import signal_name
+from deblurbench.kept import epitaph
 
 LOG_LIMIT = 4_000_000
 LAST_BREATH = 10.0  # seconds that a process may take to end
@@ -86,10 +86,10 @@ class Worker:
             with contextlib.suppress(queue.Empty):
                 event = self.events.get(timeout=min(left, LOOK_EVERY))
                 if event is None:
-                    raise WorkerLost(*self._epitaph())
+                    raise self._lost()
                 return event
             if dead:
-                raise WorkerLost(*self._epitaph())
+                raise self._lost()
         self.kill()
         raise WorkerLost(
             "timeout", f"nothing came from the method for {patience:.0f} s; it was ended (--timeout sets this)"
@@ -107,17 +107,13 @@ class Worker:
                 self.events.put(json.loads(line))
         self.events.put(None)
 
-    def _epitaph(self) -> tuple[str, str]:
+    def _lost(self) -> WorkerLost:
+        code = None
         try:
             code = self.process.wait(timeout=LAST_BREATH)
         except subprocess.TimeoutExpired:
             self.kill()
-            return "left", "the method closed the pipe that its results come through; it was ended"
-        if code == -signal.SIGKILL:
-            return "killed", "killed: signal 9 (likely out of memory; try --tile 512)"
-        if code < 0:
-            return "crashed", f"crashed: signal {-code} ({signal_name(-code)})"
-        return "left", f"the process left by itself with code {code}"
+        return WorkerLost(*epitaph(code))
 
     def kill(self) -> None:
         """End the process and every process of its session."""

@@ -8,8 +8,6 @@ This isolates faults. It is no security sandbox: a method can do whatever its us
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import os
 import queue
@@ -19,11 +17,7 @@ import threading
 import time
 from typing import Any, TextIO
 
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent is gone (Linux only)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
+from deblurbench.keeper import die_with_parent
 
 
 def guard_session() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from deblurbench import supervisor
 from deblurbench.job import MethodJob
-from deblurbench.supervisor import Worker, WorkerLost, signal_name
+from deblurbench.kept import signal_name
+from deblurbench.supervisor import Worker, WorkerLost
 from tests.conftest import ROOT
 
 JOB = MethodJob(
