@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.errors import ContractError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import pad_to_multiple
-from deblurbench.isolated import seed_everything, set_precision_flags
+from deblurbench.isolated import autocast, seed_everything, set_precision_flags
 from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device
 from deblurbench.planning import PlannedMethod
-from deblurbench.restoring import autocast, check_restored
+from deblurbench.restoring import check_restored
 from deblurbench.statistics import Interval
 
 if TYPE_CHECKING:

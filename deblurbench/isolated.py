@@ -130,23 +130,61 @@ def load(network: Any, file: Any) -> None:
         raise Fault("refused", f"{file}: these weights are of another architecture or variant: {told}") from error
 
 
-def resolve_device(wanted: str) -> str:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that this environment's torch can use."""
+def cuda_devices() -> int:
+    """How many CUDA devices this torch can use."""
     import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def find_device(wanted: str) -> str | None:
+    """`auto`, `cpu`, `cuda` or `cuda:N` as the name of a device that torch can use; None where it is not there."""
+    count = cuda_devices()
     if wanted == "auto":
         return "cuda:0" if count else "cpu"
     if wanted == "cpu":
         return "cpu"
-    index = int(wanted.partition(":")[2] or 0)
-    if index >= count:
+    kind, _, index = wanted.partition(":")
+    if kind != "cuda" or (index and not index.isdigit()) or int(index or 0) >= count:
+        return None
+    return f"cuda:{int(index or 0)}"
+
+
+def resolve_device(wanted: str) -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that this environment's torch can use."""
+    import torch
+
+    found = find_device(wanted)
+    if found is None:
         raise Fault(
             "refused",
             f"device {wanted!r} is not there for torch {torch.__version__} of {sys.executable}: "
-            f"{count} CUDA device(s) found. Install a torch with CUDA there, or use --device cpu",
+            f"{cuda_devices()} CUDA device(s) found. Install a torch with CUDA there, or use --device cpu",
         )
-    return f"cuda:{index}"
+    return found
+
+
+def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which a method computes under `bf16` or `fp16`; nothing for `fp32` and `tf32`."""
+    import torch
+
+    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision in kinds:
+        return torch.autocast(device.split(":")[0], dtype=kinds[precision])
+    return contextlib.nullcontext()
+
+
+def peak_memory(device: str) -> int | None:
+    """Peak bytes of device memory of this process, or of resident memory on a CPU."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def set_precision_flags(precision: str) -> None:
@@ -251,15 +289,6 @@ class Restorer:
             self.waited += self.now() - begin
             yield frame
 
-    def autocast(self) -> Any:
-        """The context in which the method computes under bf16 and fp16."""
-        import torch
-
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        if self.order["precision"] not in kinds:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.split(":")[0], dtype=kinds[self.order["precision"]])
-
     def clip(self, order: dict) -> None:
         """Restore one clip whose frames are of shape `order["shape"]`, (3, H, W)."""
         import torch
@@ -282,7 +311,7 @@ class Restorer:
             self.ended = order["order"] == "end"
             if not self.ended:
                 self.answer("free", slot=order["slot"])
-        self.answer("done", peak_memory=self.peak_memory())
+        self.answer("done", peak_memory=peak_memory(self.device))
 
     def restore(self, frames: Any) -> Any:
         """The method's `restore`, in tiles where they are asked for."""
@@ -297,7 +326,7 @@ class Restorer:
         while True:
             self.waited = 0.0
             begin = self.now()
-            with self.autocast():
+            with autocast(self.order["precision"], self.device):
                 restored = next(walk, None)
             seconds = self.now() - begin - self.waited
             if restored is None:
@@ -322,18 +351,6 @@ class Restorer:
         )
         place.copy_(restored.detach().to(torch.float32).reshape(-1))
         self.answer("restored", slot=slot, seconds=seconds)
-
-    def peak_memory(self) -> int | None:
-        """Peak bytes of device memory, or of resident memory on a CPU."""
-        import torch
-
-        if self.device.startswith("cuda"):
-            return int(torch.cuda.max_memory_allocated(self.device))
-        try:
-            import resource
-        except ImportError:
-            return None
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def describe(error: BaseException) -> dict:

@@ -22,7 +22,7 @@ from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import DiskError, FrameError, MissingError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.importing import load_checkpoint
-from deblurbench.isolated import seed_everything, set_precision_flags
+from deblurbench.isolated import cuda_devices, find_device, peak_memory, seed_everything, set_precision_flags
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
@@ -327,17 +327,12 @@ def resolve_device(wanted: str) -> str:
     Raises:
         UsageError: no such device.
     """
-    import torch
-
-    if wanted == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if wanted == "cpu":
-        return "cpu"
-    kind, _, index = wanted.partition(":")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if kind != "cuda" or (index and not index.isdigit()) or int(index or 0) >= count:
-        raise UsageError(f"--device {wanted!r} is not there: {count} CUDA device(s) found. Use auto, cpu or cuda:N.")
-    return f"cuda:{index or 0}"
+    found = find_device(wanted)
+    if found is None:
+        raise UsageError(
+            f"--device {wanted!r} is not there: {cuda_devices()} CUDA device(s) found. Use auto, cpu or cuda:N."
+        )
+    return found
 
 
 def describe_device(device: str) -> str:
@@ -375,16 +370,3 @@ def reset_peak(device: str) -> None:
         import torch
 
         torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_memory(device: str) -> int | None:
-    """Peak bytes of device memory of this process, or of resident memory on a CPU."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:  # not a POSIX system
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -26,6 +26,7 @@ from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import ContractError, DeblurbenchError
 from deblurbench.frames import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
 from deblurbench.imagefiles import write_png
+from deblurbench.isolated import autocast
 from deblurbench.methods.base import Method
 from deblurbench.tiling import restore_tiled
 
@@ -134,16 +135,6 @@ class _Clock:
             if frame is None:
                 return
             yield frame
-
-
-def autocast(precision: str, device: str) -> contextlib.AbstractContextManager[Any]:
-    """The context in which a method computes under `bf16` or `fp16`; nothing for `fp32` and `tf32`."""
-    import torch
-
-    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    if precision in kinds:
-        return torch.autocast(device.split(":")[0], dtype=kinds[precision])
-    return contextlib.nullcontext()
 
 
 _END = object()
