@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from deblurbench.methods.content import Content, mean_squared_error
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,26 @@ class Method:
         return Renamed(foreign)
 
 
+def sliding(items: Iterable[Item], radius: int) -> Iterator[tuple[Item, ...]]:
+    """Windows of 2 * radius + 1 items around each item; the first and the last are repeated at the ends.
+
+    Holds one window at a time, so a clip of any length streams.
+    """
+    window: deque[Item] = deque(maxlen=2 * radius + 1)
+    owed = 0
+    for item in items:
+        window.extend([item] * (1 if window else radius + 1))
+        owed += 1
+        if len(window) == window.maxlen:
+            yield tuple(window)
+            owed -= 1
+    while owed:
+        window.append(window[-1])
+        if len(window) == window.maxlen:
+            yield tuple(window)
+            owed -= 1
+
+
 class FrameMethod(Method):
     """A method that restores each frame by itself."""
 
@@ -111,20 +133,8 @@ class WindowMethod(Method):
         """Slide the window over the clip, holding 2 * radius + 1 frames and no more."""
         import torch
 
-        size = 2 * self.radius + 1
-        window: deque[Tensor] = deque(maxlen=size)
-        pending = 0
-        for frame in frames:
-            window.extend([frame] * (1 if window else self.radius + 1))
-            pending += 1
-            if len(window) == size:
-                yield self.restore_window(torch.stack(tuple(window)))
-                pending -= 1
-        while pending:
-            window.append(window[-1])
-            if len(window) == size:
-                yield self.restore_window(torch.stack(tuple(window)))
-                pending -= 1
+        for window in sliding(frames, self.radius):
+            yield self.restore_window(torch.stack(window))
 
 
 class RecurrentMethod(Method):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
 
 import torch  # noqa: TID253  (layers are classes of torch; nothing that lists or shows plugins imports this module)
 from torch import Tensor, nn  # noqa: TID253
 
-Item = TypeVar("Item")
+from deblurbench.methods.base import sliding
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -38,26 +36,6 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same shape."""
         return x + self.second(torch.relu(self.first(x)))
-
-
-def sliding(items: Iterable[Item], radius: int) -> Iterator[tuple[Item, ...]]:
-    """Windows of 2 * radius + 1 items around each item; the first and the last are repeated at the ends.
-
-    Holds one window at a time, so a clip of any length streams.
-    """
-    window: deque[Item] = deque(maxlen=2 * radius + 1)
-    owed = 0
-    for item in items:
-        window.extend([item] * (1 if window else radius + 1))
-        owed += 1
-        if len(window) == window.maxlen:
-            yield tuple(window)
-            owed -= 1
-    while owed:
-        window.append(window[-1])
-        if len(window) == window.maxlen:
-            yield tuple(window)
-            owed -= 1
 
 
 def clip_windows(clips: Tensor, radius: int) -> Tensor:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from deblurbench.methods.base import Method
-from deblurbench.methods.layers import sliding
+from deblurbench.methods.base import Method, sliding
 
 from .initialise import copy_input
 from .network import RADIUS, ESTRNNNetwork

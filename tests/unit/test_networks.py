@@ -9,7 +9,7 @@ from skimage.transform import pyramid_reduce
 
 from deblurbench.cards import MethodCard
 from deblurbench.methods.base import WindowMethod
-from deblurbench.methods.layers import clip_windows, sliding
+from deblurbench.methods.layers import clip_windows
 from deblurbench.rooms import plugin
 from deblurbench.training.recipe import read_recipe
 from tests.descent import losses_over_steps
@@ -127,7 +127,7 @@ def sixth(method, frames):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 @pytest.mark.parametrize("radius", [0, 1, 2])
-def test_sliding_equals_the_window_method(count, radius):
+def test_windows_of_frames_and_of_clips_repeat_the_ends(count, radius):
     class Windows(WindowMethod):
         def restore_window(self, frames):
             return frames
@@ -135,8 +135,9 @@ def test_sliding_equals_the_window_method(count, radius):
     method = Windows()
     method.radius = radius
     frames = clip(count, 4, 4)
-    expected = torch.stack(list(method.restore(iter(frames))))
-    assert torch.equal(torch.stack([torch.stack(window) for window in sliding(iter(frames), radius)]), expected)
+    around = torch.arange(count)[:, None] + torch.arange(-radius, radius + 1)
+    expected = frames[around.clamp(0, count - 1)]
+    assert torch.equal(torch.stack(list(method.restore(iter(frames)))), expected)
     assert torch.equal(clip_windows(frames[None], radius), expected)
 
 
