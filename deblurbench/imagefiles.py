@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from deblurbench.downloads import not_the_file
 from deblurbench.errors import DiskError, FrameError
 from deblurbench.frames import Frame8, swap_red_blue
 
@@ -182,11 +183,9 @@ def _read(path: Path, head: int | None) -> bytes:
 def _check_header(path: Path, data: bytes) -> Header:
     if data[:8] == _PNG:
         return _png_header(path, data)
-    start = data[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise FrameError(f"{path}: not an image but a web page; looks like a download error page", "not-an-image")
-    if start.startswith(b"version https://git-lfs"):
-        raise FrameError(f"{path}: a Git LFS pointer, not the image; run 'git lfs pull'", "not-an-image")
+    found = not_the_file(data[:200], "an image")
+    if found:
+        raise FrameError(f"{path}: {found}", "not-an-image")
     return _other_header(path, data)
 
 

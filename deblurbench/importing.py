@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.cards import MethodCard
+from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.imagefiles import write_atomically
 from deblurbench.methods.base import Renamed
 from deblurbench.rooms import Plugin
 from deblurbench.tfcheckpoint import index_file, open_checkpoint
-from deblurbench.weights import differences, file_sha256, not_weights
+from deblurbench.weights import differences, file_sha256, read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -56,12 +57,12 @@ def read_foreign(path: Path) -> Foreign:
     first = index if index is not None and index.is_file() else path
     if first.is_file():
         with first.open("rb") as stream:
-            found = not_weights(stream.read(200))
+            found = not_the_file(stream.read(200), "weights")
         if found:
             raise UsageError(f"{first}: {found}.")
     if index is not None:
         return _tensorflow(index)
-    tensors = _safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
+    tensors = read_safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
     return Foreign(tensors, (path,))
 
 
@@ -181,16 +182,6 @@ def _tensorflow(index: Path) -> Foreign:
     if not wanted:
         raise UsageError(f"{index}: no weights in it, only {', '.join(list(checkpoint.tensors)[:5]) or 'nothing'}")
     return Foreign({n: torch.tensor(checkpoint.read(n)) for n in wanted}, tuple(checkpoint.files()))
-
-
-def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UsageError(f"{path}: not a readable safetensors file, damaged or cut short ({error})") from error
 
 
 def _pytorch(path: Path) -> dict[str, Tensor]:

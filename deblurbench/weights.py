@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.cards import MethodCard
+from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.rooms import Plugin
 
@@ -216,10 +217,19 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
     Raises:
         UsageError: not safetensors (a pickle, a web page, an LFS pointer, cut short).
     """
+    _look_at_first_bytes(file)
+    return read_safetensors(file)
+
+
+def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a file that begins as safetensors do, by name.
+
+    Raises:
+        UsageError: damaged or cut short.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    _look_at_first_bytes(file)
     try:
         return load_file(file)
     except (SafetensorError, OSError, ValueError) as error:
@@ -267,22 +277,10 @@ def _look_inside(file: Path) -> None:
         raise UsageError(f"{file}: damaged or cut short: {size} bytes, its header tells of {wanted}. Fetch it again.")
 
 
-def not_weights(start: bytes) -> str | None:
-    """What a file is that can hold no weights, told from its first 200 bytes; None where it may hold some."""
-    lower = start.lstrip().lower()
-    if not start:
-        return "the file is empty"
-    if lower.startswith((b"<!doctype", b"<html")):
-        return "a web page, not weights; looks like a download error page"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer, not the weights; run 'git lfs pull'"
-    return None
-
-
 def _look_at_first_bytes(file: Path) -> None:
     with file.open("rb") as stream:
         start = stream.read(200)
-    found = not_weights(start)
+    found = not_the_file(start, "weights")
     if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{":  # a length of 128 begins with \x80, too
         found = (
             "a pickle (.pth, .pt), which can run code when it is opened; it was not opened. "

@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.metrics.lpips_trunks import TRUNKS, Trunk
 
@@ -215,9 +216,10 @@ def read_weights(file: Path) -> State:
     """
     import torch
 
-    start = file.open("rb").read(200).lstrip().lower()
-    if not start or start.startswith((b"<!doctype", b"<html", b"version https://git-lfs")):
-        raise MissingError(f"{file}: empty, a web page or a Git LFS pointer instead of weights. Fetch it again.")
+    with file.open("rb") as stream:
+        found = not_the_file(stream.read(200), "weights")
+    if found:
+        raise MissingError(f"{file}: {found}. Fetch it again.")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LEVELS = [
-    {"errors", "__init__", "keeper", "kept"},
+    {"errors", "__init__", "keeper", "kept", "downloads"},
     {"frames", "protocol"},
     {"cards", "packages", "rooms", "singlefile", "outside", "imagefiles", "provenance"},
     {"metrics"},

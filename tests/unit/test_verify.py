@@ -99,7 +99,7 @@ def test_every_unreadable_file_is_named(tmp_path: Path):
     for number in (2, 5):
         (clip(root) / "sharp" / f"{number:06d}.png").write_bytes(b"<html>")
     errors = [str(f) for f in report(root).findings if f.severity == "error"]
-    assert len(errors) == 2 and "000002.png" in errors[0] and "000005.png: not an image but a web page" in errors[1]
+    assert len(errors) == 2 and "000002.png" in errors[0] and "000005.png: a web page, not an image" in errors[1]
 
 
 def test_damage_inside_a_file_is_found_by_deep_alone(tmp_path: Path):
