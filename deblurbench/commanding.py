@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from deblurbench.cards import PLACEHOLDER, MethodCard
+from deblurbench.datasets.layouts import some
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, FrameError, MissingError, UsageError
 from deblurbench.frames import to_8bit, to_float
@@ -188,17 +189,15 @@ class CommandMethod(Elsewhere):
         found = {file.stem: file for file in files}
         missing = [stem for stem in stems if stem not in found]
         other = [file.name for stem, file in found.items() if stem not in set(stems)]
-        if missing or other:
+        odd = {"missing": missing, "with other names": other}
+        told = "".join(f"; {what}: {some(names)}" for what, names in odd.items() if names)
+        if told:
             raise ContractError(
-                f"the command wrote {len(files)} frames for {len(stems)}{_some('missing', missing)}"
-                f"{_some('with other names', other)}. Restored frames are called as the blurry ones "
-                "(00000000.png, ...); with `command_results: in-order` in the card they are taken in natural order"
+                f"the command wrote {len(files)} frames for {len(stems)}{told}. Restored frames are called as the "
+                "blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken in "
+                "natural order"
             )
         return [found[stem] for stem in stems]
-
-
-def _some(what: str, names: list[str]) -> str:
-    return f"; {what}: {', '.join(names[:4])}{' ...' if len(names) > 4 else ''}" if names else ""
 
 
 def _elsewhere(folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from deblurbench.cards import DatasetCard
 from deblurbench.datasets.base import Clip
+from deblurbench.datasets.layouts import some
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.imagefiles import natural_key
 from deblurbench.manifest import ClipRecord, Request
@@ -181,20 +182,16 @@ def refuse_silent_partial(
     told_apart = [
         (len(c.clip) - (c.clip.released or 0), f"{c.clip.name} ({len(c.clip)} of {c.clip.released})") for c in whole
     ]
-    faults = [
-        _some("missing clips", missing),
-        _some("clips that it does not know", _strange(expected, clips)),
-        _some("clips with missing frames", [name for more, name in told_apart if more < 0]),
-        _some("clips with more frames than were released", [name for more, name in told_apart if more > 0]),
-        _resized(protocol, clips),
-    ]
-    told = "; ".join(filter(None, faults))
+    faults = {
+        "missing clips": missing,
+        "clips that it does not know": _strange(expected, clips),
+        "clips with missing frames": [name for more, name in told_apart if more < 0],
+        "clips with more frames than were released": [name for more, name in told_apart if more > 0],
+    }
+    phrases = [f"{what}: {some(names)}" for what, names in faults.items() if names]
+    told = "; ".join(filter(None, [*phrases, _resized(protocol, clips)]))
     if told:
         raise MissingError(
             f"{card.name}: this copy is not what protocol {protocol.name!r} is run on ({told}). A table of it is not "
             "the benchmark's: run it with --partial or name clips with --clips, and every table will say so."
         )
-
-
-def _some(what: str, names: list[str]) -> str:
-    return f"{what}: {', '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else ""

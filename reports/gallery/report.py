@@ -14,6 +14,7 @@ from deblurbench.store import Run
 
 from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts
+from .shown import names
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css", "playback.css")
@@ -143,7 +144,7 @@ def _plots(table: tables.ResultTable, looks: dict[str, palette.Style], column: t
 def _sentence(table: tables.ResultTable) -> str:
     manifest = table.runs[0].manifest
     others = [row.label for row in table.rows if not palette.is_reference(table, row)]
-    compared = view.names(others) if len(others) <= 4 else f"{len(others)} methods"
+    compared = names(others) if len(others) <= 4 else f"{len(others)} methods"
     if not others:
         return f"The blurry input of {manifest.dataset_title}: {manifest.coverage}."
     has_input = any(palette.is_reference(table, row) for row in table.rows)

@@ -74,10 +74,10 @@ class Picked:
         fewest = min(choice.candidates for choice in choices)
         among = "its scored frames" if every else f"{fewest} or more candidates spread evenly over its scored frames"
         by = list(dict.fromkeys(method for choice in choices for method in choice.ranked_by))
-        who = f"the {len(by)} methods" if len(by) > 3 else _names(by) if by else "methods that were since done again"
+        who = f"the {len(by)} methods" if len(by) > 3 else names(by) if by else "methods that were since done again"
         who = "the blurry input" if by == [REFERENCE] else who
         plural = "s" if len(ranks) > 1 else ""
-        return f"the {_names(ranks)} frame{plural} by the mean {self.metric} of {who}, ranked among {among},"
+        return f"the {names(ranks)} frame{plural} by the mean {self.metric} of {who}, ranked among {among},"
 
     def _strided(self, why: Sequence[str]) -> str:
         return "a fixed stride (the frames at 1/6, 1/2 and 5/6 of its length)" if choosing.STRIDED in why else ""
@@ -99,7 +99,7 @@ class Picked:
             return ""
         budget = math.ceil(self.needed / MEGABYTE / 10) * 10
         return (
-            f"To keep pictures and videos under {options.budget / MEGABYTE:.0f} MB they show {_names(lost)}; "
+            f"To keep pictures and videos under {options.budget / MEGABYTE:.0f} MB they show {names(lost)}; "
             f"the tables and curves show all. 'deblurbench report --budget {budget}' shows everything that was kept."
         )
 
@@ -255,6 +255,6 @@ def _best_first(table: ResultTable) -> list[Row]:
     return sorted(rows, key=key)
 
 
-def _names(words: Sequence[str]) -> str:
+def names(words: Sequence[str]) -> str:
     """A list in words: 'a', 'a and b', 'a, b and c'."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

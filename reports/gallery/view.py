@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -286,8 +286,3 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Finished", manifest.finished or "not finished"),
     ]
     return [(name, value) for name, value in found if value]
-
-
-def names(words: Sequence[str]) -> str:
-    """A list in words: 'a', 'a and b', 'a, b and c'."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
