@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
 from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
@@ -27,7 +27,7 @@ from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
-from deblurbench.planning import IDENTITY, open_dataset
+from deblurbench.planning import open_dataset
 from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store

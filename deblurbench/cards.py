@@ -16,6 +16,7 @@ from deblurbench.errors import CardError, did_you_mean
 from deblurbench.protocol import Protocol
 
 ENTRY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+IDENTITY = "identity"  # the method that gives back the blurry input
 COMMAND = "deblurbench.commanding:CommandMethod"  # what runs a card with a `command`
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it

@@ -20,12 +20,13 @@ from statistics import fmean
 import numpy as np
 
 from deblurbench.auditing import Check, dataset_clips, read_parts
+from deblurbench.cards import IDENTITY
 from deblurbench.datasets.base import Clip, FrameSource
 from deblurbench.errors import FrameError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
 from deblurbench.manifest import ClipRecord, Request
-from deblurbench.planning import IDENTITY, make_plan
+from deblurbench.planning import make_plan
 from deblurbench.runner import run as carry_out
 from deblurbench.store import Part, Run
 

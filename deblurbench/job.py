@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from deblurbench import provenance
-from deblurbench.cards import MethodCard
+from deblurbench.cards import IDENTITY, MethodCard
 from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
@@ -27,7 +27,7 @@ from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
-from deblurbench.planning import IDENTITY, open_dataset
+from deblurbench.planning import open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip
 from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames

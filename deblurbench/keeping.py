@@ -13,9 +13,10 @@ from functools import cached_property
 from pathlib import Path
 
 from deblurbench import choosing
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import DiskError
 from deblurbench.manifest import Choice
-from deblurbench.planning import IDENTITY, Plan
+from deblurbench.planning import Plan
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deblurbench.benching import Measured, Report, median_interval
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import DamagedError, MissingError
-from deblurbench.statistics import REFERENCE, Interval
+from deblurbench.statistics import Interval
 from deblurbench.store import Run
 
 HALF = 0.0125  # of each tail: two intervals of 97.5 % hold together in at least 95 %
@@ -96,7 +97,7 @@ def read_stored(folder: Path) -> Stored:
 
 def together(results: Sequence[Measured]) -> Iterator[Ratio]:
     """Every other method against the first one that did not fail, size by size; the blurry input takes no part."""
-    fit = [m for m in results if m.rounds and not m.error and m.method != REFERENCE]
+    fit = [m for m in results if m.rounds and not m.error and m.method != IDENTITY]
     for size in dict.fromkeys((m.width, m.height) for m in fit):
         first, *others = [m for m in fit if (m.width, m.height) == size]
         for other in others:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance
-from deblurbench.cards import DatasetCard, MethodCard
+from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset
 from deblurbench.errors import MissingError, UsageError, did_you_mean
@@ -33,8 +33,6 @@ from deblurbench.selection import (
 )
 from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, find_weights, read_story
-
-IDENTITY = "identity"
 
 
 def any_network(metrics: Sequence[MetricRecord]) -> bool:

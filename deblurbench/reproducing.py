@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from deblurbench.cards import DatasetCard, MethodCard, Published
+from deblurbench.cards import IDENTITY, DatasetCard, MethodCard, Published
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.metrics import METRICS
-from deblurbench.planning import IDENTITY
 from deblurbench.protocol import Protocol
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.statistics import MethodSummary, summarise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench import __version__, provenance
+from deblurbench.cards import IDENTITY
 from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
 from deblurbench.failures import describe_failure, tile_to_try
@@ -18,7 +19,7 @@ from deblurbench.job import Bench, ClipJob, MethodJob
 from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
-from deblurbench.planning import IDENTITY, Plan, PlannedMethod
+from deblurbench.planning import Plan, PlannedMethod
 from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance, runner
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import DiskError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import Frame8
@@ -24,7 +25,7 @@ from deblurbench.job import describe_device, load_metrics, resolve_device
 from deblurbench.keeping import Keeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder
-from deblurbench.planning import IDENTITY, Plan, make_plan
+from deblurbench.planning import Plan, make_plan
 from deblurbench.restoring import prefetch
 from deblurbench.runner import Listener, RunResult, claim
 from deblurbench.store import Part, Store, walk_parts

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import UsageError
 from deblurbench.manifest import MethodRecord, MetricRecord
 from deblurbench.store import Run
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 MIN_CLIPS = 3
 EXACT_CLIPS = 16
-REFERENCE = "identity"
 Verdict = Literal["better", "worse", "tied", "too few clips"]
 ByClip = dict[str, "pd.Series"]
 
@@ -98,7 +98,7 @@ class MethodSummary:
     seconds: Seconds | None = None
 
 
-def summarise(run: Run, reference: str = REFERENCE) -> list[MethodSummary]:
+def summarise(run: Run, reference: str = IDENTITY) -> list[MethodSummary]:
     """All methods of a run, in its order, each compared with `reference` where both are complete.
 
     Raises:

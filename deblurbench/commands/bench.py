@@ -47,8 +47,9 @@ def bench(
     With several methods, each is compared with the first one, round by round.
     """
     from deblurbench.benching import Settings, measure, parse_sizes
+    from deblurbench.cards import IDENTITY
     from deblurbench.commands.run import names
-    from deblurbench.planning import IDENTITY, plan_methods
+    from deblurbench.planning import plan_methods
 
     stored = _stored(compare) if compare else None
     wanted = list(dict.fromkeys([*(names(methods) or []), *(stored.methods if stored else ())]))

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deblurbench import tables
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import UsageError, did_you_mean
 from deblurbench.figures.clips import Series
 from deblurbench.figures.curves import Panel
 from deblurbench.figures.runtime import Point
 from deblurbench.figures.style import INPUT
 from deblurbench.manifest import ClipRecord
-from deblurbench.statistics import MIN_CLIPS, REFERENCE, Interval, clip_means
+from deblurbench.statistics import MIN_CLIPS, Interval, clip_means
 from deblurbench.store import Run
 from deblurbench.tables import Column, Row
 
@@ -34,7 +35,7 @@ class Selection:
 
     def label(self, row: Row) -> str:
         """The name in the figure."""
-        return INPUT if row.method.name == REFERENCE else row.label
+        return INPUT if row.method.name == IDENTITY else row.label
 
     @property
     def column(self) -> Column:
@@ -66,8 +67,8 @@ def select(run: Run, methods: Sequence[str] | None, metric: str | None) -> Selec
         UsageError: unknown method or metric, or a metric that was not computed.
     """
     table = tables.build([run])
-    reference = [row for row in table.rows if row.method.name == REFERENCE]
-    others = [row for row in table.rows if row.method.name != REFERENCE]
+    reference = [row for row in table.rows if row.method.name == IDENTITY]
+    others = [row for row in table.rows if row.method.name != IDENTITY]
     if methods is not None:
         others = list({row.label: row for name in methods for row in _named(name, table.rows, others)}.values())
     asked = {row.label for row in others} if methods is not None else set()
@@ -78,7 +79,7 @@ def select(run: Run, methods: Sequence[str] | None, metric: str | None) -> Selec
 
 
 def _named(name: str, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
-    if name == REFERENCE:
+    if name == IDENTITY:
         return []
     found = [row for row in others if name in (row.label, row.method.name)]
     if not found:
@@ -111,7 +112,7 @@ def points(selection: Selection) -> list[Point]:
     """
     key, found = selection.column.key, []
     for row in selection.rows:
-        if row.method.name == REFERENCE:
+        if row.method.name == IDENTITY:
             continue
         if row.method.includes_startup:
             selection.leave_out(row, "a command, whose time includes its start-up and the disk")
@@ -130,7 +131,7 @@ def points(selection: Selection) -> list[Point]:
 
 def reference_mean(selection: Selection) -> float | None:
     """The blurry input's mean, where it is finite."""
-    means = [row.value(selection.column.key) for row in selection.rows if row.method.name == REFERENCE]
+    means = [row.value(selection.column.key) for row in selection.rows if row.method.name == IDENTITY]
     return next((mean for mean in means if mean is not None and math.isfinite(mean)), None)
 
 

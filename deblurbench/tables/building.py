@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deblurbench.cards import MethodCard, Published
+from deblurbench.cards import IDENTITY, MethodCard, Published
 from deblurbench.errors import CardError, UsageError
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.rooms import plugin
-from deblurbench.statistics import MIN_CLIPS, REFERENCE, MethodSummary, Summary, summarise
+from deblurbench.statistics import MIN_CLIPS, MethodSummary, Summary, summarise
 from deblurbench.store import Run
 from deblurbench.tables.model import (
     LEAK,
@@ -34,7 +34,7 @@ TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", Fals
 CLIPPED_WORTH_TELLING = 0.05  # highlights clip a little in any good restoration
 
 
-def build(runs: Sequence[Run], *, reference: str = REFERENCE, allow_mixed: bool = False) -> ResultTable:
+def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool = False) -> ResultTable:
     """Build the table of one or several runs.
 
     Runs under different protocols, scored frames or metric versions stand in one table only with `allow_mixed`; their
@@ -170,7 +170,7 @@ def _mark(columns: Sequence[Column], rows: list[Row], same_device: bool) -> list
         shown = {}
         for position, row in enumerate(rows):
             value = row.value(column.key)
-            idle = column.key == SECONDS and (row.method.name == REFERENCE or STARTUP in row.marks)
+            idle = column.key == SECONDS and (row.method.name == IDENTITY or STARTUP in row.marks)
             if value is None or math.isinf(value) or idle or {MIXED, RANDOM} & set(row.marks):
                 continue
             shown[position] = float(column.show(value))
@@ -341,7 +341,7 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     most = max((s.infinite for s in row.summary.metrics.values()), default=0)
     if most:
         frames = f"{most} frame{'s' if most > 1 else ''}"
-        why = "the data hold sharp frames as blurry ones" if row.method.name == REFERENCE else "suspected leak"
+        why = "the data hold sharp frames as blurry ones" if row.method.name == IDENTITY else "suspected leak"
         lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: {why}")
     seen = manifest.seen_in_training(row.method)
     if seen:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from deblurbench.cards import MethodCard
+from deblurbench.cards import IDENTITY, MethodCard
 from deblurbench.errors import DeblurbenchError, MissingError, UsageError
 from deblurbench.rooms import plugins
 from deblurbench.store import Run
@@ -25,7 +25,6 @@ from deblurbench.training import stored
 from deblurbench.training.log import FILE, read_log
 from deblurbench.weights import file_sha256, read_story
 
-REFERENCE = "identity"
 TOLD = ("resolved", "settings", "steps", "hours", "seed", "device", "threads", "data", "trained_on", "commit",
         "started_from", "minutes_asked", "compute_share", "data_share", "validation")  # fmt: skip
 
@@ -66,11 +65,11 @@ def results(folder: Path, runs: tuple[Path, ...]) -> None:
     ships = shipped()
     kept = []
     for run in map(Run.open, runs):
-        names = {REFERENCE: REFERENCE}
+        names = {IDENTITY: IDENTITY}
         for method in run.manifest.methods:
             if method.weights_sha256 in ships:
                 names[method.id] = ships[method.weights_sha256]
-            elif method.id != REFERENCE:
+            elif method.id != IDENTITY:
                 click.echo(f"{run.folder}: {method.id} left out: no card ships these weights", err=True)
         kept.append(stored.scored(run, names))
         click.echo(f"{run.folder}: {kept[-1].dataset}, {', '.join(kept[-1].values)}")
@@ -100,7 +99,7 @@ def comparison(folder: Path, paths: tuple[Path, ...]) -> None:
 
 def _names(run: Run, by_sha: dict[str, str]) -> dict[str, str]:
     found = {m.id: by_sha[m.weights_sha256] for m in run.manifest.methods if m.weights_sha256 in by_sha}
-    return {**({REFERENCE: REFERENCE} if any(m.id == REFERENCE for m in run.manifest.methods) else {}), **found}
+    return {**({IDENTITY: IDENTITY} if any(m.id == IDENTITY for m in run.manifest.methods) else {}), **found}
 
 
 def shipped() -> dict[str | None, str]:

@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deblurbench.cards import MethodCard, Weights
+from deblurbench.cards import IDENTITY, MethodCard, Weights
 from deblurbench.errors import UsageError
 from deblurbench.figures.style import render
 from deblurbench.imagefiles import write_atomically
@@ -42,7 +42,6 @@ from deblurbench.training.recipe import Recipe, read_recipe
 from deblurbench.training.stored import Comparison, Scored, weights_name
 
 FILE = stored.FOLDER.parent / "training.md"
-REFERENCE = "identity"
 NONE = "-"
 
 _HEAD = """# Training
@@ -189,7 +188,7 @@ def _figures(folder: Path, weights: dict[str, tuple[MethodCard, Weights]]) -> st
 def _of_today(run: Scored, weights: dict[str, tuple[MethodCard, Weights]]) -> Scored:
     """A run without the weights that have been replaced or dropped since."""
     ships = {name for name, (_, w) in weights.items() if run.weights.get(name) == w.sha256}
-    return replace(run, values={name: v for name, v in run.values.items() if name == REFERENCE or name in ships})
+    return replace(run, values={name: v for name, v in run.values.items() if name == IDENTITY or name in ships})
 
 
 def _with_intervals(run: Scored, weights: dict[str, tuple[MethodCard, Weights]]) -> str:
@@ -200,13 +199,13 @@ def _with_intervals(run: Scored, weights: dict[str, tuple[MethodCard, Weights]])
 
 def _paired(run: Scored) -> dict[str, Paired]:
     """Every method's gain in PSNR over the input, by clips, with Holm's correction over the run's methods."""
-    base = run.values[REFERENCE]["psnr"]
+    base = run.values[IDENTITY]["psnr"]
     found = {}
-    for name in [n for n in run.values if n != REFERENCE]:
+    for name in [n for n in run.values if n != IDENTITY]:
         gains = [value - base[clip] for clip, value in run.values[name]["psnr"].items()]
         mean = math.fsum(gains) / len(gains)
         wins = sum(gain > 0 for gain in gains)
-        found[name] = Paired(REFERENCE, mean, t_interval(gains), len(gains), wins, sign_flip(gains))
+        found[name] = Paired(IDENTITY, mean, t_interval(gains), len(gains), wins, sign_flip(gains))
     adjusted = holm([p.p or 0.0 for p in found.values()])
     return {n: decide(p, a, len(found), True) for (n, p), a in zip(found.items(), adjusted, strict=True)}
 
@@ -237,13 +236,13 @@ def _clip_by_clip(run: Scored, weights: dict[str, tuple[MethodCard, Weights]]) -
     for name, values in run.values.items():
         for clip, frames in run.frames.items():
             cells = [f"{values[m][clip]:.{told['decimals']}f}" for m, told in run.metrics.items()]
-            gain = f"{values['psnr'][clip] - run.values[REFERENCE]['psnr'][clip]:+.2f}"
-            rows.append([_name(name, weights), clip, str(frames), *cells, NONE if name == REFERENCE else gain])
+            gain = f"{values['psnr'][clip] - run.values[IDENTITY]['psnr'][clip]:+.2f}"
+            rows.append([_name(name, weights), clip, str(frames), *cells, NONE if name == IDENTITY else gain])
     return table(("weights", "clip", "frames", *run.metrics, "gain (dB)"), rows, right=2)
 
 
 def _name(name: str, weights: dict[str, tuple[MethodCard, Weights]]) -> str:
-    return "blurry input" if name == REFERENCE else label(*weights[name]) if name in weights else name
+    return "blurry input" if name == IDENTITY else label(*weights[name]) if name in weights else name
 
 
 def _claims(folder: Path) -> str:
@@ -302,7 +301,7 @@ def _trainings(found: Comparison) -> str:
         ]
         for t in sorted(found.trainings, key=lambda t: (t.method, t.variant, t.seed))
     ]  # fmt: skip
-    blurry = [_means(run, REFERENCE)[list(run.metrics).index("psnr")] if REFERENCE in run.values else NONE
+    blurry = [_means(run, IDENTITY)[list(run.metrics).index("psnr")] if IDENTITY in run.values else NONE
               for run in found.runs]  # fmt: skip
     return "The trainings, and their mean PSNR:\n\n" + table(head, [["blurry input", *[NONE] * 4, *blurry], *rows])
 

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deblurbench import tables
+from deblurbench.cards import IDENTITY
 from deblurbench.manifest import ClipRecord
-from deblurbench.statistics import REFERENCE
 from deblurbench.store import Run
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS
@@ -67,7 +67,7 @@ def _metric(column: Column) -> dict[str, object]:
 def _method(table: ResultTable, label: str, look: Style) -> dict[str, object]:
     row = next(row for row in table.rows if row.label == label)
     dash = [] if DASHES[look.dash] == "none" else [int(part) for part in DASHES[look.dash].split()]
-    return {"label": label, "colour": look.colour, "dash": dash, "input": row.method.name == REFERENCE}
+    return {"label": label, "colour": look.colour, "dash": dash, "input": row.method.name == IDENTITY}
 
 
 def _clips(table: ResultTable, labels: Sequence[str]) -> list[dict[str, object]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import FrameError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame, write_atomically
@@ -261,7 +262,7 @@ def _frames(files: Mapping[str, Path], stems: Sequence[str], shape: tuple[int, .
 def _title(table: ResultTable, label: str) -> tuple[str, str]:
     if label == GROUND_TRUTH:
         return "Ground truth", "truth"
-    return ("Blurry input", "input") if label == input_label(table) == "identity" else (label, "method")
+    return ("Blurry input", "input") if label == input_label(table) == IDENTITY else (label, "method")
 
 
 def _rule(films: Sequence[Film], needed: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from deblurbench import tables
+from deblurbench.cards import IDENTITY
 from deblurbench.imagefiles import write_atomically
 from deblurbench.reports.base import Options, Report
 from deblurbench.store import Run
@@ -148,5 +149,5 @@ def _sentence(table: tables.ResultTable) -> str:
     if not others:
         return f"The blurry input of {manifest.dataset_title}: {manifest.coverage}."
     has_input = any(palette.is_reference(table, row) for row in table.rows)
-    against = f" with {'the blurry input' if table.reference == 'identity' else table.reference}" if has_input else ""
+    against = f" with {'the blurry input' if table.reference == IDENTITY else table.reference}" if has_input else ""
     return f"A comparison of {compared}{against} on {manifest.dataset_title}: {manifest.coverage}."

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from deblurbench.cards import IDENTITY
 from deblurbench.figures.runtime import Point, runtime
 from deblurbench.figures.style import Look, Theme, render
-from deblurbench.statistics import REFERENCE
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS, STARTUP
 
@@ -30,7 +30,7 @@ def plottable(table: ResultTable, column: Column) -> list[Point]:
     points = []
     for row in table.rows:
         value, seconds = row.value(column.key), row.value(SECONDS)
-        if row.method.name == REFERENCE or STARTUP in row.marks:
+        if row.method.name == IDENTITY or STARTUP in row.marks:
             continue
         if value is not None and math.isfinite(value) and seconds:
             points.append(Point(row.label, seconds, value))
@@ -50,5 +50,5 @@ def draw(table: ResultTable, column: Column, looks: Mapping[str, Style], theme: 
 
 def _reference(table: ResultTable, column: Column) -> float | None:
     """The blurry input's mean, where it is finite."""
-    means = [row.value(column.key) for row in table.rows if row.method.name == REFERENCE]
+    means = [row.value(column.key) for row in table.rows if row.method.name == IDENTITY]
     return next((mean for mean in means if mean is not None and math.isfinite(mean)), None)

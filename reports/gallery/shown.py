@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deblurbench import choosing
+from deblurbench.cards import IDENTITY
 from deblurbench.manifest import Choice, ClipRecord
 from deblurbench.reports.base import MEGABYTE, Options
-from deblurbench.statistics import REFERENCE
 from deblurbench.tables import ResultTable, Row
 
 GROUND_TRUTH = "ground truth"
@@ -75,7 +75,7 @@ class Picked:
         among = "its scored frames" if every else f"{fewest} or more candidates spread evenly over its scored frames"
         by = list(dict.fromkeys(method for choice in choices for method in choice.ranked_by))
         who = f"the {len(by)} methods" if len(by) > 3 else names(by) if by else "methods that were since done again"
-        who = "the blurry input" if by == [REFERENCE] else who
+        who = "the blurry input" if by == [IDENTITY] else who
         plural = "s" if len(ranks) > 1 else ""
         return f"the {names(ranks)} frame{plural} by the mean {self.metric} of {who}, ranked among {among},"
 
@@ -106,7 +106,7 @@ class Picked:
 
 def input_label(table: ResultTable) -> str:
     """The label of the row that shows the blurry input."""
-    return next((row.label for row in table.rows if row.method.name == REFERENCE), REFERENCE)
+    return next((row.label for row in table.rows if row.method.name == IDENTITY), IDENTITY)
 
 
 def pick(table: ResultTable, options: Options, budget: int) -> Picked:
@@ -172,7 +172,7 @@ def _recorded(table: ResultTable, clip: ClipRecord, kept: Sequence[str]) -> Choi
 
 def _values(table: ResultTable, metric: str) -> dict[str, dict[str, dict[str, float]]]:
     """Clip -> label -> frame -> value of the rows that rank frames: all but the input, or the input alone."""
-    ranking = [row for row in table.rows if row.method.name != REFERENCE and row.ok] or list(table.rows)
+    ranking = [row for row in table.rows if row.method.name != IDENTITY and row.ok] or list(table.rows)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in ranking:
         scores = table.runs[row.run].scores
@@ -242,7 +242,7 @@ def _within(
 
 def _best_first(table: ResultTable) -> list[Row]:
     """Rows but for the input, best mean of the first metric first; those without a mean last."""
-    rows = [row for row in table.rows if row.method.name != REFERENCE]
+    rows = [row for row in table.rows if row.method.name != IDENTITY]
     if not table.metrics:
         return rows
     column = table.metrics[0]

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deblurbench.statistics import REFERENCE, Paired, compare_rows
+from deblurbench.cards import IDENTITY
+from deblurbench.statistics import Paired, compare_rows
 from deblurbench.tables import Column, ResultTable, Row
 from deblurbench.tables.model import MIXED, RANDOM
 
@@ -55,7 +56,7 @@ def verdict(table: ResultTable, near: Mapping[str, Rivals]) -> list[str]:
     cell = best.cells[column.key]
     value = f"{column.show(cell.value or 0)} {column.unit}".rstrip()
     if len(table.rows) == 1:
-        name = "The blurry input" if best.method.name == REFERENCE else best.label
+        name = "The blurry input" if best.method.name == IDENTITY else best.label
         return [f"{name} has a mean {column.label} of {value}."]
     if len(order) == 1 and is_reference(table, best):
         return [f"Nothing to compare with the blurry input ({value} {column.label}): no trained method finished."]
@@ -84,7 +85,7 @@ def _value(row: Row, column: Column) -> float:
 
 
 def _against_reference(paired: Paired, column: Column) -> str:
-    name = "the blurry input" if paired.reference == "identity" else paired.reference
+    name = "the blurry input" if paired.reference == IDENTITY else paired.reference
     difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
     if paired.verdict == "too few clips":
         many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"

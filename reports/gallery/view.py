@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from deblurbench.cards import IDENTITY
 from deblurbench.manifest import Manifest
-from deblurbench.statistics import REFERENCE, Paired, clip_means
+from deblurbench.statistics import Paired, clip_means
 from deblurbench.tables import Cell, Column, ResultTable, Row
 from deblurbench.tables.building import paper_note
 from deblurbench.tables.model import SECONDS, significant
@@ -154,7 +155,7 @@ def _cell(row: Row, column: Column, near_best: bool) -> CellView:
 def _time(row: Row, cell: Cell) -> CellView:
     seconds = cell.value or 0.0
     tail = f"p95 {duration(cell.p95 or 0)}"
-    rate = f"{significant(1 / seconds)} fps" if seconds and row.method.name != REFERENCE else ""
+    rate = f"{significant(1 / seconds)} fps" if seconds and row.method.name != IDENTITY else ""
     hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
     return CellView(duration(seconds), repr(seconds), cell.mark, tail, extra=rate, hint=hint)
 
@@ -253,7 +254,7 @@ def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Ma
         if base is not None and not reference and math.isfinite(value) and math.isfinite(base):
             difference = column.show_difference(value - base)
             worse = (value < base) == column.higher_is_better
-    title = "Blurry input" if row.method.name == "identity" else shot.label
+    title = "Blurry input" if row.method.name == IDENTITY else shot.label
     return ShotView(
         shot, title, text, difference, worse, svg.swatch(looks[shot.label]), "input" if reference else "method"
     )
