@@ -28,10 +28,10 @@ from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, split_method
 from deblurbench.planning import open_dataset
+from deblurbench.provenance import file_sha256
 from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
-from deblurbench.weights import file_sha256
 
 State = Literal["ok", "DIFFERS", "not checked"]
 TOLERANCE, NETWORK_TOLERANCE = 1e-6, 1e-4

@@ -26,8 +26,8 @@ from deblurbench.errors import ContractError, FrameError, MissingError, UsageErr
 from deblurbench.frames import to_8bit, to_float
 from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key, read_frame, write_png
 from deblurbench.kept import Kept, NotStarted, signal_name
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin
-from deblurbench.weights import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,9 +17,10 @@ from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.imagefiles import write_atomically
 from deblurbench.methods.base import Renamed
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin
 from deblurbench.tfcheckpoint import index_file, open_checkpoint
-from deblurbench.weights import differences, file_sha256, read_safetensors
+from deblurbench.weights import differences, read_safetensors
 
 if TYPE_CHECKING:
     import torch

@@ -26,6 +26,7 @@ from typing import Any
 
 from deblurbench.cards import MethodCard, make_card, read_card, read_raw_card
 from deblurbench.errors import CardError, MissingError, UsageError
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin, plugin, plugins
 from deblurbench.singlefile import method_name, own_files, read_single_file
 
@@ -91,7 +92,7 @@ class FoundFile(Plugin):
 
     def card_digest(self) -> str:
         """sha256 of the file."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+        return file_sha256(self.file)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class OpenedFile(Plugin):
         """sha256 of the card beside the file, or the opener's where there is none."""
         assert self.opened
         beside = card_beside(self.opened)
-        return hashlib.sha256(beside.read_bytes()).hexdigest() if beside.is_file() else super().card_digest()
+        return file_sha256(beside) if beside.is_file() else super().card_digest()
 
 
 def _short_digest(place: Path) -> str:

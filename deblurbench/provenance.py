@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import deblurbench
+from deblurbench.errors import MissingError
 
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
@@ -115,6 +116,19 @@ def folder_digest(folder: Path) -> str:
 def package_digest(place: Path) -> str:
     """sha256 over the code of an installed package's folder or module, read once."""
     return _digest_files(_python_files(place), place if place.is_dir() else place.parent)
+
+
+def file_sha256(file: Path) -> str:
+    """sha256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        MissingError: it is not there, or cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MissingError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
 def text_digest(*words: str) -> str:

@@ -13,7 +13,6 @@ A name that occurs twice is an error. A plugin whose card or import fails stays 
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -29,6 +28,7 @@ from typing import Any, Literal
 from deblurbench.cards import DatasetCard, MethodCard, PluginCard, ReportCard, read_card
 from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.packages import code_digest, how_to_install, refuse_missing_packages
+from deblurbench.provenance import file_sha256
 
 Room = Literal["methods", "datasets", "reports"]
 CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
@@ -101,7 +101,7 @@ class Plugin:
 
     def card_digest(self) -> str:
         """sha256 of the file that holds the card."""
-        return hashlib.sha256((self.folder / "card.yaml").read_bytes()).hexdigest()
+        return file_sha256(self.folder / "card.yaml")
 
 
 def mount(room: Room) -> list[str]:

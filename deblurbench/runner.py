@@ -20,11 +20,11 @@ from deblurbench.keeping import Keeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import Plan, PlannedMethod
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
-from deblurbench.weights import file_sha256
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.cards import MethodCard
 from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
         )
     entry = fitting[wanted]
     file = plugin.folder / entry.file
-    digest = file_sha256(file)
+    try:
+        digest = file_sha256(file)
+    except MissingError as error:
+        raise MissingError(f"{error} Fetch or train these weights.") from error
     if entry.sha256 and digest != entry.sha256:
         raise UsageError(
             f"{file}: sha256 is {digest}, but the card says {entry.sha256}. The file is damaged or was replaced; "
@@ -167,19 +170,6 @@ def _told_within(file: Path) -> dict[str, Any]:
         return dict(json.loads(json.loads(head)["__metadata__"]["deblurbench"]))
     except (ValueError, KeyError, TypeError):  # what is no safetensors file, `load_weights` names
         return {}
-
-
-def file_sha256(file: Path) -> str:
-    """sha256 of a file as 64 hexadecimal digits.
-
-    Raises:
-        MissingError: the file is not there.
-    """
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MissingError(f"{file}: the weight file cannot be read ({error.strerror}). Fetch or train it.") from error
 
 
 def load_weights(

@@ -11,7 +11,6 @@ Source: Nah et al., CVPR 2019, section 4.1 (size, gamma). The filter is not give
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -38,6 +37,7 @@ from deblurbench.errors import FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame, write_atomically, write_png
 from deblurbench.protocol import Protocol
+from deblurbench.provenance import file_sha256
 from deblurbench.synthesis.exposure import GAMMA, Exposure
 
 from .dataset import RECIPE_FILE, SYNTHESISED
@@ -200,13 +200,13 @@ def _make(
     """Make one pair, unless it is there; the sha256 of both files."""
     files = {side: folder / side / f"{window.stem}.png" for side in SIDES}
     if (known or reuse) and all(file.is_file() for file in files.values()):
-        found = {side: _sha256(file) for side, file in files.items()}
+        found = {side: file_sha256(file) for side, file in files.items()}
         if known is None or known == found:
             return found
     blurry, sharp = _expose(window, size)
     write_png(files["blur_gamma"], blurry)
     write_png(files["sharp"], sharp)
-    return {side: _sha256(file) for side, file in files.items()}
+    return {side: file_sha256(file) for side, file in files.items()}
 
 
 def _expose(window: Window, size: tuple[int, int]) -> tuple[Frame8, Frame8]:
@@ -309,7 +309,3 @@ def _released(numbers: list[int], expected: ExpectedClip | None, sharp: tuple[Pa
 def _averaged(name: str) -> int | None:
     found = re.fullmatch(r"GOPR\d+_(\d+)_\d+", name)
     return int(found.group(1)) if found else None
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -66,7 +66,7 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
     """Write a training's best weights as safetensors, and print their entry for the card."""
     import yaml
 
-    from deblurbench.weights import file_sha256
+    from deblurbench.provenance import file_sha256
 
     source, story = training / "weights.safetensors", training / "training.json"
     if not source.is_file() or not story.is_file():

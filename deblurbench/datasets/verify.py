@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from deblurbench.datasets.strict import read_strictly
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.frames import Frame8
 from deblurbench.protocol import Protocol
+from deblurbench.provenance import file_sha256
 
 SAMPLED = 8
 Severity = Literal["error", "warning", "note"]
@@ -369,10 +369,6 @@ def _same_file(one: Path, two: Path) -> bool:
     try:
         if one.stat().st_size != two.stat().st_size:
             return False
-        return _digest(one) == _digest(two)
-    except OSError:
+        return file_sha256(one) == file_sha256(two)
+    except (OSError, MissingError):
         return False
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

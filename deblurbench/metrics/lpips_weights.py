@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from deblurbench.downloads import not_the_file
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.metrics.lpips_trunks import TRUNKS, Trunk
+from deblurbench.provenance import file_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -203,9 +204,7 @@ def _heads_file(name: str) -> Path:
 
 def _fits_name(file: Path, name: str = "") -> bool:
     """Whether the sha256 of a file begins with the eight digits at the end of its torchvision name."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digest.startswith(Path(name or file.name).stem.rpartition("-")[2])
+    return file_sha256(file).startswith(Path(name or file.name).stem.rpartition("-")[2])
 
 
 def read_weights(file: Path) -> State:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,10 +16,11 @@ import torch
 from filelock import FileLock
 
 from deblurbench.datasets.base import Clip, Found, ImageFiles
-from deblurbench.errors import DiskError
+from deblurbench.errors import DiskError, MissingError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import list_frames, write_png
 from deblurbench.protocol import Protocol
+from deblurbench.provenance import file_sha256
 from deblurbench.synthesis.exposure import Exposure
 from deblurbench.synthesis.scene import Scene
 
@@ -102,8 +102,8 @@ def is_whole(folder: Path) -> bool:
     """Whether every file that the seal lists is there, byte for byte."""
     try:
         seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-        return all(_digest(folder / name) == digest for name, digest in seal.items())
-    except (OSError, ValueError, AttributeError):
+        return all(file_sha256(folder / name) == digest for name, digest in seal.items())
+    except (OSError, ValueError, AttributeError, MissingError):
         return False
 
 
@@ -168,9 +168,5 @@ def _one_thread() -> Iterator[None]:
 
 def _seal(folder: Path) -> None:
     files = sorted(f for f in folder.rglob("*") if f.is_file())
-    seal = {file.relative_to(folder).as_posix(): _digest(file) for file in files}
+    seal = {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
     (folder / SEAL).write_text(json.dumps(seal, indent=0), encoding="utf-8")
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

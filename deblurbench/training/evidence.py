@@ -19,11 +19,12 @@ import click
 
 from deblurbench.cards import IDENTITY, MethodCard
 from deblurbench.errors import DeblurbenchError, MissingError, UsageError
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import plugins
 from deblurbench.store import Run
 from deblurbench.training import stored
 from deblurbench.training.log import FILE, read_log
-from deblurbench.weights import file_sha256, read_story
+from deblurbench.weights import read_story
 
 TOLD = ("resolved", "settings", "steps", "hours", "seed", "device", "threads", "data", "trained_on", "commit",
         "started_from", "minutes_asked", "compute_share", "data_share", "validation")  # fmt: skip

@@ -19,6 +19,7 @@ from deblurbench.methods.content import CONTENT
 from deblurbench.outside import find_method
 from deblurbench.planning import open_dataset
 from deblurbench.protocol import Protocol
+from deblurbench.provenance import file_sha256
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
 from deblurbench.training.optimiser import Together, make_optimiser
@@ -26,7 +27,7 @@ from deblurbench.training.pace import Spent
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
 from deblurbench.training.validation import Held, held_out
-from deblurbench.weights import file_sha256, load_weights, seen_by, trained_as
+from deblurbench.weights import load_weights, seen_by, trained_as
 
 CHECKPOINT = "checkpoint.pt"
 

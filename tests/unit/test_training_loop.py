@@ -11,9 +11,10 @@ import torch
 
 from deblurbench import rooms
 from deblurbench.errors import MissingError, UsageError
+from deblurbench.provenance import file_sha256
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
-from deblurbench.weights import file_sha256, load_weights, read_weights
+from deblurbench.weights import load_weights, read_weights
 from tests.blurs import TINY, blurs, drawn, request  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("blurs")

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.planning import plan_methods
+from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin
-from deblurbench.weights import file_sha256, find_weights, load_weights
+from deblurbench.weights import find_weights, load_weights
 from tests.conftest import write_plugin
 
 
