@@ -21,7 +21,7 @@ from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 
 
-class Keeper:
+class FrameKeeper:
     """Says what to save of a clip, and prunes it when all methods ended on it."""
 
     def __init__(self, plan: Plan, store: Store) -> None:

@@ -16,7 +16,7 @@ from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DamagedError, DiskError
 from deblurbench.failures import describe_failure, tile_to_try
 from deblurbench.job import Bench, ClipJob, MethodJob
-from deblurbench.keeping import Keeper
+from deblurbench.keeping import FrameKeeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.planning import Plan, PlannedMethod
@@ -114,8 +114,8 @@ class _Session:
         self.in_process, self.timeout = in_process, timeout
         self.work = survey(plan, store)
         self.parts: dict[tuple[str, str], Part] = {}
-        self.keeper = Keeper(plan, store)
-        self.keeper.resume(work.part for work in self.work if work.part)
+        self.frame_keeper = FrameKeeper(plan, store)
+        self.frame_keeper.resume(work.part for work in self.work if work.part)
         self.manifest = self._manifest(command)
 
     def _manifest(self, command: str) -> Manifest:
@@ -326,7 +326,7 @@ class _Session:
             return
         mine = {method: part for (method, its), part in self.parts.items() if its == name}
         good = {method: part for method, part in mine.items() if part.outcome.status == "ok"}
-        choice = self.keeper.settle(clip, good)
+        choice = self.frame_keeper.settle(clip, good)
         for record in self.manifest.clips:
             if record.name == name:
                 record.choice = choice
@@ -369,7 +369,7 @@ class _Session:
             clip=work.clip.clip.name,
             frames=len(work.clip.clip),
             scored=list(work.clip.scored),
-            saved=self.keeper.to_save(work.clip),
+            saved=self.frame_keeper.to_save(work.clip),
             key=work.key,
         )
 

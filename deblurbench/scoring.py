@@ -22,7 +22,7 @@ from deblurbench.failures import describe_failure
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
 from deblurbench.job import describe_device, load_metrics, resolve_device
-from deblurbench.keeping import Keeper
+from deblurbench.keeping import FrameKeeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder
 from deblurbench.planning import Plan, make_plan
@@ -145,8 +145,8 @@ class _Scorer:
 
     def __init__(self, given: Submission, store: Store, manifest: Manifest) -> None:
         self.given, self.store = given, store
-        self.keeper = Keeper(given.plan, store)
-        self.keeper.choices = {clip.name: clip.choice for clip in manifest.clips if clip.choice}
+        self.frame_keeper = FrameKeeper(given.plan, store)
+        self.frame_keeper.choices = {clip.name: clip.choice for clip in manifest.clips if clip.choice}
         metrics = [metric.id for metric in manifest.metrics if not metric.absent]
         device = resolve_device(given.plan.request.device)
         self.environment = provenance.environment_digest(describe_device(device))
@@ -168,7 +168,7 @@ class _Scorer:
 
     def _score(self, matched: MatchedClip, part: Part, on_frame: Callable[[str], None]) -> str:
         planned, digest = matched.planned, hashlib.sha256()
-        saved = set(self.keeper.to_save(planned)) & set(planned.scored)
+        saved = set(self.frame_keeper.to_save(planned)) & set(planned.scored)
         folder = self.store.frames_folder(self.given.name, planned.clip.name)
         clip_level = {name: factory() for name, factory in self.clip_level.items()}
         for stem, frame, truth in _pairs(matched):

@@ -8,7 +8,7 @@ from pathlib import Path
 from deblurbench.choosing import PNG_BYTES_A_PIXEL
 from deblurbench.claiming import check_folder
 from deblurbench.errors import DeblurbenchError
-from deblurbench.keeping import Keeper
+from deblurbench.keeping import FrameKeeper
 from deblurbench.planning import Plan
 from deblurbench.runner import Work, survey
 from deblurbench.store import Run, Store
@@ -63,6 +63,6 @@ def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
 
 def disk(plan: Plan) -> float:
     """Estimated bytes of the PNGs that the run writes, every method's and the ground truth's; candidates go later."""
-    keeper = Keeper(plan, Store(Path()))
-    pixels = sum(len(keeper.to_save(c)) * c.size[0] * c.size[1] for c in plan.clips if c.size)
+    frame_keeper = FrameKeeper(plan, Store(Path()))
+    pixels = sum(len(frame_keeper.to_save(c)) * c.size[0] * c.size[1] for c in plan.clips if c.size)
     return pixels * PNG_BYTES_A_PIXEL * (len(plan.methods) + 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deblurbench import choosing, runner
-from deblurbench.keeping import Keeper
+from deblurbench.keeping import FrameKeeper
 from deblurbench.manifest import Request
 from deblurbench.planning import make_plan
 from deblurbench.store import Run
@@ -106,19 +106,19 @@ def test_cut_off_while_pruning_it_ends_the_same(
     write_plugin(plugin_folder, "dims", DIMS)
     data = write_folder(here / "data", clips=["one"], frames=13)
     whole = run(data, output="whole")
-    real, calls = Keeper._prune, []
+    real, calls = FrameKeeper._prune, []
 
-    def cut(self: Keeper, *words: object, **named: object) -> None:
+    def cut(self: FrameKeeper, *words: object, **named: object) -> None:
         calls.append(words)
         if len(calls) == 2:
             raise KeyboardInterrupt
         real(self, *words, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Keeper, "_prune", cut)
+    monkeypatch.setattr(FrameKeeper, "_prune", cut)
     with pytest.raises(KeyboardInterrupt):
         run(data, output="cut")
     assert len(set(map(len, kept(Run.open(here / "cut")).values()))) > 1  # some pruned, some not
-    monkeypatch.setattr(Keeper, "_prune", real)
+    monkeypatch.setattr(FrameKeeper, "_prune", real)
     again = run(data, output="cut")
     assert kept(again) == kept(whole) and again.manifest.clips == whole.manifest.clips
 
