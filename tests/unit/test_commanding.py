@@ -60,7 +60,7 @@ def restore(frames, timeout=60.0, alive=lambda: None, **more):
         device="cpu", seed=0, timeout=timeout, **given,
     )  # fmt: skip
     method, _ = ready_method(job, "cpu", alive)
-    return [(rounded.frame, seconds) for rounded, seconds in restored_frames(method, frames, Settings(device="cpu"))]
+    return [(r.rounded.frame, r.seconds) for r in restored_frames(method, frames, Settings(device="cpu"))]
 
 
 def test_frames_go_through_a_folder_and_back(tool):
