@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from deblurbench import __version__
-from deblurbench.errors import DeblurbenchError, did_you_mean
+from deblurbench.errors import DeblurbenchError, did_you_mean, plain_warnings
 
 COMMANDS = {
     "run": "run:run",
@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     130 interrupted.
     """
     signal.signal(signal.SIGTERM, _as_interrupt)
+    plain_warnings()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=words, prog_name="deblurbench", standalone_mode=False)

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from deblurbench.cards import PLACEHOLDER, MethodCard
 from deblurbench.datasets.layouts import some
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
-from deblurbench.errors import ContractError, FrameError, MissingError, UsageError
+from deblurbench.errors import ContractError, FrameError, MissingError, UsageError, counted
 from deblurbench.frames import to_8bit, to_float
 from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key, read_frame, write_png
 from deblurbench.kept import Kept, NotStarted, signal_name
@@ -184,7 +184,7 @@ class CommandMethod(Elsewhere):
             raise ContractError(f"the command wrote no frame into {{output}}{_elsewhere(folder)}")
         if self._card.command_results == "in-order":
             if len(files) != len(stems):
-                raise ContractError(f"the command wrote {len(files)} frames for the {len(stems)} of the clip")
+                raise ContractError(f"the command wrote {counted(len(files), 'frame')} for {len(stems)} of the clip")
             return sorted(files, key=lambda file: natural_key(file.name))
         found = {file.stem: file for file in files}
         missing = [stem for stem in stems if stem not in found]
@@ -193,8 +193,8 @@ class CommandMethod(Elsewhere):
         told = "".join(f"; {what}: {some(names)}" for what, names in odd.items() if names)
         if told:
             raise ContractError(
-                f"the command wrote {len(files)} frames for {len(stems)}{told}. Restored frames are called as the "
-                "blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken in "
+                f"the command wrote {counted(len(files), 'frame')} for {len(stems)}{told}. Restored frames are called as "
+                "the blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken in "
                 "natural order"
             )
         return [found[stem] for stem in stems]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.errors import UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.metrics import METRICS
 from deblurbench.statistics import Interval, compare, seconds
@@ -239,7 +239,7 @@ def _method_facts(manifest: Manifest, method: MethodRecord) -> dict[str, str]:
     weights = f"{method.weights} ({(method.weights_sha256 or 'no digest')[:12]})" if method.weights else NOTHING
     frames = [manifest.outcome(method.id, clip.name).frames_sha256[:8] or NOTHING for clip in manifest.clips]
     return {
-        "state": " ".join(filter(None, manifest.state(method.id))),
+        "state": _state(manifest, method.id),
         "weights": "random" if method.random_weights else weights,
         "trained on": ", ".join(method.trained_on) or NOTHING,
         "code": method.code_sha256[:12] or NOTHING,
@@ -276,7 +276,7 @@ def _notes(found: Comparison) -> list[str]:
                 notes.append(f"only in {name}, left out: {kind} {', '.join(alone)}")
     odd = [d for d in found.differences if d.infinite_a or d.infinite_b]
     notes += [
-        f"{d.method}, {d.metric}: infinite only in A on {d.infinite_a} frames, only in B on {d.infinite_b}; "
+        f"{d.method}, {d.metric}: infinite only in A on {counted(d.infinite_a, 'frame')}, only in B on {d.infinite_b}; "
         "they are in no mean" for d in odd
     ]  # fmt: skip
     if any(d.interval is None and d.metric != SECONDS for d in found.differences):
@@ -296,11 +296,17 @@ def _fell(found: Comparison) -> list[str]:
 
 
 def _lost(found: Comparison, method: str) -> str:
-    return f"{method}: whole in A, in B {' '.join(found.b.manifest.state(method))}"
+    return f"{method}: whole in A, in B {_state(found.b.manifest, method)}"
+
+
+def _state(manifest: Manifest, method: str) -> str:
+    """A method's state in words: `ok`, `failed on 2 of 3 clips: ...`, `pending: 1 of 3 clips done`."""
+    state, reason = manifest.state(method)
+    return reason if reason.startswith(state) else ": ".join(filter(None, (state, reason)))
 
 
 def _broken(limit: Limit, found: Difference) -> str:
-    infinite = f", infinite on {found.infinite_a + found.infinite_b} frames of one run only"
+    infinite = f", infinite on {counted(found.infinite_a + found.infinite_b, 'frame')} of one run only"
     return (
         f"{found.method}: {found.metric} changed by {found.change:+.6g} ({found.a:.6g} to {found.b:.6g}"
         f"{infinite if found.infinite_a or found.infinite_b else ''}), beyond {limit.sign} {limit.delta:g}"

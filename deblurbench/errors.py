@@ -6,6 +6,7 @@ Every message names the file or key, what was found, what is allowed, and what t
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 
 
@@ -55,17 +56,50 @@ class DiskError(DeblurbenchError):
     """The disk is full or not writable; what was finished before is kept."""
 
 
+class Notice(UserWarning):
+    """A warning of ours that a user reads: a plain line, without the place in our code that it comes from."""
+
+
 class DifferenceError(DeblurbenchError):
     """`compare --fail-if` or `verify` found a difference."""
 
     exit_code = 4
 
 
+NAMED = 12
+"""Names that are listed beside a good match; without one all are."""
+
+
 def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """A sentence with the nearest allowed name, or the whole list where nothing is near."""
+    """A sentence with the nearest allowed name and a few others, or the whole list where nothing is near."""
     names = sorted(allowed)
-    near = difflib.get_close_matches(found.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
-    if near:
-        best = next(n for n in names if n.lower() == near[0])
-        return f"Did you mean {best!r}? Known: {', '.join(names)}."
-    return f"Known: {', '.join(names) or 'none'}."
+    lowered = [name.lower() for name in names]
+    near = difflib.get_close_matches(found.lower(), lowered, n=1, cutoff=0.6)
+    if not near:
+        return f"Known: {', '.join(names) or 'none'}."
+    best = names[lowered.index(near[0])]
+    nearest = set(difflib.get_close_matches(found.lower(), lowered, n=NAMED, cutoff=0.0))
+    shown = [name for name in names if name.lower() in nearest][:NAMED]
+    rest = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
+    return f"Did you mean {best!r}? Known: {', '.join(shown)}{rest}."
+
+
+_format = warnings.formatwarning
+
+
+def plain_warnings() -> None:
+    """From now on print a `Notice` as one line, `! text`; other warnings keep Python's form."""
+    warnings.formatwarning = _format_warning
+
+
+def _format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    if issubclass(category, Notice):
+        return f"! {message}\n"
+    return _format(message, category, filename, lineno, line)
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 clip`, `2 clips`, `0 clips`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deblurbench.downloads import not_the_file
-from deblurbench.errors import DiskError, FrameError
+from deblurbench.errors import DiskError, FrameError, Notice
 from deblurbench.frames import Frame8, swap_red_blue
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -234,7 +234,7 @@ def _other_header(path: Path, data: bytes) -> Header:
 def _warn_orientation(folder: Path) -> None:
     """Say once a folder that its frames are taken as they are stored, as both sides of a pair are."""
     warnings.warn(
-        f"{folder}: frames carry an EXIF orientation; it is ignored, pixels are taken as stored", stacklevel=2
+        f"{folder}: frames carry an EXIF orientation; it is ignored, pixels are taken as stored", Notice, stacklevel=2
     )
 
 

@@ -19,7 +19,7 @@ from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere
-from deblurbench.errors import DiskError, FrameError, MissingError, UsageError
+from deblurbench.errors import DiskError, FrameError, MissingError, UsageError, counted
 from deblurbench.failures import describe_failure
 from deblurbench.importing import load_checkpoint
 from deblurbench.isolated import cuda_devices, find_device, peak_memory, seed_everything, set_precision_flags
@@ -341,7 +341,7 @@ def describe_device(device: str) -> str:
 
     if device.startswith("cuda"):
         return f"{torch.cuda.get_device_name(device)} ({device}), CUDA {torch.version.cuda}"
-    return f"CPU: {provenance.cpu_name()}, {torch.get_num_threads()} threads"
+    return f"CPU: {provenance.cpu_name()}, {counted(torch.get_num_threads(), 'thread')}"
 
 
 def describe_runtime(device: str, seed: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deblurbench.errors import counted
 from deblurbench.protocol import Protocol
 
 SCHEMA = 1
@@ -176,9 +177,10 @@ class Manifest(Record):
         outcomes = [self.outcome(method, clip.name) for clip in self.clips]
         failed = [o for o in outcomes if o.status == "failed"]
         if failed:
-            return "failed", f"failed on {len(failed)} of {len(outcomes)} clips: {failed[0].clip}: {failed[0].reason}"
+            share = f"{len(failed)} of {counted(len(outcomes), 'clip')}"
+            return "failed", f"failed on {share}: {failed[0].clip}: {failed[0].reason}"
         if any(o.status == "pending" for o in outcomes):
-            return "pending", f"{sum(o.status == 'ok' for o in outcomes)} of {len(outcomes)} clips done"
+            return "pending", f"{sum(o.status == 'ok' for o in outcomes)} of {counted(len(outcomes), 'clip')} done"
         return "ok", ""
 
 

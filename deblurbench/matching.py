@@ -15,7 +15,7 @@ from deblurbench.datasets.base import FrameSource, ImageFiles
 from deblurbench.datasets.headers import headers_of
 from deblurbench.datasets.layouts import some
 from deblurbench.datasets.video import LOSSLESS, VideoSource, is_video
-from deblurbench.errors import FrameError, MissingError, UsageError, did_you_mean
+from deblurbench.errors import FrameError, MissingError, UsageError, counted, did_you_mean
 from deblurbench.imagefiles import SUFFIXES, list_frames
 from deblurbench.selection import PlannedClip
 from deblurbench.store import folder_name
@@ -96,7 +96,9 @@ def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _F
         found.notes.append(f"passed over, neither frames nor videos: {some(others)}")
     if flat and (len(clips) > 1 or places):
         why = f"{len(clips)} clips are selected" if len(clips) > 1 else "there are folders or videos, too"
-        faults.wrong.append(f"{len(flat)} frames lie directly in the folder, but {why}: put them into a folder a clip")
+        faults.wrong.append(
+            f"{counted(len(flat), 'frame')} directly in the folder, but {why}: put frames into a folder a clip"
+        )
     elif flat and clips:
         places[clips[0].clip.name] = folder
     return places
@@ -155,8 +157,8 @@ def _match_video(place: Path, planned: PlannedClip, found: Match, faults: _Fault
     count, size = len(video.stems), video.size()
     if count != len(stems):
         faults.wrong.append(
-            f"{name}: {place.name} has {count} frames and the clip {len(stems)}; a video must hold all of the clip's "
-            "frames in their order (those that are not scored, too), since its frames have no names"
+            f"{name}: {place.name} has {counted(count, 'frame')} and the clip {len(stems)}; a video must hold all "
+            "of the clip's frames in their order (those that are not scored, too), since its frames have no names"
         )
     if planned.size and size != planned.size:
         faults.wrong.append(_wrong_size(name, place.name, size, planned.size))

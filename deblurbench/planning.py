@@ -14,7 +14,7 @@ from typing import Any
 from deblurbench import provenance
 from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.commanding import command_key, program
-from deblurbench.datasets.base import Dataset
+from deblurbench.datasets.base import Dataset, how_to_get
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
@@ -272,10 +272,7 @@ def _root(card: DatasetCard, root: str | None) -> Path | None:
         fault = "no data root. Give --data-root DIR or set DEBLURBENCH_DATA."
     else:
         fault = f"{place} does not exist (from {'--data-root' if root else 'DEBLURBENCH_DATA'})."
-    raise MissingError(
-        f"dataset {card.name!r}: {fault}\n{card.obtain.strip()}\nExpected layout:\n{card.layout.rstrip()}\n"
-        "Without the data: --dataset mini needs nothing."
-    )
+    raise MissingError(f"dataset {card.name!r}: {fault}\n{how_to_get(card)}")
 
 
 def plan_metrics(names: Sequence[str] | None, protocol: Protocol) -> tuple[MetricRecord, ...]:

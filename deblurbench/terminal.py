@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from deblurbench.errors import counted
 from deblurbench.listening import Listener
 from deblurbench.manifest import Outcome
 
@@ -88,7 +89,7 @@ class ProgressBars(Listener):
         """Set the whole length."""
         self.progress.update(self.total, total=total)
         if cached:
-            self.say(f"{cached} frames are there already")
+            self.say(f"{counted(cached, 'frame')} {'is' if cached == 1 else 'are'} there already")
 
     def clip(self, method: str, clip: str, frames: int) -> None:
         """Begin a clip."""
@@ -112,7 +113,7 @@ class ProgressBars(Listener):
             self.say(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
         elif not self.live:
             seconds = time.monotonic() - self.began
-            self.say(f"done    {outcome.method}  {outcome.clip}  ({self.count} frames in {seconds:.1f} s)")
+            self.say(f"done    {outcome.method}  {outcome.clip}  ({counted(self.count, 'frame')} in {seconds:.1f} s)")
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""

@@ -59,10 +59,11 @@ def main() -> None:
 
 def work(orders: queue.Queue[dict[str, Any]], answer: Any) -> None:
     """The worker's life: make the method ready, then clip after clip."""
-    from deblurbench.errors import DiskError
+    from deblurbench.errors import DiskError, plain_warnings
     from deblurbench.failures import describe_failure
     from deblurbench.job import Bench, ClipJob, MethodJob
 
+    plain_warnings()
     try:
         bench = Bench(MethodJob.model_validate(orders.get()), alive=lambda: answer("alive"))
     except Exception as error:  # the parent records it as the method's failure

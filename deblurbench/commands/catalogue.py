@@ -14,6 +14,8 @@ from deblurbench.rooms import Plugin, Room, plugins
 from deblurbench.terminal import print_json, print_table, say
 
 KINDS = ("methods", "datasets", "protocols", "metrics", "reports")
+BROKEN = "BROKEN: "
+LISTED = 36  # characters of a list of variants or weights in a table on a terminal
 ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
 
 
@@ -30,12 +32,31 @@ def list_plugins(kind: str | None, as_json: bool) -> int:
             row |= _method_details(plugins("methods")[str(row["method"])])
         print_json(whole[kind] if kind else whole)
     for name, (head, rows) in tables.items():
-        broken |= any(str(row[-1]).startswith("BROKEN") for row in rows)
+        faults = {str(row[0]): str(row[-1]) for row in rows if str(row[-1]).startswith(BROKEN)}
+        broken |= bool(faults)
         if not as_json:
             if not kind:
                 click.echo(f"\n{name.upper()}")
-            print_table(head, rows)
+            print_table(head, [_for_terminal(row) for row in rows])
+            for each, fault in faults.items():
+                say(f"! {each}: {fault.removeprefix(BROKEN)}")
     return 1 if broken else 0
+
+
+def _for_terminal(row: tuple[object, ...]) -> tuple[object, ...]:
+    """A row without what makes the table too wide: long lists, and all that is wrong with a broken card."""
+    if str(row[-1]).startswith(BROKEN):
+        return (*row[:-1], f"BROKEN, see 'deblurbench show {row[0]}'")
+    return (row[0], *(_first_few(str(cell)) for cell in row[1:-1]), row[-1])
+
+
+def _first_few(listed: str) -> str:
+    """The first names of a list with commas, as many as LISTED characters hold, and how many there are in all."""
+    names = listed.split(", ")
+    if len(listed) <= LISTED or len(names) < 3:
+        return listed
+    shown = [name for k, name in enumerate(names) if len(", ".join(names[: k + 1])) <= LISTED]
+    return f"{', '.join(shown or names[:1])}, ... ({len(names)})"
 
 
 def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
@@ -58,7 +79,7 @@ def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
 
 def _broken(found: Plugin, columns: int) -> tuple[object, ...]:
     reason = (found.error or "").splitlines()
-    return (found.name, *[""] * (columns - 2), f"BROKEN: {' '.join(line.strip() for line in reason)}")
+    return (found.name, *[""] * (columns - 2), f"{BROKEN}{' '.join(line.strip() for line in reason)}")
 
 
 def _method_row(found: Plugin) -> tuple[object, ...]:

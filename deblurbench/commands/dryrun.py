@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deblurbench.choosing import PNG_BYTES_A_PIXEL
 from deblurbench.claiming import check_folder
-from deblurbench.errors import DeblurbenchError
+from deblurbench.errors import DeblurbenchError, counted
 from deblurbench.keeping import FrameKeeper
 from deblurbench.planning import Plan
 from deblurbench.runner import Work, survey
@@ -32,8 +32,16 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
     known = [float(str(seconds)) for _, seconds in todo if seconds != "?"]
     unknown = sum(seconds == "?" for _, seconds in todo)
     say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
-    say(f"time: about {sum(known):.0f} s" + (f", and {unknown} clips never timed before" if unknown else ""))
+    say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
+
+
+def _time(known: list[float], unknown: int) -> str:
+    """The time that the run takes, in words; `known` are the seconds of each clip that was timed before."""
+    never = f"{counted(unknown, 'clip')} {'was' if unknown == 1 else 'were'} never timed before"
+    if unknown and not any(known):
+        return f"unknown: {never}"
+    return f"about {sum(known):.0f} s" + (f"; {never}" if unknown else "")
 
 
 def _row(work: Work, speeds: dict[str, float]) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from deblurbench import provenance
+from deblurbench.errors import counted
 from deblurbench.rooms import plugins
 from deblurbench.terminal import print_json, print_table
 
@@ -38,7 +39,7 @@ def env(as_json: bool, device: bool) -> None:
 def _devices() -> dict[str, str]:
     import torch
 
-    found = {"cpu": f"{torch.get_num_threads()} threads"}
+    found = {"cpu": counted(torch.get_num_threads(), "thread")}
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         found[f"cuda:{index}"] = torch.cuda.get_device_name(index)
     return found

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
-@click.option("--timeout", type=float, default=900.0, show_default=True, help="Seconds without a frame = hung.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung."
+)
 @click.option("--json", "as_json", is_flag=True)
 def reproduce(
     method: str, number: int | None, output: Path | None, fresh: bool, timeout: float, as_json: bool, **asked: Any

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from deblurbench.datasets.base import FrameSource, ImageFiles
+from deblurbench.datasets.layouts import numbering_gaps
 from deblurbench.datasets.video import VideoSource, frame_rate, is_video, write_video
-from deblurbench.errors import MissingError, UsageError
+from deblurbench.errors import DeblurbenchError, DiskError, MissingError, UsageError, counted
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import list_frames, write_png
 from deblurbench.terminal import say
@@ -34,6 +38,8 @@ def restore(
     from deblurbench.restoring import Settings, prefetch, restored_frames
 
     frames = open_source(source).first(limit)
+    for gap in numbering_gaps(frames.stems) if source.is_dir() else ():
+        say(f"! {source}: {gap}. The frames that are there are restored as if they followed on each other.")
     target = output or _beside(source)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} exists already; name another --output.")
@@ -45,11 +51,14 @@ def restore(
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None,
         split="", metrics=[], device=place, precision=precision, tile=tile, seed=0,
     )  # fmt: skip
-    method, card = ready_method(job, place)
+    with _told(planned.id, [], tile):
+        method, card = ready_method(job, place)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=card.needs.multiple_of)
-    walk = (restored.rounded.frame for restored in restored_frames(method, prefetch(frames), settings))
-    count = _write(target, source, list(frames.stems), _counted(walk, len(frames.stems)))
-    say(f"restored {count} frames with {planned.id} into {target}")
+    stems = list(frames.stems)
+    with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
+        restored = _walked((item.rounded.frame for item in walk), planned.id, stems, tile)
+        count = _write(target, source, stems, _counted(restored, len(stems)))
+    say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
 
 
 def open_source(source: Path) -> FrameSource:
@@ -77,11 +86,58 @@ def _beside(source: Path) -> Path:
     return source.with_name(f"{source.name}-restored")
 
 
+def _walked(frames: Iterator[Frame8], method: str, stems: Sequence[str], tile: int | None) -> Iterator[Frame8]:
+    """The restored frames; what a method raises is told with the frame that was to come next."""
+    pending = list(stems)
+    with _told(method, pending, tile):
+        for frame in frames:
+            yield frame
+            del pending[:1]
+
+
+@contextlib.contextmanager
+def _told(method: str, pending: Sequence[str], tile: int | None) -> Iterator[None]:
+    """Tell whatever a plugin raises in one line, as `run` does; `pending` begins with the frame that it worked on.
+
+    Raises:
+        DeblurbenchError: the method failed. Errors that name a file or an option already pass as they are.
+    """
+    from deblurbench.elsewhere import FailedElsewhere
+    from deblurbench.errors import ContractError
+    from deblurbench.failures import describe_failure
+
+    try:
+        yield
+    except ContractError as error:  # names the frame itself
+        raise ContractError(f"{method}: {error}") from error
+    except DeblurbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = describe_failure(error, max(64, (tile or 1024) // 64 * 32))["reason"].partition("\n")[0]
+        known = pending and not isinstance(error, FailedElsewhere)  # another process has several frames in hand
+        raise DeblurbenchError(f"{method}: {f'frame {pending[0]}: ' if known else ''}{reason}") from error
+
+
 def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:
+    """Write a video or a folder of PNGs; nothing is left of it if it fails halfway."""
     if target.suffix and (source.is_file() or target.name != _beside(source).name):
         return write_video(target, frames, frame_rate(source) if source.is_file() else 25)
-    for stem, frame in zip(stems, frames, strict=True):
-        write_png(target / f"{stem}.png", frame)
+    inside = target.is_dir()  # an empty folder may be a mount, or the one that we are in: it is kept, and filled
+    place = (target if inside else target.parent) / f".{target.resolve().name}.{os.getpid()}.part"
+    try:
+        place.mkdir(parents=True)
+        for stem, frame in zip(stems, frames, strict=True):
+            write_png(place / f"{stem}.png", frame)
+        for file in sorted(place.iterdir()) if inside else ():
+            file.rename(target / file.name)
+        if not inside:
+            place.rename(target)
+    except (OSError, DiskError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+        raise DiskError(f"{target}: cannot be written ({reason}). Free space or choose another --output.") from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
     return len(stems)
 
 
@@ -89,4 +145,7 @@ def _counted(frames: Iterator[Frame8], total: int) -> Iterator[Frame8]:
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(frames, description="restoring", total=total, console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    yield from track(
+        frames, description="restoring", total=total, console=console, transient=True, disable=not console.is_terminal
+    )

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from deblurbench.errors import MissingError
+from deblurbench.errors import MissingError, UsageError
 from deblurbench.outside import split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
+
+
+def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Refuse `nan` and `inf`, which every range lets pass and no training ever reaches."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of minutes; leave it out to train all steps.")
+    return value
 
 
 @click.command()
@@ -26,13 +34,16 @@ from deblurbench.terminal import say
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
 @click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
-@click.option("--minutes", type=float, help="Stop after N minutes; the schedule is fitted to them.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), callback=_finite,
+    help="Stop after N minutes; the schedule is fitted to them.",
+)  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")
 @click.option(
     "--start-from", type=click.Path(path_type=Path), help="Begin with these weights: a file, or a trained folder."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
 def train(method: str, dataset: str, output: Path | None, precision: str | None, **options: Any) -> None:
     """Train METHOD[:VARIANT] with a recipe of its card."""
     from deblurbench.training.loop import train as run_training
@@ -68,6 +79,8 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
 
     from deblurbench.provenance import file_sha256
 
+    if not training.is_dir():
+        raise UsageError(f"{training}: no such folder. Name the folder of a training, as 'deblurbench train' told it.")
     source, story = training / "weights.safetensors", training / "training.json"
     if not source.is_file() or not story.is_file():
         raise MissingError(f"{training}: no finished training here (weights.safetensors and training.json are needed)")

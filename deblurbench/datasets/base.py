@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
 
 from deblurbench.cards import DatasetCard
-from deblurbench.errors import FrameError, MissingError
+from deblurbench.errors import FrameError, MissingError, UsageError, counted, did_you_mean
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.protocol import Protocol
@@ -134,20 +134,40 @@ class Dataset:
         """The clips of a split (the protocol's by default), in natural order.
 
         Raises:
+            UsageError: the dataset has no split of this name (the nearest name is given).
             MissingError: the split is not there.
         """
         found = self.find(protocol)
         wanted = split or protocol.split
-        clips = found.splits.get(wanted, ())
-        if not clips:
-            there = ", ".join(f"{name} ({len(c)} clips)" for name, c in found.splits.items() if c) or "none"
-            raise MissingError(f"{found.root}: no clips of split {wanted!r} (found: {there}).\n{self.how_to_get()}")
-        return list(clips)
+        there = {name: clips for name, clips in found.splits.items() if clips}
+        if wanted not in there:
+            raise self._no_split(wanted, found.root, there)
+        return list(there[wanted])
+
+    def _no_split(self, wanted: str, root: Path, there: Mapping[str, Sequence[Clip]]) -> UsageError | MissingError:
+        """Why there are no clips of a split, and what to do instead."""
+        known = {*self.card.splits, *there, *(p.split for p in self.card.protocols)}
+        if wanted not in known:
+            return UsageError(f"dataset {self.card.name!r} has no split {wanted!r}. {did_you_mean(wanted, known)}")
+        found = ", ".join(f"{name} ({counted(len(clips), 'clip')})" for name, clips in there.items()) or "none"
+        hint = ""
+        strange = [name for name in there if name not in self.card.splits]
+        if strange and self.card.splits:
+            hint = (
+                f"These are no clips of the release: run them as they lie with --split {strange[0]}, or as clips of "
+                f"your own with --dataset folder --data-root {root}.\n"
+            )
+        return MissingError(f"{root}: no clips of split {wanted!r} (found: {found}).\n{hint}{self.how_to_get()}")
 
     def how_to_get(self) -> str:
         """Where the data come from and how they must lie, for messages."""
-        lines = [self.card.obtain.strip(), "Expected layout:", self.card.layout.rstrip()]
-        return "\n".join([*lines, "Without the data: --dataset mini needs nothing."])
+        return how_to_get(self.card)
+
+
+def how_to_get(card: DatasetCard) -> str:
+    """Where a dataset comes from and how it must lie; which one needs no data, for those that ask for another."""
+    lines = [card.obtain.strip(), "Expected layout:", card.layout.rstrip()]
+    return "\n".join(lines + ["Without the data: --dataset mini needs nothing."] * (card.name != "mini"))
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

@@ -18,6 +18,7 @@ from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 
 WARNINGS = ("Corrupt JPEG", "Premature end of JPEG", "Invalid SOS", "Unsupported marker", "extraneous bytes")
+OTHERS = ("libpng ", "[ WARN:", "[ERROR:")  # how lines of libpng and OpenCV begin
 
 
 def read_strictly(path: Path) -> Frame8:
@@ -26,20 +27,20 @@ def read_strictly(path: Path) -> Frame8:
     Raises:
         FrameError: as `read_frame`, or the decoder warned.
     """
-    if path.suffix.lower() not in (".jpg", ".jpeg"):
-        return read_frame(path)
-    with _standard_error() as said:
+    with quiet_decoders() as said:
         frame = read_frame(path)
     warned = [line for line in said if any(words in line for words in WARNINGS)]
     if warned:
         raise FrameError(f"{path}: decodes, but the decoder says: {warned[0].strip()}. The file is damaged.")
-    sys.stderr.writelines(f"{line}\n" for line in said)
     return frame
 
 
 @contextlib.contextmanager
-def _standard_error() -> Iterator[list[str]]:
-    """The lines that libraries write to standard error meanwhile."""
+def quiet_decoders() -> Iterator[list[str]]:
+    """Keep the decoders' own lines off standard error, and give them; what others write there meanwhile follows.
+
+    A damaged file is told by a FrameError that names it, which the decoders' lines do not.
+    """
     said: list[str] = []
     sys.stderr.flush()
     before = os.dup(2)
@@ -48,7 +49,12 @@ def _standard_error() -> Iterator[list[str]]:
         try:
             yield said
         finally:
+            sys.stderr.flush()
             os.dup2(before, 2)
             os.close(before)
             caught.seek(0)
-            said += caught.read().decode(errors="replace").splitlines()
+            for line in caught.read().decode(errors="replace").splitlines():
+                if line.startswith(OTHERS) or any(words in line for words in WARNINGS):
+                    said.append(line)
+                else:
+                    print(line, file=sys.stderr)

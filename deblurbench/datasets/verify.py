@@ -14,8 +14,8 @@ from deblurbench.datasets.blurkind import brighter_by, guess_kind
 from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.layouts import expected_clips, is_renumbered, some
-from deblurbench.datasets.strict import read_strictly
-from deblurbench.errors import FrameError, MissingError
+from deblurbench.datasets.strict import quiet_decoders, read_strictly
+from deblurbench.errors import FrameError, MissingError, counted
 from deblurbench.frames import Frame8
 from deblurbench.protocol import Protocol
 from deblurbench.provenance import file_sha256
@@ -73,7 +73,7 @@ class VerifyReport:
         lines += [str(f) for f in sorted(self.findings, key=lambda f: order[f.severity])]
         depth = "every frame decoded" if self.deep else f"headers of every frame, pixels of up to {SAMPLED} a clip"
         verdict = "as released, as far as looked at" if not any(counts.values()) else ", ".join(
-            f"{count} {name}{'s' if count > 1 else ''}" for name, count in counts.items() if count
+            counted(count, name) for name, count in counts.items() if count
         )  # fmt: skip
         return "\n".join([*lines, f"{verdict} ({depth})"])
 
@@ -118,7 +118,7 @@ def info(dataset: Dataset, protocol: Protocol) -> Info:
     if found is None:
         dataset.find(protocol)
         raise AssertionError("the protocol was not found a moment ago")  # pragma: no cover
-    reasons = {name: "" if isinstance(f, Found) else f for name, f in tried.items()}
+    reasons = {p.name: _unfit(tried[p.name], p) for p in (protocol, *dataset.card.protocols)}
     coverage = {split: _coverage(dataset, split, clips) for split, clips in found.splits.items()}
     clips = tuple(_clip_row(split, clip) for split, members in found.splits.items() for clip in members)
     names = {p.name: reasons[p.name] for p in dataset.card.protocols}
@@ -155,6 +155,18 @@ def _try(dataset: Dataset, protocol: Protocol) -> Found | str:
         return str(error).partition("\n")[0]
 
 
+def _unfit(found: Found | str, protocol: Protocol) -> str:
+    """Why a protocol cannot run on what was found; empty where it can."""
+    if isinstance(found, str):
+        return found
+    names = {clip.name for clip in found.splits.get(protocol.split, ())}
+    if names and (not protocol.clips or names & set(protocol.clips)):
+        return ""
+    there = ", ".join(f"{name} ({counted(len(c), 'clip')})" for name, c in found.splits.items() if c) or "none"
+    which = "its clips" if names else "clips"
+    return f"no {which} of split {protocol.split!r} (found: {there})"
+
+
 def _clip_row(split: str, clip: Clip) -> dict[str, Any]:
     stems = clip.stems
     return {
@@ -176,8 +188,8 @@ def _coverage(dataset: Dataset, split: str, clips: Sequence[Clip]) -> str:
     expected = dataset.card.splits.get(split, ())
     frames = sum(len(clip) for clip in clips)
     if not expected:
-        return f"{len(clips)} clips, {frames} frames"
-    return f"{len(clips)} of {len(expected)} clips, {frames} of {sum(e.frames for e in expected)} frames"
+        return f"{counted(len(clips), 'clip')}, {counted(frames, 'frame')}"
+    return f"{len(clips)} of {counted(len(expected), 'clip')}, {frames} of {sum(e.frames for e in expected)} frames"
 
 
 def _other_kind(dataset: Dataset, protocol: Protocol) -> dict[tuple[str, str], Clip]:
@@ -200,7 +212,7 @@ def _jpeg_note(found: Found) -> list[str]:
     lossy = [source for source in sharp if source.paths and source.paths[0].suffix.lower() in (".jpg", ".jpeg")]
     if not lossy or any("JPEG" in note for note in found.notes):
         return []
-    return [f"ground truth is JPEG in {len(lossy)} of {len(sharp)} clips: scores are against lossy frames"]
+    return [f"ground truth is JPEG in {len(lossy)} of {counted(len(sharp), 'clip')}: scores are against lossy frames"]
 
 
 def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], protocol: Protocol, split: str) -> None:
@@ -210,7 +222,8 @@ def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], p
     missing = [name for name in wanted if name not in there]
     if missing:
         severity: Severity = "error" if split == protocol.split else "note"
-        report.add(severity, f"split {split!r}: {len(missing)} of {len(wanted)} clips missing: {some(missing)}")
+        of = counted(len(wanted), "clip")
+        report.add(severity, f"split {split!r}: {len(missing)} of {of} missing: {some(missing)}")
     names = {name: {e.name for e in members} for name, members in splits.items()}
     strangers = [clip.name for clip in clips if clip.name not in names.get(split, ())]
     for name, known in names.items():
@@ -230,7 +243,7 @@ def _verify_clip(
     if released and len(clip) < released.frames:
         report.add("warning", f"{len(clip)} of {released.frames} frames", clip.name)
     if released and len(clip) > released.frames:
-        report.add("warning", f"{len(clip)} frames, {released.frames} were released", clip.name)
+        report.add("warning", f"{counted(len(clip), 'frame')}, {released.frames} were released", clip.name)
     if is_renumbered(clip.stems, released):
         report.add(
             "warning", f"renumbered: begins at {clip.stems[0]}, released from {released and released.first}", clip.name
@@ -324,8 +337,9 @@ def _verify_twins(report: VerifyReport, clip: Clip, other: Clip, protocol: Proto
 def _decode_all(report: VerifyReport, clip: Clip) -> None:
     for source in filter(None, (clip.blurry, clip.sharp)):
         try:
-            for _ in source:
-                pass
+            with quiet_decoders():
+                for _ in source:
+                    pass
         except FrameError as error:
             report.add("error", str(error), clip.name)
 

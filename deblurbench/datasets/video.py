@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deblurbench.errors import DiskError, FrameError, UsageError
+from deblurbench.errors import DiskError, FrameError, UsageError, counted
 from deblurbench.frames import Frame8
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts")
@@ -63,7 +63,9 @@ class VideoSource:
             done += 1
             yield frame
         if done < len(self.stems):
-            raise FrameError(f"{self.path}: {done} frames could be decoded of {len(self.stems)}; the video is damaged")
+            raise FrameError(
+                f"{self.path}: {counted(done, 'frame')} could be decoded of {len(self.stems)}; the video is damaged"
+            )
 
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, from the header."""

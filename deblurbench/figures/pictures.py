@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deblurbench.errors import UsageError
+from deblurbench.errors import UsageError, counted
 from deblurbench.figures.crops import Crop, check_crop, default_crop
 from deblurbench.figures.selecting import Selection, find_clip, outcome_of
 from deblurbench.figures.strip import SEPARATOR, Shot
@@ -99,7 +99,7 @@ def _stem(clip: ClipRecord, name: str) -> str:
     near = difflib.get_close_matches(name, clip.frames, n=1, cutoff=0.3)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"--frame: no {name!r} in {clip.name}.{hint} It has {len(clip.frames)} frames, {clip.frames[0]} to "
+        f"--frame: no {name!r} in {clip.name}.{hint} It has {counted(len(clip.frames), 'frame')}, {clip.frames[0]} to "
         f"{clip.frames[-1]}."
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from deblurbench import tables
 from deblurbench.cards import IDENTITY
-from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.errors import UsageError, counted, did_you_mean
 from deblurbench.figures.clips import Series
 from deblurbench.figures.curves import Panel
 from deblurbench.figures.runtime import Point
@@ -158,7 +158,7 @@ def _note_intervals(selection: Selection, intervals: Sequence[Interval | None]) 
     if any(intervals):
         selection.notes.append(f"intervals for the caption: 95 %, Student's t over the means of {count} clips")
     else:
-        selection.notes.append(f"no intervals: {count} clips, at least {MIN_CLIPS} are needed")
+        selection.notes.append(f"no intervals: {counted(count, 'clip')}, at least {MIN_CLIPS} are needed")
 
 
 def panels(selection: Selection, clip: str | None) -> list[Panel]:

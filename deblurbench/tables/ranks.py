@@ -7,6 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from deblurbench.errors import counted
 from deblurbench.ranking import Ranking, rank
 from deblurbench.tables.model import MIXED, RANDOM, Column, ResultTable, Row
 
@@ -69,7 +70,7 @@ def verdict(ranking: Ranking) -> str:
 def sentence(ranking: Ranking) -> str:
     """The methods with their mean ranks, best first, and what these allow to say."""
     listed = ", ".join(f"{row.method} {row.mean_rank:.2f}" for row in ranking.methods)
-    return f"{listed} (mean over {ranking.clips} clips). {verdict(ranking)}"
+    return f"{listed} (mean over {counted(ranking.clips, 'clip')}). {verdict(ranking)}"
 
 
 def markdown(table: ResultTable) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from deblurbench.errors import counted
 from deblurbench.training.sources import Ahead
 
 
@@ -70,6 +71,6 @@ def spent(total: Spent) -> str:
     if not shares:
         return "no step was taken"
     return (
-        f"{total.steps} steps in {total.seconds / 60:.1f} minutes: the model computed for "
+        f"{counted(total.steps, 'step')} in {total.seconds / 60:.1f} minutes: the model computed for "
         f"{shares['compute_share']:.0%} of the time and waited for data for {shares['data_share']:.0%}"
     )

@@ -293,7 +293,10 @@ def _split(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> tuple[list[A
     """Training clips, and those of the training split that are kept for validation (the last ones)."""
     try:
         clips = dataset.clips(protocol, "train")
-    except MissingError as error:
-        raise MissingError(f"dataset {dataset.card.name!r} has no training split here.\n{error}") from error
+    except (MissingError, UsageError) as error:
+        reason = str(error).partition("\n")[0]  # what follows is advice for `run`
+        raise MissingError(
+            f"dataset {dataset.card.name!r} has no training split here: {reason}\n{dataset.how_to_get()}"
+        ) from error
     keep = min(recipe.hold_out, len(clips) - 1)
     return clips[: len(clips) - keep], clips[len(clips) - keep :]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from deblurbench.datasets.base import Clip, Dataset
-from deblurbench.errors import MissingError
+from deblurbench.errors import MissingError, UsageError
 from deblurbench.frames import Frame8, crop_to, pad_to_multiple, to_8bit, to_float
 from deblurbench.methods.base import Method
 from deblurbench.protocol import Protocol
@@ -101,7 +101,7 @@ def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, kept: Sequenc
         return list(_synthesised(dataset.training_source, protocol, recipe))
     try:
         clips: Sequence[Clip] = dataset.clips(protocol, "valid")
-    except (MissingError, NotImplementedError):
+    except (MissingError, UsageError, NotImplementedError):
         clips = kept
     chosen = [clip for clip in clips if clip.sharp is not None][:count]
     return [_first(clip, frames) for clip in chosen]

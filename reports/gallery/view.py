@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from deblurbench.cards import IDENTITY
+from deblurbench.errors import counted
 from deblurbench.manifest import Manifest
 from deblurbench.statistics import Paired, clip_means
 from deblurbench.tables import Cell, Column, ResultTable, Row
@@ -156,13 +157,13 @@ def _time(row: Row, cell: Cell) -> CellView:
     seconds = cell.value or 0.0
     tail = f"p95 {duration(cell.p95 or 0)}"
     rate = f"{significant(1 / seconds)} fps" if seconds and row.method.name != IDENTITY else ""
-    hint = f"median of {cell.frames} frames without warm-up; 95th percentile {duration(cell.p95 or 0)}"
+    hint = f"median of {counted(cell.frames, 'frame')} without warm-up; 95th percentile {duration(cell.p95 or 0)}"
     return CellView(duration(seconds), repr(seconds), cell.mark, tail, extra=rate, hint=hint)
 
 
 def _hint(cell: Cell, column: Column) -> str:
     clip_mean = column.show(cell.clip_mean) if cell.clip_mean is not None else ""
-    lines = [f"mean of {cell.frames} frames; mean of clip means {clip_mean}"]
+    lines = [f"mean of {counted(cell.frames, 'frame')}; mean of clip means {clip_mean}"]
     if cell.paired:
         lines.append(compared(cell.paired, column))
     return "\n".join(lines)
@@ -173,7 +174,7 @@ def compared(paired: Paired, column: Column) -> str:
     text = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
     if paired.interval:
         text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
-    text += f" against {paired.reference}; better on {paired.wins} of {paired.clips} clips"
+    text += f" against {paired.reference}; better on {paired.wins} of {counted(paired.clips, 'clip')}"
     if paired.p_holm is not None:
         text += f"; sign-flip p = {paired.p_holm:.2g} after Holm: {paired.verdict}"
     return text

@@ -58,8 +58,8 @@ def test_broken_plugins_are_listed_with_their_error(cli, tmp_path):
 
     cli.variables["DEBLURBENCH_PLUGINS"] = str(tmp_path / "private")
     write_plugin(tmp_path / "private", "odd", "", "year: soon\n")
-    listed = cli("list", "methods", code=1).stdout
-    assert "odd" in listed and "BROKEN" in listed and "year" in listed
+    listed = cli("list", "methods", code=1)
+    assert "odd" in listed.stdout and "BROKEN" in listed.stdout and "year" in listed.stderr
 
 
 def test_data_info_and_verify(cli, tmp_path):

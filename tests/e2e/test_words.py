@@ -1,0 +1,121 @@
+"""What commands say where something is missing, broken or odd, in this process."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from deblurbench.datasets.strict import quiet_decoders
+from tests.conftest import write_plugin
+from tests.e2e.inprocess import deblurbench
+from tests.fakes import write_folder, write_gopro
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--minutes", "-1"], "--minutes"),
+        (["--minutes", "0"], "--minutes"),
+        (["--minutes", "nan"], "not a number of minutes"),
+        (["--limit-steps", "0"], "--limit-steps"),
+        (["--threads", "100000"], "--threads"),
+        (["--seed", "-1"], "--seed"),
+    ],
+)
+def test_a_training_without_end_is_refused(tmp_path, capsys, words, said):
+    deblurbench("train", "ifirnn", "--dataset", "mini", "--output", tmp_path / "out", *words, code=2)
+    assert said in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_reproduce_takes_the_times_that_run_takes(capsys):
+    deblurbench("reproduce", "ifirnn", "--timeout", "0", code=2)
+    assert "--timeout" in capsys.readouterr().err
+
+
+def test_a_training_that_is_not_there_is_a_wrong_word_and_an_unfinished_one_lacks_weights(tmp_path, capsys):
+    deblurbench("export", tmp_path / "gone", code=2)
+    assert "no such folder" in capsys.readouterr().err
+    deblurbench("export", tmp_path, code=3)
+    assert "no finished training here" in capsys.readouterr().err
+
+
+def test_verify_names_damaged_frames_without_the_decoders_words(tmp_path, capfd):
+    root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
+    frame = root / "test" / "GOPR0384_11_00" / "blur_gamma" / "000003.png"
+    data = bytearray(frame.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    frame.write_bytes(data)
+    deblurbench("data", "verify", "gopro", "--data-root", root, code=1)
+    told = capfd.readouterr()
+    assert "000003.png: cannot be decoded; the file is damaged" in told.out and "libpng" not in told.err
+
+
+def test_only_the_decoders_are_silenced(capfd):
+    with quiet_decoders() as said:
+        os.write(2, b"libpng error: IDAT: CRC error\n[ WARN:0@0.1] global grfmt_png.cpp\nours\n")
+        print("printed", file=sys.stderr)
+    assert said == ["libpng error: IDAT: CRC error", "[ WARN:0@0.1] global grfmt_png.cpp"]
+    told = capfd.readouterr().err
+    assert sorted(told.split()) == ["ours", "printed"]
+
+
+def test_clips_that_were_not_released_fit_no_protocol_and_how_to_run_them_is_told(tmp_path, capsys):
+    root = write_gopro(tmp_path / "data", layout="one-split", clips=["mine", "yours"])
+    deblurbench("data", "info", "gopro", "--data-root", root)
+    told = capsys.readouterr().out
+    assert "protocols that fit: none" in told
+    assert "not gopro: no clips of split 'test' (found: other (2 clips))" in told
+    words = ["run", "--methods", "identity", "--dataset", "gopro", "--data-root", root, "--dry-run"]
+    deblurbench(*words, code=3)
+    told = capsys.readouterr().err
+    assert "--split other" in told and f"--dataset folder --data-root {root}" in told and "--dataset mini" in told
+    deblurbench(*words, "--split", "other", "--partial")
+    assert "time: unknown: 2 clips were never timed before" in capsys.readouterr().err
+    deblurbench(*words[:4], "folder", *words[5:])
+
+
+def test_a_protocol_whose_split_is_there_fits(tmp_path, capsys):
+    root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
+    deblurbench("data", "info", "gopro", "--data-root", root, "--json")
+    protocols = json.loads(capsys.readouterr().out)["protocols"]
+    assert protocols["gopro"] == ""
+
+
+def test_a_split_that_no_dataset_has_is_a_wrong_word(tmp_path, capsys):
+    root = write_folder(tmp_path / "data", clips=["one"], frames=2)
+    words = ["run", "--methods", "identity", "--dry-run", "--dataset"]
+    deblurbench(*words, "gopro", "--data-root", write_gopro(tmp_path / "gopro", clips=["a"]), "--split", "tst", code=2)
+    assert "dataset 'gopro' has no split 'tst'. Did you mean 'test'? Known: test, train." in capsys.readouterr().err
+    deblurbench(*words, "folder", "--data-root", root, "--split", "test", code=2)
+    assert "Known: all." in capsys.readouterr().err
+
+
+def test_mini_is_not_recommended_to_those_who_use_it(tmp_path, capsys):
+    words = ["run", "--methods", "identity", "--dry-run", "--dataset"]
+    deblurbench(*words, "mini", "--data-root", tmp_path / "gone", code=3)
+    assert "needs nothing" not in capsys.readouterr().err
+    deblurbench(*words, "gopro", "--data-root", tmp_path / "gone", code=3)
+    assert "--dataset mini needs nothing" in capsys.readouterr().err
+
+
+def test_one_broken_card_leaves_the_list_readable(plugin_folder, capsys):
+    write_plugin(plugin_folder, "odd", "", "year: soon\n")
+    deblurbench("list", "methods", code=1)
+    told = capsys.readouterr()
+    assert "BROKEN, see 'deblurbench show odd'" in told.out and "year" not in told.out
+    assert "! odd:" in told.err and "year" in told.err
+    deblurbench("list", "methods", "--json", code=1)
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["odd"]["title"].startswith("BROKEN") and "year" in rows["odd"]["title"]
+    assert "SR-EDRB3" in rows["srn"]["variants"]
+    deblurbench("show", "odd", code=2)
+    assert "year" in capsys.readouterr().err
+
+
+def test_the_list_of_methods_fits_a_wide_terminal(capsys):
+    deblurbench("list", "methods")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 220
+    (srn,) = [line for line in lines if line.startswith("srn ")]
+    assert "rgb, lstm, " in srn and "... (15)" in srn and "SR-EDRB3" not in srn
