@@ -193,9 +193,9 @@ class CommandMethod(Elsewhere):
         told = "".join(f"; {what}: {some(names)}" for what, names in odd.items() if names)
         if told:
             raise ContractError(
-                f"the command wrote {counted(len(files), 'frame')} for {len(stems)}{told}. Restored frames are called as "
-                "the blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken in "
-                "natural order"
+                f"the command wrote {counted(len(files), 'frame')} for {len(stems)}{told}. Restored frames are called "
+                "as the blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken "
+                "in natural order"
             )
         return [found[stem] for stem in stems]
 
