@@ -140,7 +140,7 @@ def test_other_names_in_order_where_the_card_says_so(tool):
     frames = clip8(11, 8, 8)  # 10 sorts behind 2
     assert all(np.array_equal(a, b) for (a, _), b in zip(restore(frames), frames, strict=True))
     tool("names = names[1:]\n" + rename, USUAL + "command_results: in-order\n")
-    with pytest.raises(ContractError, match="wrote 10 frames for the 11 of the clip"):
+    with pytest.raises(ContractError, match="wrote 10 frames for 11 of the clip"):
         restore(frames)
 
 
