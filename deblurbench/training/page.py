@@ -188,7 +188,8 @@ def _figures(folder: Path, weights: dict[str, tuple[MethodCard, Weights]]) -> st
 def _of_today(run: Scored, weights: dict[str, tuple[MethodCard, Weights]]) -> Scored:
     """A run without the weights that have been replaced or dropped since."""
     ships = {name for name, (_, w) in weights.items() if run.weights.get(name) == w.sha256}
-    return replace(run, values={name: v for name, v in run.values.items() if name == IDENTITY or name in ships})
+    order = sorted(run.values, key=lambda name: name != IDENTITY)  # the input first
+    return replace(run, values={name: run.values[name] for name in order if name == IDENTITY or name in ships})
 
 
 def _with_intervals(run: Scored, weights: dict[str, tuple[MethodCard, Weights]]) -> str:

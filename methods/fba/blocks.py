@@ -42,7 +42,9 @@ def accumulate(frames: Array, power: float) -> Array:
     spectra = rfft2(frames, axes=(1, 2))
     magnitude = np.abs(spectra).mean(axis=3)
     magnitude = _smoothed(magnitude, min(frames.shape[1:3]) / SMOOTH)
-    weights = (magnitude / magnitude.max(axis=0).clip(1e-12)) ** power
+    strongest = magnitude.max(axis=0)
+    there = strongest > 0  # a flat block has no magnitude but at frequency 0: all frames count alike elsewhere
+    weights = np.where(there, magnitude / np.where(there, strongest, 1), 1) ** power
     weights /= weights.sum(axis=0)
     return irfft2((weights[..., None] * spectra).sum(axis=0), s=frames.shape[1:3], axes=(0, 1))
 

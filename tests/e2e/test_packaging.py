@@ -66,7 +66,8 @@ def test_the_sdist_holds_the_rooms_and_the_tests(built):
         assert any(name.endswith(needed) for name in names), needed
 
 
-def test_the_installed_wheel_lists_and_runs_from_another_folder(python, tmp_path):
+def test_the_installed_wheel_lists_and_runs_from_another_folder(python, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     program = python.parent / "deblurbench"
     listed = subprocess.run([program, "list"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "ifirnn" in listed and "mini" in listed and "BROKEN" not in listed

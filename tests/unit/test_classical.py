@@ -168,3 +168,11 @@ def test_real_frames_are_not_wrecked(name):
     before = np.mean([psnr(a / 255, b / 255) for a, b in zip(blurry, truth, strict=True)])
     after = np.mean([psnr(a / 255, b / 255) for a, b in zip(restored, truth, strict=True)])
     assert after > before - 1.5
+
+
+def test_a_flat_clip_stays_flat_under_burst_accumulation():
+    """Black frames between scenes have no spectrum to weigh by."""
+    for level in (0.0, 0.5):
+        frames = [torch.full((3, 32, 48), level)] * 3
+        restored = list(plugin("methods", "fba").load()().restore(iter(frames)))
+        assert all(torch.allclose(frame, frames[0], atol=1e-5) for frame in restored)
