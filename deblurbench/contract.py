@@ -22,6 +22,9 @@ from deblurbench.restoring import Settings, restored_frames
 if TYPE_CHECKING:
     import torch
 
+    from deblurbench.weights import WeightsFile
+
+UNTRAINED = "no weights yet: train it"
 Finding = tuple[str, str, str]
 
 
@@ -90,11 +93,19 @@ class _Subject:
         yield "causal, as the card says", self.causal
         yield "one training step lowers the loss", self.trains
 
+    def found_weights(self) -> WeightsFile | None:
+        """The weights of the variant, or those asked for; None where it has none yet."""
+        from deblurbench.weights import find_weights
+
+        try:
+            return find_weights(find_method(self.name), self.variant, self.weights)
+        except MissingError:
+            return None
+
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
         from deblurbench.isolated import seed_everything
         from deblurbench.job import give_weights
-        from deblurbench.weights import find_weights
 
         if self.elsewhere:
             return self.fresh_elsewhere()
@@ -102,10 +113,7 @@ class _Subject:
         found = find_method(self.name)
         method: Method = found.load()(**self.card.variants[self.variant].parameters)
         if method.network is not None:
-            try:
-                file = find_weights(found, self.variant, self.weights)
-            except MissingError:
-                file = None
+            file = self.found_weights()
             if file:
                 give_weights(found, method, file.file)
             method.network.eval()
@@ -114,12 +122,8 @@ class _Subject:
     def fresh_elsewhere(self) -> Method:
         """The same for a command, or under a Python of its own: made ready as a run does it."""
         from deblurbench.job import MethodJob, ready_method
-        from deblurbench.weights import find_weights
 
-        try:
-            file = find_weights(find_method(self.name), self.variant, self.weights)
-        except MissingError:
-            file = None
+        file = self.found_weights()
         job = MethodJob(
             id=self.name, name=self.name, variant=self.variant, weights=str(file.file) if file else None, output="",
             dataset="", data_root=None, split="", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
@@ -145,16 +149,13 @@ class _Subject:
 
     def loads(self) -> str:
         """The weights load strictly, where there are any."""
-        from deblurbench.weights import find_weights
-
         if not self.card.needs_weights:
             raise Skipped("needs no weights")
-        try:
-            file = find_weights(find_method(self.name), self.variant, self.weights)
-        except MissingError:
-            raise Skipped("no weights yet: train it") from None
+        file = self.found_weights()
+        if file is None:
+            raise Skipped(UNTRAINED)
         self.fresh()
-        return file.tag if file else ""
+        return file.tag
 
     def shape(self) -> str:
         frames = clip8(3, self.side, self.side + 16)
@@ -175,8 +176,8 @@ class _Subject:
 
     def colours(self) -> str:
         """A frame of one colour comes out nearer to itself than to itself with red and blue changed over."""
-        if self.card.needs_weights and not self.has_weights():
-            raise Skipped("no weights yet: train it")
+        if self.card.needs_weights and self.found_weights() is None:
+            raise Skipped(UNTRAINED)
         frame = np.empty((self.side, self.side, 3), np.uint8)
         frame[:] = (200, 120, 40)
         mean = self.restore([frame])[0].astype(float).mean(axis=(0, 1))
@@ -186,15 +187,8 @@ class _Subject:
         )
         return ""
 
-    def has_weights(self) -> bool:
-        from deblurbench.weights import find_weights
-
-        try:
-            return find_weights(find_method(self.name), self.variant, self.weights) is not None
-        except MissingError:
-            return False
-
     def deterministic(self) -> str:
+        """Two passes over the same clip are the same."""
         frames = clip8(3, self.side, self.side)
         _require(
             all(np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(frames), strict=True)),

@@ -25,6 +25,8 @@ DECIDING = (
     "frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "job.py", "scoring.py", "weights.py",
     "elsewhere.py", "isolating.py", "isolated.py", "commanding.py", "methods", "metrics", "datasets",
 )  # fmt: skip
+PROSE = {"explained.py", "page.py", "verify.py", "prepare.py"}
+"""Modules in the deciding folders that decide no number: the sources of documents, checks, and the making of data."""
 
 
 def environment() -> dict[str, Any]:
@@ -134,10 +136,6 @@ def file_sha256(file: Path) -> str:
 def text_digest(*words: str) -> str:
     """sha256 over a few words."""
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
-
-
-PROSE = {"explained.py", "page.py", "verify.py", "prepare.py"}
-"""Modules in the deciding folders that decide no number: the sources of documents, checks, and the making of data."""
 
 
 def _python_files(place: Path) -> list[Path]:
