@@ -175,12 +175,21 @@ def plugin(room: Room, name: str) -> Plugin:
 
 
 def _import(plugin: Plugin, module: str) -> ModuleType:
-    """Import `module` of a plugin's folder as `deblurbench.<room>.<folder>.<module>`, wherever the folder lies."""
+    """Import `module` of a plugin's folder as `deblurbench.<room>.<folder>.<module>`, wherever the folder lies.
+
+    What an earlier folder of the same name left in this process is dropped: the folder asked for is what runs.
+    """
     package = importlib.import_module(f"deblurbench.{plugin.room}")
     parent = str(plugin.folder.parent)
     if parent not in package.__path__:
         package.__path__.append(parent)
         importlib.invalidate_caches()
-    name = f"deblurbench.{plugin.room}.{plugin.folder.name}.{module}"
-    loaded = sys.modules.get(name)
-    return loaded if loaded else importlib.import_module(name)
+    name = f"{package.__name__}.{plugin.folder.name}"
+    home = [*getattr(importlib.import_module(name), "__path__", ())][:1]
+    loaded = getattr(sys.modules.get(f"{name}.{module}"), "__file__", None)
+    if home and (home != [str(plugin.folder)] or (loaded and plugin.folder not in Path(loaded).parents)):
+        package.__path__.remove(parent)
+        package.__path__.insert(0, parent)
+        for stale in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+            del sys.modules[stale]
+    return importlib.import_module(f"{name}.{module}")

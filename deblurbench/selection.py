@@ -11,7 +11,7 @@ from typing import Any
 from deblurbench.cards import DatasetCard
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.layouts import some
-from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.errors import MissingError, UsageError, counted, did_you_mean
 from deblurbench.imagefiles import natural_key
 from deblurbench.manifest import ClipRecord, Request
 from deblurbench.protocol import Protocol
@@ -128,21 +128,21 @@ def coverage_of(
     Where nobody has listed what was released, all is what is `there`: the split's clips before any were chosen or cut.
     """
     expected = _expected(card, protocol, split)
-    lengths = {clip.name: len(clip) for clip in there}
+    lengths = {clip.name: clip.released or len(clip) for clip in there}
     strange = _strange(expected, clips)
     known = len(clips) - len(strange)
     total = len(expected) or len(there)
     frames = sum(len(clip.clip) for clip in clips)
-    released = sum(clip.clip.released or lengths[clip.clip.name] for clip in clips)
+    released = sum(lengths[clip.clip.name] for clip in clips)
     scored = sum(len(clip.scored) for clip in clips)
     text = f"{known} of {total} clips, {frames} of {released} frames, {scored} scored"
     if strange:
-        text += f", and {len(strange)} clip{'s' * (len(strange) > 1)} that the protocol does not know"
+        text += f", and {counted(len(strange), 'clip')} that the protocol does not know"
     resized = _resized(protocol, clips)
     if resized:
         text += f", {resized}"
-    other = any(clip.clip.released not in (None, len(clip.clip)) for clip in clips)
-    return text, known < total or frames < released or bool(strange) or other or bool(resized)
+    whole = known == total and all(len(clip.clip) == lengths[clip.clip.name] for clip in clips)
+    return text, not whole or bool(strange) or bool(resized)
 
 
 def _expected(card: DatasetCard, protocol: Protocol, split: str) -> tuple[str, ...]:

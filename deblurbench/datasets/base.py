@@ -149,7 +149,6 @@ class Dataset:
         known = {*self.card.splits, *there, *(p.split for p in self.card.protocols)}
         if wanted not in known:
             return UsageError(f"dataset {self.card.name!r} has no split {wanted!r}. {did_you_mean(wanted, known)}")
-        found = ", ".join(f"{name} ({counted(len(clips), 'clip')})" for name, clips in there.items()) or "none"
         hint = ""
         strange = [name for name in there if name not in self.card.splits]
         if strange and self.card.splits:
@@ -157,11 +156,18 @@ class Dataset:
                 f"These are no clips of the release: run them as they lie with --split {strange[0]}, or as clips of "
                 f"your own with --dataset folder --data-root {root}.\n"
             )
-        return MissingError(f"{root}: no clips of split {wanted!r} (found: {found}).\n{hint}{self.how_to_get()}")
+        return MissingError(
+            f"{root}: no clips of split {wanted!r} (found: {splits_in_words(there)}).\n{hint}{self.how_to_get()}"
+        )
 
     def how_to_get(self) -> str:
         """Where the data come from and how they must lie, for messages."""
         return how_to_get(self.card)
+
+
+def splits_in_words(splits: Mapping[str, Sequence[Clip]]) -> str:
+    """`train (22 clips), test (1 clip)`: the splits that have clips; `none` where there is no such."""
+    return ", ".join(f"{name} ({counted(len(clips), 'clip')})" for name, clips in splits.items() if clips) or "none"
 
 
 def how_to_get(card: DatasetCard) -> str:

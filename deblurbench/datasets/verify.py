@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from deblurbench.cards import ExpectedClip
-from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles
+from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles, splits_in_words
 from deblurbench.datasets.blurkind import brighter_by, guess_kind
 from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
@@ -162,9 +162,8 @@ def _unfit(found: Found | str, protocol: Protocol) -> str:
     names = {clip.name for clip in found.splits.get(protocol.split, ())}
     if names and (not protocol.clips or names & set(protocol.clips)):
         return ""
-    there = ", ".join(f"{name} ({counted(len(c), 'clip')})" for name, c in found.splits.items() if c) or "none"
     which = "its clips" if names else "clips"
-    return f"no {which} of split {protocol.split!r} (found: {there})"
+    return f"no {which} of split {protocol.split!r} (found: {splits_in_words(found.splits)})"
 
 
 def _clip_row(split: str, clip: Clip) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def test_a_private_folder_joins(plugin_folder):
     assert "deblurbench.methods.private_one.method" in sys.modules
 
 
+def test_another_folder_of_the_same_name_runs_its_own_code(tmp_path, monkeypatch):
+    for which in ("first", "second"):
+        for name in ("moved", "moved_too"):
+            code = CODE + "from .helper import WHERE\nPlugin.where = WHERE\n"
+            place = write_plugin(tmp_path / which, name, code)
+            (place / "helper.py").write_text(f"WHERE = {which!r}\n")
+    for which in ("first", "second", "first"):
+        monkeypatch.setenv("DEBLURBENCH_PLUGINS", str(tmp_path / which))
+        assert [rooms.plugin("methods", name).load().where for name in ("moved", "moved_too")] == [which, which]
+
+
 def test_two_of_a_name_are_an_error(plugin_folder):
     write_plugin(plugin_folder, "identity", CODE)
     with pytest.raises(CardError, match=r"two methods are called 'identity'.*identity.*identity"):
