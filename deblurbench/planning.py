@@ -14,7 +14,7 @@ from typing import Any
 from deblurbench import provenance
 from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.commanding import command_key, program
-from deblurbench.datasets.base import Dataset, how_to_get
+from deblurbench.datasets.base import Dataset, folders_of, how_to_get
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
@@ -259,19 +259,16 @@ def _root(card: DatasetCard, root: str | None) -> Path | None:
     text = root or (os.environ.get("DEBLURBENCH_DATA") if card.needs_root else None)
     if text is None and not card.needs_root:
         return None
-    place = Path(text).expanduser() if text else None
-    if place and place.exists():
-        return place.resolve()
-    several = [Path(part).expanduser() for part in (text or "").split(os.pathsep) if part]
-    if not card.needs_root and len(several) > 1:  # photographs may lie in several folders
-        gone = [folder for folder in several if not folder.exists()]
-        if not gone:
-            return Path(os.pathsep.join(str(folder.resolve()) for folder in several))
-        place = gone[0]
-    if place is None:
+    folders = folders_of(text)
+    if len(folders) > 1 and not card.several_roots:
+        folders = [Path(str(text))]
+    gone = [folder for folder in folders if not folder.exists()]
+    if folders and not gone:
+        return Path(os.pathsep.join(map(str, folders)))
+    if not folders:
         fault = "no data root. Give --data-root DIR or set DEBLURBENCH_DATA."
     else:
-        fault = f"{place} does not exist (from {'--data-root' if root else 'DEBLURBENCH_DATA'})."
+        fault = f"{gone[0]} does not exist (from {'--data-root' if root else 'DEBLURBENCH_DATA'})."
     raise MissingError(f"dataset {card.name!r}: {fault}\n{how_to_get(card)}")
 
 

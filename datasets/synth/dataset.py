@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from deblurbench.datasets.base import Found
+from deblurbench.datasets.base import Found, folders_of
 from deblurbench.errors import MissingError
 from deblurbench.protocol import Protocol
 from deblurbench.synthesis.dataset import SynthesisedDataset
@@ -62,7 +61,7 @@ class Synth(SynthesisedDataset):
         Raises:
             MissingError: one of them is not there.
         """
-        folders = [Path(part).expanduser() for part in str(self.root or "").split(os.pathsep) if part]
+        folders = folders_of(self.root)
         for folder in folders:
             if not folder.is_dir():
                 raise MissingError(f"{folder}: no such folder.\n{self.how_to_get()}")

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
+from deblurbench.datasets.base import folders_of
 from deblurbench.errors import UsageError
 from deblurbench.manifest import Request
 from deblurbench.outside import absolute, short
@@ -109,9 +110,7 @@ def resolved(root: str | None) -> str | None:
     """A data root as an absolute path; several, joined with the path separator, each."""
     if not root:
         return None
-    if Path(root).expanduser().exists():
-        return str(Path(root).expanduser().resolve())
-    return os.pathsep.join(str(Path(part).expanduser().resolve()) for part in root.split(os.pathsep))
+    return os.pathsep.join(map(str, folders_of(root)))
 
 
 def default_folder(request: Request) -> Path:

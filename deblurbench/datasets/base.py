@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,6 +164,13 @@ class Dataset:
     def how_to_get(self) -> str:
         """Where the data come from and how they must lie, for messages."""
         return how_to_get(self.card)
+
+
+def folders_of(root: str | Path | None) -> list[Path]:
+    """The folders that a data root names, absolute: one, or several joined with the path separator as in PATH."""
+    text = str(root or "")
+    parts = [text] if Path(text).expanduser().exists() else text.split(os.pathsep)
+    return [Path(part).expanduser().resolve() for part in parts if part]
 
 
 def splits_in_words(splits: Mapping[str, Sequence[Clip]]) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
 from deblurbench import rooms
+from deblurbench.commands.run import resolved
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.imagefiles import write_png
+from deblurbench.planning import open_dataset
 from deblurbench.synthesis.dice import Dice
 from deblurbench.synthesis.exposure import Exposure, average
 from deblurbench.synthesis.photos import Photo, find_photos, load_photos, share_of, shares
@@ -241,3 +245,18 @@ def test_synth_needs_three_photographs(tmp_path):
     plugin = rooms.plugin("datasets", "synth")
     with pytest.raises(MissingError, match="1 photograph"):
         plugin.load()(plugin.card, tmp_path).find(plugin.card.protocol(None))
+
+
+def test_photographs_may_lie_in_several_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for seed, folder in enumerate(("one", "one", "two", "two")):
+        write_png(tmp_path / folder / f"{seed}.png", picture(seed))
+    joined = resolved(f"one{os.pathsep}two")
+    assert joined == f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}"
+    dataset, _ = open_dataset("synth", joined)
+    shared = [dataset.photographs(share) for share in ("train", "valid", "test")]
+    assert sorted(file.stem for share in shared for file in share.values()) == ["0", "1", "2", "3"]
+    with pytest.raises(MissingError, match=r"three does not exist"):
+        open_dataset("synth", f"one{os.pathsep}three")
+    with pytest.raises(MissingError, match=r"one:.*two does not exist"):
+        open_dataset("gopro", joined)
