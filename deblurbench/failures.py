@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from deblurbench.cards import Needs
@@ -30,21 +31,26 @@ def ran_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
+def smaller_tile(tile: int | None, sides: Sequence[int] = ()) -> int:
+    """Tiles worth a try when memory runs out: half of those there were, or of the longer side; a multiple of 32."""
+    return max(64, (tile or max(sides, default=1024)) // 64 * 32)
+
+
 def _where(error: BaseException) -> str:
-    """' (frame 000003, method.py:7)': what was being restored, and the last line of a plugin's own code."""
+    """' (method.py:7)': the last line of a plugin's own code."""
     ours = Path(__file__).parent
     lines = [
         f"{Path(frame.filename).name}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
         if not Path(frame.filename).is_relative_to(ours) and "site-packages" not in frame.filename
     ]
-    told = [*getattr(error, "__notes__", []), *lines[-1:]]
-    return f" ({', '.join(told)})" if told else ""
+    return f" ({lines[-1]})" if lines else ""
 
 
 def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
     """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
-    kind, reason = "raised", f"{type(error).__name__}: {error}{_where(error)}"
+    named = [note for note in getattr(error, "__notes__", []) if note.startswith("frame ")]  # restoring.py
+    kind, reason = "raised", f"{''.join(f'{frame}: ' for frame in named)}{type(error).__name__}: {error}{_where(error)}"
     if isinstance(error, FrameError):
         kind, reason = "corrupt input", str(error)
     elif isinstance(error, ContractError):

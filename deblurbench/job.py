@@ -20,7 +20,7 @@ from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import DiskError, FrameError, MissingError, UsageError, counted
-from deblurbench.failures import describe_failure
+from deblurbench.failures import describe_failure, smaller_tile
 from deblurbench.importing import load_checkpoint
 from deblurbench.isolated import cuda_devices, find_device, peak_memory, seed_everything, set_precision_flags
 from deblurbench.isolating import IsolatedMethod, environment_of
@@ -188,11 +188,11 @@ class Bench:
             )
 
     def _less(self, clip: str) -> int:
-        """Tiles worth a try when memory runs out on a clip: half of what there was, a multiple of 32."""
+        """Tiles worth a try when memory runs out on a clip."""
         sides: tuple[int, ...] = ()
         with contextlib.suppress(FrameError, KeyError):  # a damaged file may be the very failure
             sides = clip_size(self.clips[clip]) or ()
-        return max(64, (self.job.tile or max(sides, default=1024)) // 64 * 32)
+        return smaller_tile(self.job.tile, sides)
 
     def _success(self, result: ClipResult) -> dict[str, Any]:
         method = self.method

@@ -265,7 +265,7 @@ def restore_clip(
         walk = restored_frames(method, blurry, settings)
         stack.callback(_Closing(walk).close)
         furthest = 0
-        for position, (stem, (rounded, seconds, ahead)) in enumerate(_naming_the_frame(clip.stems, walk)):
+        for position, (stem, (rounded, seconds, ahead)) in enumerate(naming_the_frame(clip.stems, walk)):
             result.timings.append((stem, seconds, not warm and position < settings.warmup))
             furthest = max(furthest, ahead)
             digest.update(rounded.frame.data)
@@ -300,8 +300,12 @@ def hashed(frames: Iterable[Frame8], digest: hashlib._Hash) -> Iterator[Frame8]:
         yield frame
 
 
-def _naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
-    """`_named`, where what a method raises gets a note that names the frame whose turn it was."""
+def naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
+    """The frames of a walk by their stems; what a method raises gets a note that names the frame whose turn it was.
+
+    Raises:
+        ContractError: there are more or fewer frames than stems.
+    """
     done = 0
     try:
         for pair in _named(stems, walk):
@@ -309,7 +313,7 @@ def _naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tu
             done += 1
     except DeblurbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if done < len(stems):
             error.add_note(f"frame {stems[done]}")
         raise

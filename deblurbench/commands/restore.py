@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,9 @@ from deblurbench.errors import DeblurbenchError, DiskError, MissingError, UsageE
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import list_frames, write_png
 from deblurbench.terminal import say
+
+if TYPE_CHECKING:
+    from deblurbench.restoring import Restored
 
 
 @click.command()
@@ -35,7 +39,7 @@ def restore(
     from deblurbench.isolated import set_precision_flags
     from deblurbench.job import MethodJob, ready_method, resolve_device
     from deblurbench.planning import plan_method
-    from deblurbench.restoring import Settings, prefetch, restored_frames
+    from deblurbench.restoring import Settings, naming_the_frame, prefetch, restored_frames
 
     frames = open_source(source).first(limit)
     for gap in numbering_gaps(frames.stems) if source.is_dir() else ():
@@ -51,12 +55,12 @@ def restore(
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None,
         split="", metrics=[], device=place, precision=precision, tile=tile, seed=0,
     )  # fmt: skip
-    with _told(planned.id, [], tile):
+    with _told(planned.id, tile):
         method, card = ready_method(job, place)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=card.needs.multiple_of)
     stems = list(frames.stems)
     with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
-        restored = _walked((item.rounded.frame for item in walk), planned.id, stems, tile)
+        restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
         count = _write(target, source, stems, _counted(restored, len(stems)))
     say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
 
@@ -86,25 +90,21 @@ def _beside(source: Path) -> Path:
     return source.with_name(f"{source.name}-restored")
 
 
-def _walked(frames: Iterator[Frame8], method: str, stems: Sequence[str], tile: int | None) -> Iterator[Frame8]:
-    """The restored frames; what a method raises is told with the frame that was to come next."""
-    pending = list(stems)
-    with _told(method, pending, tile):
-        for frame in frames:
-            yield frame
-            del pending[:1]
+def _walked(frames: Iterator[tuple[str, Restored]], method: str, tile: int | None) -> Iterator[Frame8]:
+    with _told(method, tile):
+        for _, restored in frames:
+            yield restored.rounded.frame
 
 
 @contextlib.contextmanager
-def _told(method: str, pending: Sequence[str], tile: int | None) -> Iterator[None]:
-    """Tell whatever a plugin raises in one line, as `run` does; `pending` begins with the frame that it worked on.
+def _told(method: str, tile: int | None) -> Iterator[None]:
+    """Tell whatever a plugin raises in one line, as `run` does.
 
     Raises:
         DeblurbenchError: the method failed. Errors that name a file or an option already pass as they are.
     """
-    from deblurbench.elsewhere import FailedElsewhere
     from deblurbench.errors import ContractError
-    from deblurbench.failures import describe_failure
+    from deblurbench.failures import describe_failure, smaller_tile
 
     try:
         yield
@@ -113,9 +113,8 @@ def _told(method: str, pending: Sequence[str], tile: int | None) -> Iterator[Non
     except DeblurbenchError:
         raise
     except (Exception, SystemExit) as error:
-        reason = describe_failure(error, max(64, (tile or 1024) // 64 * 32))["reason"].partition("\n")[0]
-        known = pending and not isinstance(error, FailedElsewhere)  # another process has several frames in hand
-        raise DeblurbenchError(f"{method}: {f'frame {pending[0]}: ' if known else ''}{reason}") from error
+        reason = describe_failure(error, smaller_tile(tile))["reason"].partition("\n")[0]
+        raise DeblurbenchError(f"{method}: {reason}") from error
 
 
 def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:

@@ -230,7 +230,7 @@ def test_another_clips_damage_does_not_hide_why_a_method_failed(here, plugin_fol
     assert "000000.png" in told["two"]
     outcomes = json.loads(Path("out/run.json").read_text())["outcomes"]
     why = next(o["reason"] for o in outcomes if (o["method"], o["clip"]) == ("raises", "one"))
-    assert why == "ValueError: boom (frame 000000, method.py:6)"
+    assert why == "frame 000000: ValueError: boom (method.py:6)"
     table = Path("out/report/table.csv").read_text()
     assert table.splitlines()[0] == "method,psnr,seconds"  # the metrics asked for, though no row has a mean
 
