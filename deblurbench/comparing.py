@@ -141,7 +141,7 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             found.same.append(what)
         else:
             found.changes.append(Change(what, one, two))
-    found.differences = list(_differences(a, b))
+    found.differences = list(_differences(a, b, bool(mixed)))
     found.notes = _notes(found)
     if not found.differences:
         raise UsageError(f"{a.folder} and {b.folder} share no method with common scored frames: nothing to compare.")
@@ -155,9 +155,9 @@ def _unlike(a: Manifest, b: Manifest) -> str:
     return f"protocol {one} is not {two}"
 
 
-def _differences(a: Run, b: Run) -> Iterable[Difference]:
-    unlike = "other protocol" if a.manifest.protocol_digest != b.manifest.protocol_digest else ""
-    unlike = unlike or ("other data" if unlike_data(a.manifest, b.manifest) else "")
+def _differences(a: Run, b: Run, mixed: bool) -> Iterable[Difference]:
+    one_protocol = a.manifest.protocol_digest == b.manifest.protocol_digest
+    unlike = ("other data" if one_protocol else "other protocol") if mixed else ""
     versions = {m.id: m for m in a.manifest.metrics if not m.absent}
     metrics = [m for m in b.manifest.metrics if not m.absent and m.id in versions]
     there = {m.id for m in b.manifest.methods}
