@@ -27,11 +27,19 @@ class Batch(Interface):
     """B clips of T frames: float32 RGB (B, T, 3, h, w) in [0, 1]; `origin` says where each clip came from."""
 
     @property
-    def blurry(self) -> Tensor: ...  # noqa: D102
+    def blurry(self) -> Tensor:
+        """What the method is given."""
+        ...
+
     @property
-    def sharp(self) -> Tensor: ...  # noqa: D102
+    def sharp(self) -> Tensor:
+        """What it should restore."""
+        ...
+
     @property
-    def origin(self) -> list[str]: ...  # noqa: D102
+    def origin(self) -> list[str]:
+        """For each clip, the file or photograph and the place in it."""
+        ...
 
 
 class Source(Interface):
