@@ -48,7 +48,8 @@ class Settings:
     """How a clip is restored and scored. `metrics` maps ids to functions (frame) or factories' objects (clip).
 
     `networks` are those frame metrics that compute on the restoring device itself. They take turns with the restoring:
-    beside it they would lengthen its time, and change torch's global precision flags under it.
+    beside it they would lengthen its time, and change torch's global precision flags under it. `trains_on`: the network
+    is trained further, so that it must keep no inference tensors.
     """
 
     device: str
@@ -57,6 +58,7 @@ class Settings:
     multiple_of: int = 1
     window: int = 0
     warmup: int = 1
+    trains_on: bool = False
     metrics: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
     networks: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
     no_reference: Mapping[str, Callable[[Frame8, None], float]] = field(default_factory=dict)
@@ -173,7 +175,8 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
     else:
         walk = iter(method.restore(feed))
     position = 0
-    with torch.inference_mode(), contextlib.closing(_Closing(walk)):
+    no_gradients = torch.no_grad() if settings.trains_on else torch.inference_mode()
+    with no_gradients, contextlib.closing(_Closing(walk)):
         while True:
             clock.waited = 0.0
             begin = clock.now()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
@@ -64,12 +64,13 @@ class MiniClip:
 
     def recipe(self) -> Recipe:
         """The recipe whose ranges are these values."""
-        return replace(
-            BASE,
-            windows=(self.window,),
-            speed=(self.speed, self.speed),
-            shrink=(self.shrink, self.shrink),
-            objects=(self.objects, self.objects),
+        return BASE.changed(
+            {
+                "windows": (self.window,),
+                "speed": (self.speed, self.speed),
+                "shrink": (self.shrink, self.shrink),
+                "objects": (self.objects, self.objects),
+            }
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -72,7 +71,7 @@ class Synth(SynthesisedDataset):
         files = find_photos(self.folders())
         told = {
             "version": VERSION,
-            "recipe": asdict(Recipe()),
+            "recipe": Recipe().model_dump(),
             "parameters": self.parameters,
             "photographs": {name: path.stat().st_size for name, path in files.items()},
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from deblurbench.cards import MethodCard
+from deblurbench.commands.train import fit_tag
 from deblurbench.errors import UsageError, did_you_mean
 from deblurbench.rooms import Plugin
 from deblurbench.store import folder_name
@@ -17,7 +18,11 @@ from deblurbench.terminal import say
 @click.argument("method")
 @click.argument("checkpoint", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="By default VARIANT-TAG.safetensors beside FILE.")
-@click.option("--tag", help="How the card will call these weights; by default 'official' or 'public', as they are.")
+@click.option(
+    "--tag",
+    callback=fit_tag,
+    help="How the card will call these weights; by default 'official' or 'public', as they are.",
+)
 @click.option("--trained-on", multiple=True, metavar="DATASET[/SPLIT]", help="What they were trained on; repeatable.")
 def import_weights(
     method: str, checkpoint: Path, output: Path | None, tag: str | None, trained_on: tuple[str, ...]

@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ def _finite(context: click.Context, option: click.Parameter, value: float | None
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not a number of minutes; leave it out to train all steps.")
     return value
+
+
+def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) -> str | None:
+    """Refuse a tag that would not be the last part of `name:variant@tag` and of a file's name."""
+    if tag is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", tag):
+        raise click.BadParameter(f"{tag!r}: letters, digits, and . _ - between them.")
+    return tag
 
 
 @click.command()
@@ -49,7 +57,11 @@ def train(method: str, dataset: str, output: Path | None, precision: str | None,
     from deblurbench.training.loop import train as run_training
     from deblurbench.training.recipe import TrainRequest
 
-    name, variant, _ = split_method(method)
+    name, variant, weights = split_method(method)
+    if weights:
+        raise UsageError(
+            f"{method!r}: train takes METHOD[:VARIANT]. To begin with these weights, give --start-from {weights}."
+        )
     data, _, protocol = dataset.partition(":")
     settings = list(options.pop("settings"))
     if precision:
@@ -68,9 +80,11 @@ def train(method: str, dataset: str, output: Path | None, precision: str | None,
 
 @click.command()
 @click.argument("training", type=click.Path(path_type=Path))
-@click.option("--tag", default="ours", show_default=True, help="How the card will call these weights.")
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="The file to write; by default TRAINING/TAG.safetensors."
+    "--tag", default="ours", show_default=True, callback=fit_tag, help="How the card will call these weights."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="The file to write; by default TRAINING/VARIANT-TAG.safetensors."
 )
 @click.option("--half/--full", default=True, show_default=True, help="Half precision.")
 def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
@@ -85,6 +99,11 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
     if not source.is_file() or not story.is_file():
         raise MissingError(f"{training}: no finished training here (weights.safetensors and training.json are needed)")
     told = json.loads(story.read_text(encoding="utf-8"))
+    if told.get("sha256") not in (None, file_sha256(source)):
+        raise UsageError(
+            f"{story} tells of other weights than {source.name} (sha256): the training was cut off between the two. "
+            "Go on with it (--resume), which writes both."
+        )
     target = output or training / f"{folder_name(told['variant'])}-{tag}.safetensors"
     _copy(source, target, half)
     click.echo(

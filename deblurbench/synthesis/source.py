@@ -36,6 +36,11 @@ class TrainingSource:
         self.size, self.frames, self.seed = batch, frames, seed
         self.height, self.width = (crop, crop) if isinstance(crop, int) else crop
 
+    @property
+    def contents(self) -> list[str]:
+        """Names of the photographs."""
+        return [photo.name for photo in self.photos]
+
     def batch(self, step: int) -> TrainingBatch:
         """The batch of one step (0, 1, 2, ...)."""
         clips = [self._clip(Dice(self.seed, step, item)) for item in range(self.size)]

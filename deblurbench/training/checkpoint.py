@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,10 @@ class Checkpoint:
     best: dict[str, Any] = field(default_factory=dict)
     started_from: dict[str, Any] = field(default_factory=dict)
     pace: dict[str, Any] = field(default_factory=dict)
+    sums: dict[str, Any] = field(default_factory=dict)
+    trained_on: list[str] = field(default_factory=list)
+    contents: str = ""
+    world: int = 0
     format: int = FORMAT
 
 
@@ -101,6 +106,28 @@ def check_same(checkpoint: Checkpoint, path: Path, *, method: str, variant: str,
     if differing:
         lines = "; ".join(f"{k} was {before.get(k)!r}, is {recipe.get(k)!r}" for k in sorted(differing))
         raise UsageError(f"{path}: this run has another recipe ({lines}). Use the same, or choose another --output.")
+
+
+def check_same_data(
+    checkpoint: Checkpoint, path: Path, *, data: str, trained_on: Sequence[str], contents: str, world: int
+) -> None:
+    """Refuse to go on with other training data, or shared out over another number of processes.
+
+    What a checkpoint does not tell (an older one, or data that cannot say what they hold) is not compared.
+
+    Raises:
+        UsageError: with what differs.
+    """
+    pairs = {
+        "the dataset": (checkpoint.data, data),
+        "the training data": (", ".join(checkpoint.trained_on), ", ".join(trained_on)),
+        "the number of processes": (checkpoint.world, world),
+    }
+    lines = [f"{what} was {was}, is {now}" for what, (was, now) in pairs.items() if was and was != now]
+    if not lines and checkpoint.contents and checkpoint.contents != contents:
+        lines = ["files of the training data were added, removed or renamed"]
+    if lines:
+        raise UsageError(f"{path}: {'; '.join(lines)}. Use the same, or choose another --output.")
 
 
 def _plain(value: Any) -> Any:

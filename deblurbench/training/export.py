@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,10 @@ def export(run: Run, validation: dict[str, Any], name: str = "weights") -> None:
     """
     weights = run.average.weights if run.average else run.network.state_dict()
     folder = run.request.output
-    write_atomically(folder / f"{name}.safetensors", save(_plain(weights, run.recipe.half)))
-    story = json.dumps(describe(run, validation), indent=2) + "\n"
+    body = save(_plain(weights, run.recipe.half))
+    write_atomically(folder / f"{name}.safetensors", body)
+    told = {**describe(run, validation), "sha256": hashlib.sha256(body).hexdigest()}
+    story = json.dumps(told, indent=2) + "\n"
     write_atomically(folder / "training.json", story.encode())
 
 

@@ -20,16 +20,19 @@ EVENTS = "tensorboard"
 class Log:
     """Appends records to log.jsonl; with `first`, records after that step are dropped first (they are made again).
 
+    So are validations where that part of the run ended between two of every `every` steps: a run that does not stop
+    there has none.
+
     Where the package `tensorboard` is installed (`pip install 'deblurbench[tensorboard]'`), the same numbers go into
     the folder tensorboard/ beside it. Without it, nothing is missing but that.
     """
 
-    def __init__(self, path: Path, *, first: int = 0, quiet: bool = False, active: bool = True) -> None:
+    def __init__(self, path: Path, *, first: int = 0, every: int = 1, quiet: bool = False, active: bool = True) -> None:
         self.path, self.quiet, self.active = path, quiet, active
         self._events: SummaryWriter | None = None
         if active:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _keep_before(path, first)
+            _keep_before(path, first, every)
             self._events = _events(path.parent / EVENTS, first)
 
     def write(self, **record: Any) -> None:
@@ -79,6 +82,7 @@ def _events(folder: Path, first: int) -> SummaryWriter | None:
     return SummaryWriter(str(folder), purge_step=first + 1 if first else None)  # type: ignore[no-untyped-call]
 
 
-def _keep_before(path: Path, first: int) -> None:
-    kept = [r for r in read_log(path) if r.get("step", 0) <= first] if path.exists() and first else []
+def _keep_before(path: Path, first: int, every: int) -> None:
+    there = read_log(path) if path.exists() and first else []
+    kept = [r for r in there if r.get("step", 0) <= first and not ("psnr" in r and r.get("step", 0) % every)]
     write_atomically(path, "".join(json.dumps(r) + "\n" for r in kept).encode())

@@ -56,7 +56,8 @@ def train(request: TrainRequest) -> Path:
         torch.set_num_threads(request.threads)
     provenance.source_state()  # as it is now: the code that runs, whatever is committed while it does
     run = prepare(request)
-    log = Log(request.output / "log.jsonl", first=run.step, quiet=request.quiet, active=run.ranks.rank == 0)
+    first, every = run.step, run.recipe.validate_every
+    log = Log(request.output / "log.jsonl", first=first, every=every, quiet=request.quiet, active=run.ranks.rank == 0)
     if run.steps is None and request.minutes is None and request.limit_steps is None:
         raise UsageError(f"recipe {request.recipe!r} has no end here: give --minutes, --limit-steps or --set steps=N")
     with contextlib.closing(log), _parallel(run) as step_module, _signals() as stop:
@@ -68,7 +69,7 @@ def train(request: TrainRequest) -> Path:
                 f"stopped after step {run.step}; saved in {run.checkpoint_file}. "
                 "The same command with --resume goes on."
             )
-        if run.step % run.recipe.validate_every or not run.step:  # else the loop has just done it
+        if run.step % every or not run.step:  # else the loop has just done it
             _check(run, log)
     _finish(run, log)
     return request.output
@@ -85,18 +86,21 @@ def _finish(run: Run, log: Log) -> None:
 def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
     """Steps until the end of the schedule, the limit, or a signal; saves on the way and at the end."""
     recipe = run.recipe
-    ahead = Ahead(run.data.source, run.step, rank=run.ranks.rank, world=run.ranks.world)
-    pace, last_saved, sums = Pace(run.pace, ahead, run.device), time.monotonic(), _Sums()
+    source = run.data.source
+    workers = getattr(source, "workers", 1)
+    ahead = Ahead(source, run.step, workers=workers, rank=run.ranks.rank, world=run.ranks.world)
+    pace, last_saved = Pace(run.pace, ahead, run.device), time.monotonic()
     try:
         while not _agree(run, stop) and not _done(run):
             at = position(run.step, run.steps, run.elapsed, run.request.minutes)
             rate = learning_rate(recipe, run.step, at)
             with pace.step(), _memory(run):
-                sums.add(_step(run, module, ahead.next(), rate))
+                _seed(run)
+                run.sums.add(_step(run, module, ahead.next(), rate))
             run.step += 1
             run.elapsed += pace.last
             if run.step % LOG_EVERY == 0 or run.step <= 3:
-                log.write(step=run.step, **sums.means(), lr=rate, **pace.figures(), seconds=round(run.elapsed, 1))
+                log.write(step=run.step, **run.sums.means(), lr=rate, **pace.figures(), seconds=round(run.elapsed, 1))
             if run.step % recipe.validate_every == 0:
                 _check(run, log)
             if time.monotonic() - last_saved > 60 * recipe.save_minutes:
@@ -117,13 +121,27 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
         raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
     run.optimiser.zero_grad()
     total.backward()
-    if run.recipe.clip_norm:
-        nn.utils.clip_grad_norm_(module.parameters(), run.recipe.clip_norm)
+    length = _clip(module, run.recipe.clip_norm)
+    if not math.isfinite(length):
+        raise NonFiniteLoss(_what_to_try(run, batch, length, "norm of the gradient"))
     run.optimiser.step()
     if run.average:
         run.average.update(run.network, run.step)
     told = {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
     return {**told, "input": float(run.method.content(batch.blurry, batch.sharp))}
+
+
+def _clip(module: nn.Module, most: float | None) -> float:
+    """Norm of the gradient, before it was clipped to `most`."""
+    if most:
+        return float(nn.utils.clip_grad_norm_(module.parameters(), most))
+    return float(nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None]))
+
+
+def _seed(run: Run) -> None:
+    """Under torchrun: random numbers that differ between the processes and follow from the step, also when resumed."""
+    if run.ranks.world > 1:
+        torch.manual_seed((run.request.seed * 1_000_003 + run.step) * run.ranks.world + run.ranks.rank)
 
 
 def _agree(run: Run, stop: threading.Event) -> bool:
@@ -151,11 +169,12 @@ def _check(run: Run, log: Log) -> None:
     if run.ranks.rank != 0:
         return
     if not run.data.held:
-        export(run, {})
+        if run.step:
+            export(run, {})
         return
     averaged = run.average.inside(run.network) if run.average else contextlib.nullcontext()
     with averaged, _memory(run, validating=True):
-        found = validate(run.method, run.data.held, run.device, run.card.needs.multiple_of)
+        found = validate(run.method, run.data.held, run.device, run.card.needs)
     figures = dataclasses.asdict(found)
     log.write(step=run.step, **figures)
     if run.step and found.pooled > run.best.get("pooled", -math.inf):
@@ -187,7 +206,8 @@ def _parallel(run: Run) -> Iterator[nn.Module]:
     torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
     try:
         devices = [run.ranks.local] if kind == "cuda" else None
-        yield nn.parallel.DistributedDataParallel(module, device_ids=devices)
+        unused = run.recipe.frames == 1  # a recurrence has parameters that only a second frame reaches
+        yield nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=unused)
     finally:
         torch.distributed.destroy_process_group()
 
@@ -213,27 +233,9 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-class _Sums:
-    """Means of the loss's parts since they were last asked for."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
-
-    def add(self, parts: dict[str, float]) -> None:
-        for key, value in parts.items():
-            self._sums[key] = self._sums.get(key, 0.0) + value
-        self._count += 1
-
-    def means(self) -> dict[str, float]:
-        means = {key: value / self._count for key, value in self._sums.items()}
-        self._sums, self._count = {}, 0
-        return means
-
-
-def _what_to_try(run: Run, batch: Batch, loss: float) -> str:
+def _what_to_try(run: Run, batch: Batch, value: float, what: str = "loss") -> str:
     return (
-        f"the loss is {loss} at step {run.step} (batch from {'; '.join(batch.origin)}). Nothing was saved after it: "
+        f"the {what} is {value} at step {run.step} (batch from {'; '.join(batch.origin)}). Nothing was saved after it: "
         f"{run.checkpoint_file} is the last good state, if one was saved. Try a lower rate "
         f"(--set learning_rate={run.recipe.learning_rate / 2:g}), --set clip_norm=1, or --set precision=fp32."
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from deblurbench.errors import counted
 from deblurbench.training.sources import Ahead
@@ -35,6 +35,26 @@ class Spent:
             "compute_share": round(min(1.0, self.computed / self.seconds), 4),
             "data_share": round(self.waited / self.seconds, 4),
         }
+
+
+@dataclass
+class Sums:
+    """Sums of the loss's parts over `count` steps, since their means were last asked for."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+    count: int = 0
+
+    def add(self, parts: dict[str, float]) -> None:
+        """One step's parts."""
+        for key, value in parts.items():
+            self.parts[key] = self.parts.get(key, 0.0) + value
+        self.count += 1
+
+    def means(self) -> dict[str, float]:
+        """Means of the parts; the sums begin anew."""
+        means = {key: value / self.count for key, value in self.parts.items()}
+        self.parts, self.count = {}, 0
+        return means
 
 
 class Pace:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from deblurbench.cards import Frozen, MethodCard
 from deblurbench.errors import UsageError, did_you_mean
 from deblurbench.methods import content
 
+Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
 
 class Recipe(Frozen):
     """Everything that decides a training run, except its data, seed and length in minutes."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     summary: str = ""
     batch: int = Field(default=4, ge=1, description="clips in a batch, on each device")
@@ -33,7 +37,7 @@ class Recipe(Frozen):
     learning_rate: float = Field(default=1e-4, gt=0)
     kernel_rate: float = Field(default=10.0, gt=0, description="muon: learning rate of kernels, as a multiple")
     final_learning_rate: float = Field(default=0.0, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     schedule: Literal["constant", "halve", "polynomial", "cosine"] = "cosine"
     halve_every: int = Field(default=200, ge=1, description="epochs between halvings, for schedule 'halve'")
     power: float = Field(default=0.3, gt=0, description="exponent, for schedule 'polynomial'")
@@ -50,7 +54,7 @@ class Recipe(Frozen):
     hold_out: int = Field(default=1, ge=0, description="files only: clips of the training split kept for validation")
     validate_every: int = Field(default=500, ge=1, description="steps between validations")
     validation_clips: int = Field(default=4, ge=0)
-    validation_frames: int = Field(default=8, ge=1)
+    validation_frames: int = Field(default=8, ge=1, description="scored frames of each held-out clip, at most")
     save_minutes: float = Field(default=3.0, gt=0, description="minutes between checkpoints")
     half: bool = Field(default=False, description="export weights in half precision")
 

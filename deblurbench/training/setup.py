@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import inspect
+import json
+import math
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from deblurbench.cards import MethodCard
-from deblurbench.datasets.base import Dataset
+from deblurbench.datasets.base import Dataset, folders_of
 from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
@@ -23,10 +29,10 @@ from deblurbench.provenance import file_sha256
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
 from deblurbench.training.optimiser import Together, make_optimiser
-from deblurbench.training.pace import Spent
+from deblurbench.training.pace import Spent, Sums
 from deblurbench.training.recipe import Recipe, TrainRequest, read_recipe
 from deblurbench.training.sources import FileSource, Source
-from deblurbench.training.validation import Held, held_out
+from deblurbench.training.validation import Held, first_frames_of, held_out
 from deblurbench.weights import load_weights, seen_by, trained_as
 
 CHECKPOINT = "checkpoint.pt"
@@ -72,6 +78,12 @@ class Data:
     trained_on: tuple[str, ...]
     name: str
 
+    @property
+    def contents(self) -> str:
+        """sha256 over the names of what batches are drawn from; empty where the source does not tell them."""
+        names = getattr(self.source, "contents", None)
+        return hashlib.sha256(json.dumps(names).encode()).hexdigest() if names else ""
+
 
 @dataclass
 class Run:
@@ -93,6 +105,7 @@ class Run:
     best: dict[str, Any] = field(default_factory=dict)
     started_from: dict[str, Any] = field(default_factory=dict)
     pace: Spent = field(default_factory=Spent)
+    sums: Sums = field(default_factory=Sums)
 
     @property
     def steps(self) -> int | None:
@@ -130,6 +143,10 @@ class Run:
             best=self.best,
             started_from=self.started_from,
             pace=dataclasses.asdict(self.pace),
+            sums=dataclasses.asdict(self.sums),
+            trained_on=list(self.data.trained_on),
+            contents=self.data.contents,
+            world=self.ranks.world,
         )
 
     def resume(self, state: saved.Checkpoint) -> None:
@@ -141,7 +158,7 @@ class Run:
             self.average.load(state.average)
         saved.set_random_states(state.random)
         self.step, self.elapsed, self.best = state.step, state.elapsed, state.best
-        self.pace = Spent(**state.pace)
+        self.pace, self.sums = Spent(**state.pace), Sums(**state.sums)
 
 
 def prepare(request: TrainRequest) -> Run:
@@ -156,6 +173,7 @@ def prepare(request: TrainRequest) -> Run:
     assert isinstance(card, MethodCard)
     variant = _variant(card, request.variant)
     recipe = read_recipe(card, request.recipe, request.settings)
+    _check_crop(recipe, card)
     _check_output(request)
     state = _earlier(request, card, variant, recipe)
     ranks = Ranks.of_environment()
@@ -169,6 +187,11 @@ def prepare(request: TrainRequest) -> Run:
     run = _assemble(request, recipe, card, variant, method, device, ranks)
     run.started_from = started_from
     if state:
+        data = run.data
+        saved.check_same_data(
+            state, run.checkpoint_file, data=data.name, trained_on=data.trained_on, contents=data.contents,
+            world=ranks.world,
+        )  # fmt: skip
         run.resume(state)
     return run
 
@@ -195,6 +218,16 @@ def _variant(card: MethodCard, wanted: str | None) -> str:
     return variant
 
 
+def _check_crop(recipe: Recipe, card: MethodCard) -> None:
+    each, least = card.needs.multiple_of, max(card.needs.min_size, card.needs.multiple_of)
+    if recipe.crop % each or recipe.crop < least:
+        fits = max(recipe.crop // each, math.ceil(least / each)) * each
+        raise UsageError(
+            f"crop {recipe.crop}: {card.name!r} takes multiples of {each}, at least {least} pixels a side. "
+            f"Use --set crop={fits}."
+        )
+
+
 def _check_output(request: TrainRequest) -> None:
     if (request.output / CHECKPOINT).exists() and not request.resume:
         raise UsageError(
@@ -211,6 +244,10 @@ def _earlier(request: TrainRequest, card: MethodCard, variant: str, recipe: Reci
     saved.check_same(state, path, method=card.name, variant=variant, recipe=recipe.model_dump(mode="json"))
     if state.seed != request.seed:
         raise UsageError(f"{path}: this run has seed {state.seed}, not {request.seed}. Use --seed {state.seed}.")
+    start = _start_file(request.start_from) if request.start_from else None
+    if start and start.is_file() and file_sha256(start) != state.started_from.get("sha256"):
+        began = f"from {state.started_from['name']}" if state.started_from else "without --start-from"
+        raise UsageError(f"{path}: this run began {began}; --start-from {request.start_from} is no part of it.")
     return state
 
 
@@ -225,6 +262,12 @@ def _device(wanted: str, ranks: Ranks) -> str:
 
 
 def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
+    known = inspect.signature(method.initialise).parameters
+    for key, value in recipe.initialise.items():
+        if key in known and isinstance(known[key].default, bool) and not isinstance(value, bool):
+            raise UsageError(
+                f"recipe {request.recipe!r}, key 'initialise.{key}': found {value!r}, must be true or false"
+            )
     try:
         method.initialise(**recipe.initialise)
     except TypeError as error:
@@ -248,13 +291,17 @@ def _start(method: Method, card: MethodCard, recipe: Recipe, request: TrainReque
     if start is None:
         return {}
     assert method.network is not None
-    file = start / "weights.safetensors" if start.is_dir() else start
+    file = _start_file(start)
     if not file.is_file():
         raise MissingError(f"--start-from {start}: no weights there. Give a .safetensors file or a trained folder.")
     variant = card.variants.get(trained_as(file, card) or "")
     parameters = variant.parameters if variant else {}
     load_weights(method.network, file, lambda weights: method.adopt(weights, parameters))
     return {"name": start.name, "sha256": file_sha256(file), "trained_on": list(seen_by(file, card))}
+
+
+def _start_file(start: Path) -> Path:
+    return start / "weights.safetensors" if start.is_dir() else start
 
 
 def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
@@ -270,12 +317,21 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
     if hasattr(dataset, "training_source"):
         source = _endless(dataset, protocol, shape, recipe)
         share = f"{request.dataset}/train"
-        seen = tuple(f"{share}/{root.name}" for root in request.roots) or (share,)
-        return Data(source, held_out(dataset, protocol, recipe, ()), seen, protocol.name)
-    clips, kept = _split(dataset, protocol, recipe)
+        roots = _names_of(request.roots) if dataset.card.several_roots else []
+        seen = tuple(f"{share}/{name}" for name in roots) or (share,)
+        return Data(source, held_out(dataset, protocol, recipe), seen, protocol.name)
+    held = held_out(dataset, protocol, recipe)
+    clips, kept = _split(dataset, protocol, 0 if held else recipe.hold_out)
     source = FileSource(clips, noise=recipe.noise, **shape)
-    held = held_out(dataset, protocol, recipe, kept)
+    held = held or first_frames_of(kept, protocol, recipe)
     return Data(source, held, tuple(f"{request.dataset}/train/{clip.name}" for clip in clips), protocol.name)
+
+
+def _names_of(roots: Sequence[Path]) -> list[str]:
+    """Names of folders, as weights' cards tell them; those that share one are told with their parents'."""
+    places = list(dict.fromkeys(place for root in roots for place in folders_of(root)))
+    counts = Counter(place.name for place in places)
+    return [place.name if counts[place.name] == 1 else f"{place.parent.name}/{place.name}" for place in places]
 
 
 def _endless(dataset: Any, protocol: Protocol, shape: dict[str, Any], recipe: Recipe) -> Source:
@@ -289,7 +345,7 @@ def _endless(dataset: Any, protocol: Protocol, shape: dict[str, Any], recipe: Re
     return source
 
 
-def _split(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> tuple[list[Any], list[Any]]:
+def _split(dataset: Dataset, protocol: Protocol, hold_out: int) -> tuple[list[Any], list[Any]]:
     """Training clips, and those of the training split that are kept for validation (the last ones)."""
     try:
         clips = dataset.clips(protocol, "train")
@@ -298,5 +354,5 @@ def _split(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> tuple[list[A
         raise MissingError(
             f"dataset {dataset.card.name!r} has no training split here: {reason}\n{dataset.how_to_get()}"
         ) from error
-    keep = min(recipe.hold_out, len(clips) - 1)
+    keep = min(hold_out, len(clips) - 1)
     return clips[: len(clips) - keep], clips[len(clips) - keep :]

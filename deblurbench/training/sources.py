@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from deblurbench.datasets.headers import clip_size
 from deblurbench.errors import UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
+
+DECODERS = 8
 
 
 class Batch(Interface):
@@ -81,6 +84,13 @@ class FileSource:
         self._chances = starts / starts.sum()
         self.size, self.frames, self.crop, self.noise = batch, frames, crop, noise
         self.seed, self.device = seed, device
+        self.workers = 1 if device == "cpu" else max(1, min(DECODERS, (os.cpu_count() or 2) - 1))
+        """Threads that make batches: on the CPU one, which leaves the cores to the model."""
+
+    @property
+    def contents(self) -> list[str]:
+        """Clips and their lengths."""
+        return [f"{clip.name} {len(clip)}" for clip in self.clips]
 
     @property
     def steps_per_epoch(self) -> int:

@@ -8,26 +8,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from deblurbench.cards import Needs
 from deblurbench.datasets.base import Clip, Dataset
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.frames import Frame8, crop_to, pad_to_multiple, to_8bit, to_float
+from deblurbench.frames import Frame8, to_8bit
 from deblurbench.methods.base import Method
 from deblurbench.protocol import Protocol
+from deblurbench.restoring import Settings, restored_frames
 from deblurbench.training.recipe import Recipe
 
 SIZE = (192, 320)
 SEED = 1
+NOTHING = Needs()
 
 
 @dataclass(frozen=True)
 class Held:
-    """A held-out clip in memory: name, and its 8-bit frames (H, W, 3), blurry and sharp."""
+    """A held-out clip in memory: its 8-bit frames (H, W, 3), blurry and sharp, and which of them are scored."""
 
     name: str
     blurry: tuple[Frame8, ...]
     sharp: tuple[Frame8, ...]
+    scored: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -45,22 +48,26 @@ class Validation:
     frames: int
 
 
-def validate(method: Method, clips: Sequence[Held], device: str = "cpu", multiple_of: int = 1) -> Validation:
-    """Restore whole clips through Method.restore, round to 8 bits, and compare with the sharp frames.
+def validate(method: Method, clips: Sequence[Held], device: str = "cpu", needs: Needs = NOTHING) -> Validation:
+    """Restore whole clips as a run does, and compare those frames with the sharp ones that the protocol scores.
 
     The network is in evaluation mode during the call and as it was after it.
+
+    Raises:
+        ContractError: a restored frame has the wrong shape, NaN or infinite values.
     """
+    settings = Settings(device=device, multiple_of=needs.multiple_of, window=needs.window, trains_on=True)
     restored, before = [], []
     network = method.network
     training = network is not None and network.training
     if network is not None:
         network.eval()
     for clip in clips:
-        for frame, blurry, sharp in zip(
-            _restore(method, clip, device, multiple_of), clip.blurry, clip.sharp, strict=True
-        ):
-            restored.append(squared_error(frame, sharp))
-            before.append(squared_error(blurry, sharp))
+        walk = restored_frames(method, iter(clip.blurry), settings)
+        for position, (found, blurry, sharp) in enumerate(zip(walk, clip.blurry, clip.sharp, strict=True)):
+            if position in clip.scored:
+                restored.append(squared_error(found.rounded.frame, sharp))
+                before.append(squared_error(blurry, sharp))
     if network is not None:
         network.train(training)
     return Validation(
@@ -70,13 +77,6 @@ def validate(method: Method, clips: Sequence[Held], device: str = "cpu", multipl
         pooled_identity=psnr(float(np.mean(before))),
         frames=len(restored),
     )
-
-
-@torch.no_grad()
-def _restore(method: Method, clip: Held, device: str, multiple_of: int) -> list[Frame8]:
-    height, width = clip.blurry[0].shape[:2]
-    frames = (pad_to_multiple(to_float(frame, device), multiple_of) for frame in clip.blurry)
-    return [to_8bit(crop_to(frame, height, width)).frame for frame in method.restore(frames)]
 
 
 def squared_error(one: Frame8, two: Frame8) -> float:
@@ -89,33 +89,49 @@ def psnr(error: float) -> float:
     return min(99.0, float(10 * np.log10(255**2 / error))) if error else 99.0
 
 
-def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, kept: Sequence[Clip]) -> list[Held]:
-    """Clips for validation: an endless dataset's `valid` share, else the `valid` split, else the clips `kept`.
+def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> list[Held]:
+    """Clips for validation: an endless dataset's `valid` share, or the `valid` split; empty where there is neither.
 
     They are the same for every seed, so that runs can be compared. The test split is never looked at.
     """
-    count, frames = recipe.validation_clips, recipe.validation_frames
-    if not count:
+    if not recipe.validation_clips:
         return []
     if hasattr(dataset, "training_source"):
         return list(_synthesised(dataset.training_source, protocol, recipe))
     try:
         clips: Sequence[Clip] = dataset.clips(protocol, "valid")
     except (MissingError, UsageError, NotImplementedError):
-        clips = kept
-    chosen = [clip for clip in clips if clip.sharp is not None][:count]
-    return [_first(clip, frames) for clip in chosen]
+        return []
+    return first_frames_of(clips, protocol, recipe)
 
 
-def _first(clip: Clip, frames: int) -> Held:
-    assert clip.sharp is not None
-    return Held(clip.name, *(tuple(itertools.islice(side, frames)) for side in (clip.blurry, clip.sharp)))
+def first_frames_of(clips: Sequence[Clip], protocol: Protocol, recipe: Recipe) -> list[Held]:
+    """The first clips with ground truth, each as far as its first `validation_frames` scored frames reach.
+
+    Raises:
+        UsageError: there are such clips, but the protocol scores no frame of them.
+    """
+    chosen = [clip for clip in clips if clip.sharp is not None][: recipe.validation_clips]
+    held = []
+    for clip in chosen:
+        scored = tuple(protocol.scored(len(clip))[: recipe.validation_frames])
+        if scored:
+            blurry, sharp = (tuple(itertools.islice(side, scored[-1] + 1)) for side in (clip.blurry, clip.sharp or ()))
+            held.append(Held(clip.name, blurry, sharp, scored))
+    if chosen and not held:
+        raise UsageError(
+            f"protocol {protocol.name!r} scores no frame of the clips kept for validation: they have at most "
+            f"{max(map(len, chosen))} frames. Train without: --set validation_clips=0."
+        )
+    return held
 
 
 def _synthesised(make: Any, protocol: Protocol, recipe: Recipe) -> Iterator[Held]:
-    shape = {"batch": 1, "frames": recipe.validation_frames, "crop": SIZE, "seed": SEED, "device": "cpu"}
+    first = protocol.leave_out[0]
+    scored = tuple(range(first, first + recipe.validation_frames))
+    shape = {"batch": 1, "frames": first + recipe.validation_frames, "crop": SIZE, "seed": SEED, "device": "cpu"}
     source = make(protocol, **shape, share="valid", **recipe.synthesis)
     for number in range(recipe.validation_clips):
         batch = source.batch(number)
-        sides = ([to_8bit(frame).frame for frame in side[0]] for side in (batch.blurry, batch.sharp))
-        yield Held(batch.origin[0], *(tuple(side) for side in sides))
+        blurry, sharp = (tuple(to_8bit(frame).frame for frame in side[0]) for side in (batch.blurry, batch.sharp))
+        yield Held(batch.origin[0], blurry, sharp, scored)

@@ -161,6 +161,23 @@ def test_an_unknown_setting_is_refused_with_the_nearest_name():
         Recipe().changed({"shrnk": [1, 2]})
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"speed": 3},
+        {"speed": [5, 2]},
+        {"speed": [0, 2]},
+        {"windows": []},
+        {"looks": 0},
+        {"kinds": ["foo"]},
+        {"noise": -1},
+    ],
+)
+def test_values_that_the_synthesiser_cannot_have_are_named(bad):
+    with pytest.raises(UsageError, match=f"setting '{next(iter(bad))}"):
+        Recipe().changed(bad)
+
+
 def test_shares_are_disjoint_and_stable():
     names = [f"photo-{number}" for number in range(200)]
     dealt = shares(names)

@@ -5,6 +5,7 @@ import math
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from deblurbench.errors import MissingError, UsageError
 from deblurbench.provenance import file_sha256
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
+from deblurbench.training.setup import _names_of
 from deblurbench.weights import load_weights, read_weights
 from tests.blurs import TINY, blurs, drawn, request  # noqa: F401
 
@@ -43,6 +45,46 @@ def test_resuming_gives_the_run_that_was_not_stopped_to_the_bit(tmp_path, monkey
         for key, value in getattr(one, part).items():
             assert torch.equal(value, getattr(two, part)[key]), key
     assert torch.equal(one.random["cpu"], two.random["cpu"])
+
+
+def test_resuming_logs_what_the_run_that_was_not_stopped_logs(tmp_path, monkeypatch):
+    """Means over several steps reach across the stop, and the stop's own validation is not in the log."""
+    monkeypatch.setattr(loop, "LOG_EVERY", 5)
+    settings = (
+        "steps=10",
+        "validation_clips=1",
+        "validation_frames=1",
+        "validate_every=4",
+        "optimiser=muon",
+        "ema=0.9",
+    )
+    straight = loop.train(request(tmp_path / "straight", settings=settings))
+    halves = loop.train(request(tmp_path / "halves", settings=settings, limit_steps=7))
+    assert read_log(halves / "log.jsonl")[-1]["step"] == 7
+    loop.train(request(halves, settings=settings, resume=True))
+    loop.train(request(halves, settings=settings, resume=True))  # once more changes nothing
+    times = {"seconds", "steps_per_s", "compute_share", "data_share"}
+    one, two = (
+        [{key: value for key, value in record.items() if key not in times} for record in read_log(run / "log.jsonl")]
+        for run in (straight, halves)
+    )
+    assert one == two and [record["step"] for record in one if "psnr" in record] == [0, 4, 8, 10]
+
+
+@pytest.mark.parametrize("end", [0, 2])
+def test_a_stop_exports_no_untrained_weights(tmp_path, monkeypatch, end):
+    step = loop._step
+
+    def failing(run, *words):
+        if run.step == end:
+            raise KeyboardInterrupt
+        return step(run, *words)
+
+    monkeypatch.setattr(loop, "_step", failing)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(request(tmp_path / "run", settings=("validate_every=2",)))
+    there = tmp_path / "run" / "weights.safetensors"
+    assert there.is_file() == bool(end)
 
 
 def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkeypatch):
@@ -84,6 +126,65 @@ def test_resuming_another_variant_recipe_or_seed_is_refused(tmp_path):
         loop.train(request(tmp_path / "run", settings=("batch=2",), resume=True))
     with pytest.raises(UsageError, match="seed 0, not 5"):
         loop.train(request(tmp_path / "run", seed=5, resume=True))
+
+
+def test_resuming_with_other_data_or_another_start_is_refused(tmp_path, blurs, monkeypatch):  # noqa: F811
+    start = loop.train(request(tmp_path / "start", limit_steps=1))
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    with pytest.raises(UsageError, match=r"began without --start-from; --start-from .*start is no part of it"):
+        loop.train(request(tmp_path / "run", resume=True, start_from=start))
+    with pytest.raises(
+        UsageError, match=r"the dataset was blurs, is mini; the training data was blurs/train, is mini/"
+    ):
+        loop.train(replace(request(tmp_path / "run", resume=True), dataset="mini"))
+    state = weights(tmp_path / "run")
+    said = {"data": "blurs", "trained_on": ["blurs/train"], "contents": "", "world": 1}
+    file = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.check_same_data(state, file, **said)
+    with pytest.raises(UsageError, match="the number of processes was 1, is 2"):
+        checkpoint.check_same_data(state, file, **{**said, "world": 2})
+    with pytest.raises(UsageError, match="files of the training data were added, removed or renamed"):
+        checkpoint.check_same_data(replace(state, contents="a"), file, **{**said, "contents": "b"})
+
+
+def test_folders_of_one_name_are_told_apart_and_a_cache_is_no_training_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a/photos", "b/photos", "c"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "c")
+    assert _names_of([Path("../a/photos"), Path("../b/photos"), Path()]) == ["a/photos", "b/photos", "c"]
+    assert _names_of([Path(f"../a/photos{os.pathsep}../c")]) == ["photos", "c"]
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_is_taken(tmp_path, monkeypatch):
+    loop.train(request(tmp_path / "run", limit_steps=2))
+    monkeypatch.setattr(loop, "_clip", lambda *_: math.inf)
+    with pytest.raises(loop.NonFiniteLoss, match=r"the norm of the gradient is inf at step 2"):
+        loop.train(request(tmp_path / "run", resume=True))
+    assert weights(tmp_path / "run").step == 2
+
+
+@pytest.mark.parametrize(("most", "left"), [(1e-3, 1e-3), (None, 5.0)])
+def test_the_gradients_norm_is_that_before_clipping(most, left):
+    module = torch.nn.Linear(2, 1, bias=False)
+    module.weight.grad = torch.tensor([[3.0, 4.0]])
+    assert loop._clip(module, most) == pytest.approx(5.0)
+    assert float(module.weight.grad.norm()) == pytest.approx(left, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("crop=50", r"crop 50: 'ifirnn' takes multiples of 4, at least 16 pixels a side\. Use --set crop=48"),
+        ("betas=[1.5,0.9]", "betas.0"),
+        ("learning_rate=.inf", "learning_rate"),
+        ("initialise.identity=maybe", "initialise.identity is 'maybe', must be true or false"),
+    ],
+)
+def test_values_that_no_training_can_have_are_refused(tmp_path, setting, said):
+    with pytest.raises(UsageError, match=said):
+        loop.train(request(tmp_path / "run", settings=(setting,)))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_from_before_a_recipe_key_existed_goes_on(tmp_path):

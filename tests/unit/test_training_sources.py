@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from deblurbench.cards import Needs
 from deblurbench.datasets.base import Clip, ImageFiles
 from deblurbench.errors import UsageError
 from deblurbench.imagefiles import write_png
@@ -120,8 +121,8 @@ class Darker(FrameMethod):
 
 def test_validation_pads_rounds_and_compares_with_the_input():
     frame = np.full((20, 30, 3), 100, np.uint8)
-    held = [Held("a", (frame, frame), (frame - 1, frame - 3))]
-    found = validate(Darker(), held, multiple_of=8)
+    held = [Held("a", (frame, frame, frame), (frame - 9, frame - 1, frame - 3), scored=(1, 2))]
+    found = validate(Darker(), held, needs=Needs(multiple_of=8))
     expected = (99 + psnr(2.0**2)) / 2
     assert found.psnr == pytest.approx(expected)
     assert found.identity == pytest.approx((10 * np.log10(255**2) + 10 * np.log10(255**2 / 9)) / 2)
