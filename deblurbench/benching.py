@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import ContractError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import pad_to_multiple
@@ -65,7 +66,8 @@ class Measured:
     """One method at one size. Seconds are per frame, memory is in bytes, `macs` are multiply-adds per frame.
 
     `peak_memory` is the method's weights and what restoring adds at its peak: device memory on a GPU, otherwise the
-    process's resident memory. `event_seconds` is the median by CUDA events, to cross-check the wall clock.
+    process's resident memory. `peak_host_memory` is what restoring on a GPU adds to the latter (None on a CPU).
+    `macs` are None where torch counts none. `event_seconds` is the median by CUDA events, which checks the wall clock.
     """
 
     method: str
@@ -79,16 +81,17 @@ class Measured:
     events: list[float] = field(default_factory=list, repr=False)
     macs: int | None = None
     peak_memory: int | None = None
+    peak_host_memory: int | None = None
     error: str = ""
 
     @property
     def median(self) -> float:
-        """Median seconds per frame."""
-        return statistics.median(self.samples)
+        """Median over rounds of a round's median seconds per frame: what the interval is of."""
+        return statistics.median(self.rounds)
 
     @property
     def p95(self) -> float:
-        """95th percentile of seconds per frame (nearest rank)."""
+        """95th percentile of seconds per frame (nearest rank), over all frames."""
         return sorted(self.samples)[math.ceil(0.95 * len(self.samples)) - 1]
 
     @property
@@ -100,14 +103,24 @@ class Measured:
     def settled(self) -> bool:
         """Whether the interval is narrower than 2 % of the median, or than the clock can tell."""
         interval = self.interval
-        wanted = max(ENOUGH * statistics.median(self.rounds), CLOCK) if interval else 0.0
+        wanted = max(ENOUGH * self.median, CLOCK) if interval else 0.0
         return interval is not None and interval.high - interval.low < wanted
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; without samples where measuring failed."""
         plain: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("method", "weights", "random_weights", "width", "height", "parameters", "macs", "peak_memory")
+            for name in (
+                "method",
+                "weights",
+                "random_weights",
+                "width",
+                "height",
+                "parameters",
+                "macs",
+                "peak_memory",
+                "peak_host_memory",
+            )
         }
         if self.error or not self.samples:
             return plain | {"error": self.error}
@@ -134,7 +147,9 @@ class Report:
         lines = [
             "Synthetic frames on the device; reading, transfer, padding, rounding and writing are not timed.",
             f"One process, methods interleaved in rounds of {self.settings.frames} frames. Intervals: 95 %, of the "
-            "median over rounds.",
+            "median over rounds. p95: over all frames.",
+            "GMAC: half of torch's FLOP count; what torch does not count (normalisation, resizing, additions, other "
+            "libraries) is not in it.",
         ]
         lines += [f"{m.method} ran with RANDOM weights: its time counts, its frames do not"
                   for m in {r.method: r for r in self.results if r.random_weights}.values()]  # fmt: skip
@@ -246,6 +261,7 @@ class _Stream:
     ) -> None:
         needs, network = planned.card.needs, method.network
         self.method, self.device, self.settings, self.size = method, device, settings, size
+        self.idle = planned.plugin.name == IDENTITY
         self.hidden = bool(planned.card.opens) and network is None  # what another library runs cannot be counted
         self.whole_clip = not needs.causal and not needs.window
         self.lead, self.multiple_of = 2 + needs.window, needs.multiple_of
@@ -277,7 +293,8 @@ class _Stream:
         self.check()
         weights = sum(t.numel() * t.element_size() for t in self.tensors)
         self.found.peak_memory = None if memory.added is None else memory.added + weights
-        self.found.macs = None if self.hidden else self._count()
+        self.found.peak_host_memory = memory.host_added
+        self.found.macs = None if self.hidden else self._count() or (0 if self.idle else None)
         for _ in range(3 if self.device.startswith("cuda") else 0):
             self.timed()
 
@@ -344,41 +361,43 @@ def synthetic_frames(size: tuple[int, int], multiple_of: int, device: str) -> li
 class Memory:
     """How far memory rises above where it stood, within a `with` block: `added` bytes, None where nobody can tell.
 
-    On a GPU what torch has allocated; on a CPU the peak resident memory, which Linux counts (freed memory that the
-    allocator holds is given back first, as far as it can be, so that it does not hide a rise).
+    On a GPU what torch has allocated, and in `host_added` the host's share; on a CPU the peak resident memory. That is
+    what Linux counts (freed memory that the allocator holds is given back first, as far as it can be, so that it does
+    not hide a rise).
     """
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.added: int | None = None
+        self.host_added: int | None = None
+        self._on_gpu = device.startswith("cuda")
 
     def __enter__(self) -> Memory:
         """Note where memory stands and reset its peak."""
-        if self.device.startswith("cuda"):
+        if self._on_gpu:
             import torch
 
             torch.cuda.reset_peak_memory_stats(self.device)
-            self.before: int | None = torch.cuda.memory_allocated(self.device)
-            return self
+            self._before = torch.cuda.memory_allocated(self.device)
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
-        self.before = None
+        self._host_before: int | None = None
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-            self.before = _status_bytes("VmRSS")
+            self._host_before = _status_bytes("VmRSS")
         return self
 
     def __exit__(self, *_: object) -> None:
         """Read the peak."""
-        peak = None
-        if self.device.startswith("cuda"):
-            import torch
+        peak = _status_bytes("VmHWM") if self._host_before is not None else None
+        host = max(0, peak - self._host_before) if peak is not None and self._host_before is not None else None
+        if not self._on_gpu:
+            self.added = host
+            return
+        import torch
 
-            peak = torch.cuda.max_memory_allocated(self.device)
-        elif self.before is not None:
-            peak = _status_bytes("VmHWM")
-        if peak is not None and self.before is not None:
-            self.added = max(0, peak - self.before)
+        self.host_added = host
+        self.added = max(0, torch.cuda.max_memory_allocated(self.device) - self._before)
 
 
 def _status_bytes(name: str) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.errors import UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.metrics import METRICS
-from deblurbench.statistics import Interval, compare, seconds
+from deblurbench.statistics import Interval, check_whole, compare, seconds
 from deblurbench.store import Run
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ class Change:
 class Difference:
     """One metric of one method in both runs, over their common frames; `change` is b minus a.
 
-    `interval` is None with fewer than three common clips, and for `seconds`, whose values are medians. `infinite_a` and
+    `a` and `b` are means over frames. `clip_change` is the mean of the clips' mean changes, which `interval` is of;
+    that is None with fewer than three common clips, and for `seconds`, whose values are medians. `infinite_a` and
     `infinite_b` count the frames that are infinite in that run only; they are in no mean.
     """
 
@@ -53,6 +54,7 @@ class Difference:
     infinite_a: int = 0
     infinite_b: int = 0
     mark: str = ""
+    clip_change: float | None = None
 
     @property
     def change(self) -> float:
@@ -133,6 +135,8 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             f"{a.folder} and {b.folder} cannot be compared: {mixed}. --allow-mixed compares the frames that both name, "
             "and marks every number."
         )
+    check_whole(a)
+    check_whole(b)
     found = Comparison(a, b, mixed)
     ours, theirs = _facts(a), _facts(b)
     for what in dict.fromkeys([*ours, *theirs]):
@@ -141,7 +145,7 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             found.same.append(what)
         else:
             found.changes.append(Change(what, one, two))
-    found.differences = list(_differences(a, b, bool(mixed)))
+    found.differences = list(_differences(a, b))
     found.notes = _notes(found)
     if not found.differences:
         raise UsageError(f"{a.folder} and {b.folder} share no method with common scored frames: nothing to compare.")
@@ -150,14 +154,18 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
 
 def _unlike(a: Manifest, b: Manifest) -> str:
     if a.protocol_digest == b.protocol_digest:
-        return unlike_data(a, b)
+        versions = {m.id: m.version for m in a.metrics}
+        others = [m.id for m in b.metrics if versions.get(m.id, m.version) != m.version]
+        return f"other versions of {', '.join(others)}" if others else unlike_data(a, b)
     one, two = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (a, b))
     return f"protocol {one} is not {two}"
 
 
-def _differences(a: Run, b: Run, mixed: bool) -> Iterable[Difference]:
-    one_protocol = a.manifest.protocol_digest == b.manifest.protocol_digest
-    unlike = ("other data" if one_protocol else "other protocol") if mixed else ""
+def _differences(a: Run, b: Run) -> Iterable[Difference]:
+    if a.manifest.protocol_digest != b.manifest.protocol_digest:
+        unlike = "other protocol"
+    else:
+        unlike = "other data" if unlike_data(a.manifest, b.manifest) else ""
     versions = {m.id: m for m in a.manifest.metrics if not m.absent}
     metrics = [m for m in b.manifest.metrics if not m.absent and m.id in versions]
     there = {m.id for m in b.manifest.methods}
@@ -205,7 +213,7 @@ def _paired(
     means = (float(one[both].mean()), float(two[both].mean())) if both.any() else (0.0, 0.0)
     return Difference(
         method, metric.id, *means, paired.interval if paired else None, paired.clips if paired else 0,
-        int(both.sum()), int(lost.sum()), int(gained.sum()), mark,
+        int(both.sum()), int(lost.sum()), int(gained.sum()), mark, paired.difference if paired else None,
     )  # fmt: skip
 
 
@@ -229,7 +237,8 @@ def _facts(run: Run) -> dict[str, str]:
     for method in m.methods:
         facts |= {f"{method.id}: {what}": text for what, text in _method_facts(m, method).items()}
     for metric in m.metrics:
-        facts[f"metric {metric.id}"] = f"absent: {metric.absent}" if metric.absent else f"version {metric.version}"
+        how = ", ".join(filter(None, [f"version {metric.version}", metric.implementation]))
+        facts[f"metric {metric.id}"] = f"absent: {metric.absent}" if metric.absent else how
     facts |= {"device": m.device, "precision": m.precision, "tile": str(m.tile), "seed": str(m.request.seed)}
     facts |= {"deblurbench": m.deblurbench, **_environment(m.environment)}
     return facts
@@ -289,14 +298,15 @@ def _name(item: Any) -> str:
 
 
 def _fell(found: Comparison) -> list[str]:
-    """Methods that were whole in A, and are in B but not whole."""
+    """Methods that were whole in A, and in B are not whole, or not there."""
     there = {m.id for m in found.b.manifest.methods}
-    whole = [m.id for m in found.a.manifest.methods if found.a.manifest.state(m.id)[0] == "ok" and m.id in there]
-    return [method for method in whole if found.b.manifest.state(method)[0] != "ok"]
+    whole = [m.id for m in found.a.manifest.methods if found.a.manifest.state(m.id)[0] == "ok"]
+    return [method for method in whole if method not in there or found.b.manifest.state(method)[0] != "ok"]
 
 
 def _lost(found: Comparison, method: str) -> str:
-    return f"{method}: whole in A, in B {_state(found.b.manifest, method)}"
+    there = method in {m.id for m in found.b.manifest.methods}
+    return f"{method}: whole in A, in B {_state(found.b.manifest, method) if there else 'not there'}"
 
 
 def _state(manifest: Manifest, method: str) -> str:

@@ -16,6 +16,7 @@ Conventions, the same in every report:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -104,10 +105,10 @@ def summarise(run: Run, reference: str = IDENTITY) -> list[MethodSummary]:
     Raises:
         UsageError: scores.csv is damaged or lacks frames of a method that finished.
     """
+    check_whole(run)
     values = {m.id: _values(run.scores, m.id) for m in run.manifest.methods}
     metrics = [m for m in run.manifest.metrics if not m.absent]
     complete = {m.id for m in run.manifest.methods if run.manifest.state(m.id)[0] == "ok"}
-    _check_complete(run, values, complete)
     pairs = {m.id: _compare_all(m, values, complete, reference) for m in metrics}
     rows = []
     for method in run.manifest.methods:
@@ -287,21 +288,32 @@ def _values(scores: pd.DataFrame, method: str) -> dict[str, ByClip]:
     return found
 
 
-def _check_complete(run: Run, values: Mapping[str, Mapping[str, ByClip]], complete: set[str]) -> None:
-    """Refuse scores.csv where a finished method lacks values that another finished method has."""
-    most: dict[tuple[str, str], int] = {}
-    for method in complete:
-        for metric, clips in values[method].items():
-            for clip, series in clips.items():
-                most[metric, clip] = max(most.get((metric, clip), 0), len(series))
-    for method in sorted(complete):
-        for (metric, clip), wanted in sorted(most.items()):
-            there = len(values[method].get(metric, {}).get(clip, ()))
-            if there < wanted:
-                raise UsageError(
-                    f"{run.folder / 'scores.csv'}: cut short: {method} on {clip} has {there} of {wanted} values of "
-                    f"{metric!r}. The same run command writes it anew from parts/."
-                )
+def check_whole(run: Run) -> None:
+    """See that scores.csv holds what run.json says was scored, of every method and clip that ended well.
+
+    Frame-level metrics have a value for every scored frame; of a clip without ground truth, for every frame or none.
+    Clip-level ones may be missing where a clip is too short for them, but then for all methods.
+
+    Raises:
+        UsageError: values are missing; says which.
+    """
+    there: Counter[tuple[str, str, str]] = Counter(
+        zip(*(run.scores[column] for column in ("method", "clip", "metric")), strict=True)
+    )
+    for metric in [metric for metric in run.manifest.metrics if not metric.absent]:
+        for clip in run.manifest.clips:
+            ended = [o.method for o in run.manifest.outcomes if o.clip == clip.name and o.status == "ok"]
+            found = {method: there[method, clip.name, metric.id] for method in ended}
+            if metric.level == "clip":
+                wanted = max(found.values(), default=0)
+            else:
+                wanted = len(clip.scored) if clip.ground_truth else len(clip.frames) * any(found.values())
+            for method, count in found.items():
+                if count != wanted:
+                    raise UsageError(
+                        f"{run.folder / 'scores.csv'}: cut short: {method} on {clip.name} has {count} of {wanted} "
+                        f"values of {metric.id!r}. The same run command writes it anew from parts/."
+                    )
 
 
 def _finite_mean(series: pd.Series) -> float:

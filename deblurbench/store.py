@@ -241,6 +241,8 @@ class Run:
 
         file = self.folder / name
         try:
+            if not file.read_bytes().endswith(b"\n"):
+                raise ValueError("its last line is cut")
             table = pd.read_csv(file, dtype=str, keep_default_na=False)
             if tuple(table.columns) != columns:
                 raise ValueError(f"columns are {', '.join(table.columns)}; expected {', '.join(columns)}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deblurbench.commands.checks import finite
 from deblurbench.errors import UsageError
 from deblurbench.imagefiles import write_atomically
 from deblurbench.store import folder_name
@@ -31,7 +32,7 @@ HEAD = ("method", "size", "s/frame", "95 % interval", "p95", "fps", "rounds", "m
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--frames", type=click.IntRange(min=1), default=4, show_default=True, help="Frames of a method a round.")
-@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True,
+@click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, callback=finite,
               help="At most so long for each size; less where the interval is narrower than 2 % before.")  # fmt: skip
 @click.option("--compare", type=click.Path(path_type=Path), metavar="RUN",
               help="Folder of an earlier bench or run: its methods are measured too, interleaved, and a bench's with "
@@ -101,6 +102,8 @@ def _row(m: Measured) -> tuple[str, ...]:
         return name, f"{m.width}x{m.height}", f"failed: {m.error}", *[""] * 7
     interval = f"{m.interval.low:.4g} to {m.interval.high:.4g}" if m.interval else "fewer than 6 rounds"
     memory = f"{m.peak_memory / 1e6:.0f}" if m.peak_memory is not None else "unknown"
+    if m.peak_host_memory is not None:
+        memory += f" + {m.peak_host_memory / 1e6:.0f} host"
     return (
         name, f"{m.width}x{m.height}", f"{m.median:.4g}", interval, f"{m.p95:.4g}", f"{1 / m.median:.4g}",
         str(len(m.rounds)), memory,

@@ -10,7 +10,7 @@ from deblurbench.cards import DatasetCard, MethodCard
 from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.metrics import METRICS
 from deblurbench.outside import find_method, is_named_by_path, split_method
-from deblurbench.rooms import Plugin, Room, plugins
+from deblurbench.rooms import Plugin, Room, plugins, search_folders
 from deblurbench.terminal import print_json, print_table, say
 
 KINDS = ("methods", "datasets", "protocols", "metrics", "reports")
@@ -191,8 +191,9 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
     from deblurbench.scaffold import write_method
 
     folder = write_method(name, kind, into)
-    say(f"wrote {folder}/card.yaml and method.py. Next:\n  deblurbench check {name}\n"
-        f"  deblurbench run --methods {name} --dataset mini --limit 1")  # fmt: skip
+    named = name if folder.parent.resolve() in search_folders("methods") else folder
+    say(f"wrote {folder}/card.yaml and method.py. Next:\n  deblurbench check {named}\n"
+        f"  deblurbench run --methods {named} --dataset mini --limit 1")  # fmt: skip
 
 
 @click.command()

@@ -12,7 +12,7 @@ from deblurbench.errors import DifferenceError
 from deblurbench.store import Run
 from deblurbench.terminal import print_json, print_table, say
 
-HEAD = ("method", "metric", "A", "B", "change", "95 % interval", "clips", "frames", "mark")
+HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interval", "clips", "frames", "mark")
 
 
 @click.command()
@@ -50,8 +50,9 @@ def _row(found: Comparison, d: Difference) -> tuple[object, ...]:
     decimals = next((m.decimals for m in found.a.manifest.metrics if m.id == d.metric), 4)
     places = 6 if d.metric == SECONDS else decimals + 2
     interval = f"[{d.interval.low:+.{places}f}, {d.interval.high:+.{places}f}]" if d.interval else ""
+    clips = "" if d.clip_change is None else f"{d.clip_change:+.{places}f}"
     values = (f"{d.a:.{places}f}", f"{d.b:.{places}f}") if d.frames else ("inf", "inf")
-    return d.method, d.metric, *values, f"{d.change:+.{places}f}", interval, d.clips or "", d.frames, d.mark
+    return d.method, d.metric, *values, f"{d.change:+.{places}f}", clips, interval, d.clips or "", d.frames, d.mark
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from deblurbench.errors import DifferenceError, counted
 from deblurbench.planning import open_dataset
 from deblurbench.terminal import print_json, print_table, say
 
@@ -45,7 +46,7 @@ def verify(dataset: str, data_root: str | None, deep: bool, as_json: bool) -> in
     opened, protocol = open_dataset(dataset, data_root)
     report = look(opened, protocol, deep=deep)
     print_json(report.as_dict()) if as_json else click.echo(report.as_text())
-    return 0 if report.ok else 1
+    return 0 if report.ok else DifferenceError.exit_code
 
 
 @data.command()
@@ -59,7 +60,8 @@ def prepare(dataset: str, data_root: str | None) -> None:
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(protocol.name, total=None)
         opened.prepare(protocol, lambda done, total: bars.update(task, completed=done, total=total))
-    say(f"{protocol.name} is ready")
+    clips = opened.clips(protocol)
+    say(f"{protocol.name} is ready: {counted(len(clips), 'clip')}")
 
 
 @data.command()

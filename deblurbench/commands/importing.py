@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from deblurbench.cards import MethodCard
-from deblurbench.commands.train import fit_tag
+from deblurbench.commands.checks import fit_tag
 from deblurbench.errors import UsageError, did_you_mean
 from deblurbench.rooms import Plugin
 from deblurbench.store import folder_name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deblurbench.cards import MethodCard
+from deblurbench.commands.checks import finite
 from deblurbench.errors import MissingError
 from deblurbench.manifest import Request
 from deblurbench.metrics import METRICS
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung."
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=900.0,
+    show_default=True,
+    callback=finite,
+    help="Seconds without a frame = hung.",
 )
 @click.option("--json", "as_json", is_flag=True)
 def reproduce(

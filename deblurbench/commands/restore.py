@@ -44,11 +44,11 @@ def restore(
     frames = open_source(source).first(limit)
     for gap in numbering_gaps(frames.stems) if source.is_dir() else ():
         say(f"! {source}: {gap}. The frames that are there are restored as if they followed on each other.")
+    planned = plan_method(method_name)
+    place = resolve_device(device)
     target = output or _beside(source)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} exists already; name another --output.")
-    planned = plan_method(method_name)
-    place = resolve_device(device)
     set_precision_flags(precision)
     job = MethodJob(
         id=planned.id, name=planned.plugin.reference, variant=planned.variant,

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from deblurbench.commands.checks import finite
 from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import folders_of
 from deblurbench.errors import UsageError
@@ -71,7 +72,12 @@ def options(function: Any) -> Any:
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, help="Seconds without a frame = hung."
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=900.0,
+    show_default=True,
+    callback=finite,
+    help="Seconds without a frame = hung.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
@@ -84,6 +90,7 @@ def run(
     request = make_request(**asked)
     plan = make_plan(request)
     folder = output or default_folder(request)
+    check_device(request.device)
     if dry_run:
         from deblurbench.commands.dryrun import print_dry_run
 

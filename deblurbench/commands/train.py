@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
+from deblurbench.commands.checks import finite, fit_tag
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.outside import split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
-
-
-def _finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
-    """Refuse `nan` and `inf`, which every range lets pass and no training ever reaches."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a number of minutes; leave it out to train all steps.")
-    return value
-
-
-def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) -> str | None:
-    """Refuse a tag that would not be the last part of `name:variant@tag` and of a file's name."""
-    if tag is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", tag):
-        raise click.BadParameter(f"{tag!r}: letters, digits, and . _ - between them.")
-    return tag
 
 
 @click.command()
@@ -43,7 +28,7 @@ def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) ->
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
 @click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), callback=_finite,
+    "--minutes", type=click.FloatRange(min=0, min_open=True), callback=finite,
     help="Stop after N minutes; the schedule is fitted to them.",
 )  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the recipe.")

@@ -187,9 +187,9 @@ def _mark(columns: Sequence[Column], rows: list[Row], same_device: bool) -> list
 
 
 def comparable_papers(manifest: Manifest, method: MethodRecord) -> dict[str, Published]:
-    """Published numbers of this variant under this run's protocol, by metric."""
-    published = _published(method)
-    return {p.metric: p for p in reversed(published) if p.protocol == manifest.protocol.name}
+    """Published numbers of this variant under this run's protocol, by metric; all of one source, the card's first."""
+    fitting = [p for p in _published(method) if p.protocol == manifest.protocol.name]
+    return {p.metric: p for p in reversed(fitting) if p.source == fitting[0].source}
 
 
 def _published(method: MethodRecord) -> list[Published]:
@@ -202,9 +202,14 @@ def _published(method: MethodRecord) -> list[Published]:
 
 
 def paper_note(row: Row, manifest: Manifest) -> str:
-    """Why a row's published number does not stand beside the measured one; empty where it does or there is none."""
-    if any(cell.paper for cell in row.cells.values()):
-        return ""
+    """Whose published numbers stand beside the measured ones, or why none do; empty where there are none."""
+    shown = [cell.paper for cell in row.cells.values() if cell.paper]
+    if shown:
+        there = {paper.metric for paper in shown}
+        others = [p for p in comparable_papers(manifest, row.method).values() if p.metric not in {*there, "fps"}]
+        missing = ", ".join(f"{p.metric} {p.value:g}" for p in others)
+        lacks = f"; it also reports {missing}, which this run does not have" if missing else ""
+        return f"paper values: {shown[0].source}{lacks}"
     for paper in [p for p in _published(row.method) if p.metric.startswith("psnr")]:
         if paper.protocol != manifest.protocol.name:
             why = f"this run is {manifest.protocol.name}"

@@ -13,7 +13,10 @@ from deblurbench.tables import ranks
 from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, TILED, Cell, Column, ResultTable, Row
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, Group
+    from rich.table import Table
     from rich.text import Text
 
 DASH = "\N{EN DASH}"
@@ -91,23 +94,59 @@ def as_json(table: ResultTable) -> str:
 
 
 def terminal(table: ResultTable) -> Group:
-    """A rich renderable: the table, then its caption, notes and warnings."""
-    from rich import box
+    """A rich renderable: the table, then its caption, notes and warnings.
+
+    Where the terminal is too narrow, the columns stand in several tables below each other, each with all names.
+    """
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
-    grid.add_column("Method", overflow="fold")
-    compared = _compared(table)
-    for head in [*[c.heading for c in table.columns], *[_compared_heading(table, c) for c in compared]]:
-        grid.add_column(head, justify="right", no_wrap=True)
-    for row in table.rows:
-        cells = [_terminal_cell(row, c) for c in table.columns] + [Text(_difference(row, c)) for c in compared]
-        grid.add_row(Text(row.name), *(cells if row.ok else [_terminal_state(row)]))
     lines = [Text(line, "dim") for line in (*table.caption, *_note_lines(table))]
     lines += [Text(f"{_label(table, r.metric)} ranks: {ranks.sentence(r)}", "dim") for r in ranks.rankings(table)[:1]]
-    return Group(grid, *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
+    return Group(_Grids(table), *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
+
+
+class _Grids:
+    """The terminal's table, in as many pieces as its width demands."""
+
+    def __init__(self, table: ResultTable) -> None:
+        from rich.text import Text
+
+        self.table, self.heads = table, [c.heading for c in table.columns]
+        self.cells = [[_terminal_cell(row, c) for c in table.columns] for row in table.rows]
+        for column in _compared(table)[:1]:
+            self.heads.append(_compared_heading(table, column))
+            for cells, row in zip(self.cells, table.rows, strict=True):
+                cells.append(Text(_difference(row, column)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table]:
+        first = 0
+        while first < len(self.heads) or not first:
+            last = len(self.heads)
+            while last > first + 1 and not self._fits(self._grid(first, last), console, options):
+                last -= 1
+            yield self._grid(first, last)
+            first = max(last, 1)
+
+    @staticmethod
+    def _fits(grid: Table, console: Console, options: ConsoleOptions) -> bool:
+        natural = grid.__rich_measure__(console, options.update(max_width=10_000)).maximum
+        return natural <= options.max_width
+
+    def _grid(self, first: int, last: int) -> Table:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        title = Text(self.table.title) if first == 0 else None
+        grid = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        longest = max((len(row.name) for row in self.table.rows), default=0)
+        grid.add_column("Method", overflow="fold", min_width=min(longest, 30))
+        for head in self.heads[first:last]:
+            grid.add_column(head, justify="right", no_wrap=True)
+        for row, cells in zip(self.table.rows, self.cells, strict=True):
+            grid.add_row(Text(row.name), *(cells[first:last] if row.ok else [_terminal_state(row)]))
+        return grid
 
 
 def _label(table: ResultTable, key: str) -> str:
@@ -128,8 +167,8 @@ def _terminal_state(row: Row) -> Text:
 
 
 def _compared(table: ResultTable) -> list[Column]:
-    """The first metric, where at least one method is compared with the reference by it."""
-    return [c for c in table.metrics[:1] if any(r.cells[c.key].paired for r in table.rows if c.key in r.cells)]
+    """The metrics by which at least one method is compared with the reference."""
+    return [c for c in table.metrics if any(r.cells[c.key].paired for r in table.rows if c.key in r.cells)]
 
 
 def _compared_heading(table: ResultTable, column: Column) -> str:
@@ -173,12 +212,18 @@ def _plain(row: Row, column: Column) -> str:
     return DASH if cell is None or cell.value is None else column.show(cell.value)
 
 
+def _interval(row: Row, column: Column) -> str:
+    """' [25.14, 29.25]' of a mean; empty where it has none."""
+    found = row.cells[column.key].interval if column.key in row.cells else None
+    return f" [{column.show(found.low)}, {column.show(found.high)}]" if found else ""
+
+
 def _md_cell(row: Row, column: Column) -> str:
     if not row.ok:
         return row.summary.state
     mark = row.cells[column.key].mark if column.key in row.cells else ""
     text = _plain(row, column)
-    return {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[mark]
+    return {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[mark] + _interval(row, column)
 
 
 def _tex_cell(row: Row, column: Column) -> str:
@@ -186,11 +231,17 @@ def _tex_cell(row: Row, column: Column) -> str:
         return rf"\textit{{{_tex(row.summary.state)}}}"
     mark = row.cells[column.key].mark if column.key in row.cells else ""
     text = _tex(_plain(row, column))
-    return {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[mark]
+    marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[mark]
+    interval = _interval(row, column)
+    return rf"{marked}{{\scriptsize{_tex(interval)}}}" if interval else marked
 
 
 def _paper_text(cell: Cell | None, column: Column) -> str:
-    return column.show(cell.paper.value) if cell and cell.paper else DASH
+    """'28.79 (here -2.94)': what the paper reports, and how far the measured value lies from it."""
+    if cell is None or cell.paper is None:
+        return DASH
+    here = "" if cell.value is None else f" (here {column.show_difference(cell.value - cell.paper.value)})"
+    return f"{column.show(cell.paper.value)}{here}"
 
 
 def md_row(cells: list[str]) -> str:

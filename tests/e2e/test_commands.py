@@ -66,7 +66,7 @@ def test_data_info_and_verify(cli, tmp_path):
     root = write_gopro(tmp_path / "data", clips=["A", "B"])
     info = cli("data", "info", "gopro", "--data-root", root)
     assert "A" in info.stdout
-    verified = cli("data", "verify", "gopro", "--data-root", root, code=1)
+    verified = cli("data", "verify", "gopro", "--data-root", root, code=4)
     assert "GOPR0384_11_00" in verified.stdout and "missing" in verified.stdout
 
 

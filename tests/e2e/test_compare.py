@@ -42,6 +42,33 @@ def test_a_run_is_like_itself(a, capsys):
     assert all(d["change"] == 0 for d in found["differences"]) and len(found["differences"]) == 3 * 3
 
 
+def test_a_table_cut_short_and_a_method_that_is_gone_break_every_limit(a, tmp_path, capsys):
+    cut = tmp_path / "cut"
+    shutil.copytree(a, cut)
+    lines = (cut / "scores.csv").read_text().splitlines(keepends=True)
+    (cut / "scores.csv").write_text("".join(lines[:-40]))
+    deblurbench("compare", a, cut, "--fail-if", "psnr<-0.05", code=2)
+    assert "scores.csv: cut short: srn:rgb" in capsys.readouterr().err
+    without = fake(tmp_path, methods={name: METHODS[name] for name in ("identity", "ifirnn:C2H3")})
+    found = compared(capsys, a, without, "--fail-if", "psnr<-0.05", code=4)
+    assert found["violations"] == ["srn:rgb: whole in A, in B not there"]
+
+
+def test_another_implementation_is_a_change_and_another_version_is_refused(a, tmp_path, capsys):
+    def altered(name, **changes):
+        folder = tmp_path / name
+        shutil.copytree(a, folder)
+        body = json.loads((folder / "run.json").read_text())
+        body["metrics"][0].update(changes)
+        (folder / "run.json").write_text(json.dumps(body))
+        return folder
+
+    found = compared(capsys, a, altered("weights", implementation="weights BBB"))
+    assert [c["what"] for c in found["changed"]] == ["metric psnr"]
+    deblurbench("compare", a, altered("newer", version=9), code=2)
+    assert "other versions of psnr" in capsys.readouterr().err
+
+
 def test_differences_are_paired_and_their_interval_is_over_clips(a, tmp_path, capsys):
     b = fake(tmp_path, methods=METHODS | {"srn:rgb": 0.6}, seed=0, changes={"precision": "bf16"},
              method_changes={"srn:rgb": {"weights_sha256": "cd" * 32}})  # fmt: skip
@@ -53,6 +80,7 @@ def test_differences_are_paired_and_their_interval_is_over_clips(a, tmp_path, ca
     expected = stats.t.interval(0.95, len(clips) - 1, loc=np.mean(clips), scale=stats.sem(clips))
     row = difference(found, "srn:rgb", "ssim")
     assert row["interval"] == pytest.approx(list(expected), rel=1e-9) and row["clips"] == 8 and row["frames"] == 56
+    assert row["clip_change"] == pytest.approx(np.mean(clips), rel=1e-9)
     assert row["change"] == pytest.approx(two.value.mean() - one.value.mean(), rel=1e-9)
     assert difference(found, "ifirnn:C2H3")["change"] == 0
     fall = difference(found, "srn:rgb")["change"]

@@ -166,6 +166,25 @@ def test_scores_cut_short_are_refused(tmp_path: Path) -> None:
     assert len(Run.open(tmp_path).scores) > 10  # the rest stays readable
 
 
+@pytest.mark.parametrize(
+    ("methods", "keep", "said"),
+    [
+        ({"identity": 1.0}, lambda rows: rows[: len(rows) // 3], "identity on clip-03 has 5 of 7 values"),
+        (None, lambda rows: [row for row in rows if ",ssim," not in row], "values of 'ssim'"),
+        (None, lambda rows: [row for row in rows if ",clip-08," not in row], "on clip-08 has 0 of 7"),
+        (None, lambda rows: [*rows[:-1], rows[-1].rstrip()[:-2]], "its last line is cut"),
+        (None, lambda rows: [*rows, rows[-1]], "has 8 of 7"),
+    ],
+)
+def test_scores_that_lack_what_was_scored_are_refused(tmp_path, methods, keep, said):
+    fake_run.write(tmp_path, Fake(methods=methods) if methods else Fake())
+    file = tmp_path / "scores.csv"
+    head, *rows = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([head, *keep(rows)]))
+    with pytest.raises(UsageError, match=rf"scores\.csv.*{said}"):
+        summarise(Run.open(tmp_path))
+
+
 def test_rows_of_two_runs_are_paired_frame_by_frame(tmp_path):
     one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.5}))
     two = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "x": 0.9, "b": 0.52}))

@@ -60,10 +60,10 @@ def test_csv_keeps_full_precision_and_leaves_failed_cells_empty(tmp_path: Path) 
 def test_markdown(tmp_path: Path) -> None:
     lines = tables.markdown(tables.build([two(tmp_path)])).splitlines()
     assert lines[:4] == [
-        "| Method | Weights | PSNR (dB) ↑ | SSIM ↑ | Time (s/frame) ↓ | Δ PSNR to identity |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-        f"| identity | {DASH} | <u>25.00</u> | <u>0.7500</u> | 0.500 | {DASH} |",
-        "| a\\_b:x | first | **27.50** | **0.8750** | 0.250 | +2.50 too few clips |",
+        "| Method | Weights | PSNR (dB) ↑ | SSIM ↑ | Time (s/frame) ↓ | Δ PSNR to identity | Δ SSIM to identity |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        f"| identity | {DASH} | <u>25.00</u> | <u>0.7500</u> | 0.500 | {DASH} | {DASH} |",
+        "| a\\_b:x | first | **27.50** | **0.8750** | 0.250 | +2.50 too few clips | +0.1250 too few clips |",
     ]
     assert any("No interval: 1 clip," in line for line in lines)
 
@@ -205,7 +205,7 @@ def test_paper_numbers_only_under_the_same_protocol(
     cell = table.rows[1].cells["psnr"]
     assert (cell.paper is not None) == shown
     assert ("29.97" in tables.markdown(table).split("\n\n")[0]) == shown
-    assert bool(table.paper_notes) != shown
+    assert ("paper values: Table 1" in " ".join(table.paper_notes)) == shown and table.paper_notes
     if not shown:
         assert table.paper_notes[0].startswith(f"a_b:x: paper reports 29.97 dB under {protocol}; this run is ")
 
@@ -243,3 +243,30 @@ def test_times_of_commands_and_of_other_environments_are_marked(tmp_path: Path) 
     from deblurbench.reports.gallery.runtime import plottable  # type: ignore[import-not-found]
 
     assert [point.label for point in plottable(table, table.columns[0])] == ["ifirnn:C2H3"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_a_narrow_terminal_gets_several_tables_with_all_names_and_numbers(tmp_path, width):
+    values = {"psnr": 25.0, "ssim": 0.75, "seconds": 0.5}
+    table = tables.build([tiny(tmp_path, {"identity": values, "a_b:quite-long-a-variant": values})])
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(tables.terminal(table))
+    shown = console.export_text()
+    blocks = shown.count("Method")
+    assert (blocks == 1) == (width == 200) and shown.count("a_b:quite-long-a-variant") >= blocks
+    assert shown.count("25.00") == 2 and shown.count("0.7500") == 2 and "…" not in shown
+
+
+def test_papers_of_one_source_stand_together(tmp_path, monkeypatch):
+    def said(metric, value, source):
+        return Published(variant="x", protocol="mini", metric=metric, value=value, source=source)
+
+    papers = [said("psnr", 29.0, "first"), said("ssim-y", 0.9, "first"), said("ssim", 0.8, "second")]
+    monkeypatch.setattr(building, "_published", lambda method: papers if method.name == "a_b" else [])
+    table = tables.build([two(tmp_path)])
+    cells = table.rows[1].cells
+    assert cells["psnr"].paper is papers[0] and cells["ssim"].paper is None
+    assert table.paper_notes == (
+        "a_b:x: paper values: first; it also reports ssim-y 0.9, which this run does not have",
+    )
+    assert "29.00 (here \N{MINUS SIGN}1.50)" in tables.markdown(table)

@@ -178,7 +178,7 @@ def test_the_gradients_norm_is_that_before_clipping(most, left):
         ("crop=50", r"crop 50: 'ifirnn' takes multiples of 4, at least 16 pixels a side\. Use --set crop=48"),
         ("betas=[1.5,0.9]", "betas.0"),
         ("learning_rate=.inf", "learning_rate"),
-        ("initialise.identity=maybe", "initialise.identity is 'maybe', must be true or false"),
+        ("initialise.identity=maybe", "initialise.identity': found 'maybe', must be true or false"),
     ],
 )
 def test_values_that_no_training_can_have_are_refused(tmp_path, setting, said):

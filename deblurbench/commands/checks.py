@@ -1,0 +1,22 @@
+"""What options may hold beyond what click's own types refuse."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import click
+
+
+def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Refuse `nan` and `inf`, which every range lets pass and no clock ever reaches."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a time. Give a number, or leave the option out.")
+    return value
+
+
+def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) -> str | None:
+    """Refuse a tag that would not be the last part of `name:variant@tag` and of a file's name."""
+    if tag is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", tag):
+        raise click.BadParameter(f"{tag!r}: letters, digits, and . _ - between them.")
+    return tag
