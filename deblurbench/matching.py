@@ -3,6 +3,7 @@
 DIR/<clip>/<stem>.png     a folder a clip (the clip's `:` may be written `-`, as in OUTPUT/frames)
 DIR/<stem>.png            where one clip is selected
 DIR/<clip>.mkv, .mp4      a video a clip, with exactly the clip's frames in their order
+any.mkv, .mp4             where one clip is selected
 """
 
 from __future__ import annotations
@@ -59,17 +60,20 @@ class _Faults:
 
 
 def match_folder(folder: Path, clips: Sequence[PlannedClip], known: Collection[str]) -> Match:
-    """Find the frames of every clip of a selection in `folder`; `known` names all clips of the split.
+    """Find the frames of every clip of a selection in `folder` (or video); `known` names all clips of the split.
 
     Raises:
         MissingError: the folder, clips or scored frames are not there; all of them are named.
         UsageError: frames or folders that match nothing, wrong sizes, unreadable files; all of them are named.
     """
-    if not folder.is_dir():
+    if not folder.exists():
         raise MissingError(f"{folder}: no such folder. Name the folder that holds one folder (or video) a clip.")
     found, faults = Match(folder), _Faults()
-    places = _places(folder, clips, found, faults)
-    _strangers(places, clips, known, found, faults)
+    if folder.is_dir():
+        places = _places(folder, clips, found, faults)
+        _strangers(places, clips, known, found, faults)
+    else:
+        places = {_only(folder, clips).clip.name: folder}
     for planned in clips:
         place = places.get(planned.clip.name) or places.get(folder_name(planned.clip.name))
         if place is None:
@@ -79,6 +83,18 @@ def match_folder(folder: Path, clips: Sequence[PlannedClip], known: Collection[s
     if faults.missing or faults.wrong:
         raise _error(folder, faults)
     return found
+
+
+def _only(file: Path, clips: Sequence[PlannedClip]) -> PlannedClip:
+    """The clip that a single video stands for."""
+    if not is_video(file):
+        raise UsageError(f"{file}: a file, and no video. Name a video, or the folder that holds one a clip.")
+    if len(clips) != 1:
+        raise UsageError(
+            f"{file}: one video stands for one clip, but {len(clips)} are selected. Choose one with --clips, or name "
+            "the folder that holds a video a clip."
+        )
+    return clips[0]
 
 
 def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _Faults) -> dict[str, Path]:

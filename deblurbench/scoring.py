@@ -52,8 +52,9 @@ class Submission:
 
 
 def safe_name(folder: Path) -> str:
-    """A folder's name as a method's: other characters become `-`."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.resolve().name).strip("-._")
+    """A folder's or video's name as a method's: other characters become `-`."""
+    place = folder.resolve()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", place.stem if place.is_file() else place.name).strip("-._")
     return plain or "frames"
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import click
 
-from deblurbench.cards import ReportCard
+from deblurbench.cards import IDENTITY, ReportCard
 from deblurbench.errors import UsageError
 from deblurbench.reports.base import BUDGET, MEGABYTE, GalleryKind, Options
 from deblurbench.rooms import plugin, plugins
@@ -32,9 +32,9 @@ def shown_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return gallery(budget(function))
 
 
-def shown(gallery: GalleryKind, budget: int) -> Options:
+def shown(gallery: GalleryKind, budget: int, reference: str = IDENTITY) -> Options:
     """The words of `shown_options` as options, with progress on standard error."""
-    return Options(gallery, budget * MEGABYTE, ReportProgress())
+    return Options(gallery, budget * MEGABYTE, ReportProgress(), reference)
 
 
 def write_reports(
@@ -62,11 +62,13 @@ def _cards(kinds: Sequence[str]) -> list[ReportCard]:
     return sorted(fitting, key=lambda card: (card.order, card.name))
 
 
-def print_results(runs: Sequence[Path], as_json: bool = False, allow_mixed: bool = False) -> None:
+def print_results(
+    runs: Sequence[Path], as_json: bool = False, allow_mixed: bool = False, reference: str = IDENTITY
+) -> None:
     """Print the comparison table of stored runs on standard output."""
     from deblurbench import tables
 
-    table = tables.build([Run.open(run) for run in runs], allow_mixed=allow_mixed)
+    table = tables.build([Run.open(run) for run in runs], reference=reference, allow_mixed=allow_mixed)
     if as_json:
         print(tables.as_json(table))
         return
@@ -93,6 +95,13 @@ def own_folder(runs: Sequence[Path]) -> Path:
 )
 @click.option("--kind", "kinds", multiple=True, help="Only these kinds of report; see 'deblurbench list reports'.")
 @click.option("--allow-mixed", is_flag=True, help="Let runs under different protocols share a table, marked.")
+@click.option(
+    "--reference",
+    default=IDENTITY,
+    show_default=True,
+    metavar="METHOD",
+    help="The method that the others are compared with.",
+)
 @shown_options
 @click.option("--single-file", is_flag=True, help="Write report.html, too: the page with all its parts inside.")
 @click.option(
@@ -101,12 +110,12 @@ def own_folder(runs: Sequence[Path]) -> Path:
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def report(
-    runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, gallery: GalleryKind,
-    budget: int, single_file: bool, serve: int | None, as_json: bool,
+    runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, reference: str,
+    gallery: GalleryKind, budget: int, single_file: bool, serve: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the report of stored runs anew."""
-    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, shown(gallery, budget))
-    print_results(runs, as_json, allow_mixed)
+    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, shown(gallery, budget, reference))
+    print_results(runs, as_json, allow_mixed, reference)
     for file in files:
         say(f"  {file}")
     if single_file:

@@ -29,7 +29,7 @@ from deblurbench.store import folder_name
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_json: bool, **asked: Any) -> int:
-    """Score frames that somebody else restored: DIR/<clip>/<frame>.png, or one video a clip.
+    """Score frames that somebody else restored: DIR/<clip>/<frame>.png, one video a clip, or a video as DIR.
 
     Names must be the protocol's own; what does not match is an error. The result is a run like any other.
     """
@@ -54,15 +54,14 @@ def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_j
 
 
 def _request(**asked: Any) -> Request:
-    from deblurbench.commands.run import names
+    from deblurbench.commands.run import names, resolved
 
-    root = asked["data_root"]
     return Request(
         **{
             **asked,
             "methods": [],
             "clips": names(asked["clips"]),
             "metrics": names(asked["metrics"]),
-            "data_root": str(Path(root).expanduser().resolve()) if root else None,
+            "data_root": resolved(asked["data_root"]),
         }
     )

@@ -43,6 +43,8 @@ def koehler_aligned(restored: Frame8, sharp: Frame8) -> tuple[Values, Values]:
     from skimage.registration import phase_cross_correlation
 
     scaled, target = scale_to(restored, sharp), sharp.astype(np.float32)
+    if np.array_equal(scaled, target):  # the search for a shift is at a loss where an axis holds no detail
+        return scaled, target
     greys = [frame.mean(axis=2, dtype=np.float64) for frame in (target, scaled)]
     if min(float(np.ptp(grey)) for grey in greys) < 1e-3:  # a flat frame lies anywhere equally well
         return scaled, target

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deblurbench.cards import ReportCard
+from deblurbench.cards import IDENTITY, ReportCard
 from deblurbench.store import Run
 
 MEGABYTE = 1_000_000
@@ -24,12 +24,14 @@ class Options:
     """How much a report shows. `budget` bounds the bytes of its pictures and videos together.
 
     `gallery`: all frames that were kept, the worst, median and best of each clip and a stride, or none.
+    `reference` is the id of the method that the others are compared with.
     `progress` is told what is being made, how many pieces are done, and of how many.
     """
 
     gallery: GalleryKind = "sample"
     budget: int = BUDGET * MEGABYTE
     progress: Callable[[str, int, int], None] = _silent
+    reference: str = IDENTITY
 
 
 class Report:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deblurbench.cards import IDENTITY, MethodCard, Published
-from deblurbench.errors import CardError, UsageError
+from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.rooms import plugin
 from deblurbench.statistics import MIN_CLIPS, MethodSummary, Summary, summarise
@@ -41,7 +41,7 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
     rows are then marked. The same method's row of a later run is left out where it repeats the earlier one's numbers.
 
     Raises:
-        UsageError: no run, unlike runs without `allow_mixed`, or a damaged scores.csv.
+        UsageError: no run, unlike runs without `allow_mixed`, a reference that no run has, or a damaged scores.csv.
     """
     if not runs:
         raise UsageError("no run to report on: name at least one output folder of `deblurbench run`")
@@ -52,6 +52,9 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
             f"{runs[0].folder} and {runs[position].folder} cannot share a table: {mixed[position]}. "
             "Report them apart, or pass --allow-mixed to have the rows marked."
         )
+    ids = [method.id for run in runs for method in run.manifest.methods]
+    if reference not in (IDENTITY, *ids):
+        raise UsageError(f"reference {reference!r}: no such method in {runs[0].folder}. {did_you_mean(reference, ids)}")
     columns = _columns(runs)
     same_device = len({(run.manifest.device, run.manifest.precision) for run in runs}) == 1
     rows = _mark(columns, _rows(runs, columns, reference, mixed), same_device)
@@ -108,7 +111,7 @@ def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed:
                 rows.append(row)
     counts = Counter(row.label for row in rows)
     labelled = [_with_run_name(row, runs) if counts[row.label] > 1 else row for row in rows]
-    return sorted(labelled, key=lambda row: row.method.name != reference)
+    return sorted(labelled, key=lambda row: row.method.id != reference)
 
 
 def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Sequence[Column], mixed: bool) -> Row:
@@ -264,9 +267,10 @@ def _versions(manifest: Manifest) -> dict[str, str]:
 
 
 def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
-    with_interval = sorted({row.run for row in rows for cell in row.cells.values() if cell.interval})
-    if with_interval:
-        counts = " or ".join(dict.fromkeys(str(len(runs[number].manifest.clips)) for number in with_interval))
+    found = [row.summary.metrics[key] for row in rows for key, cell in row.cells.items() if cell.interval]
+    if found:
+        clips = {sum(map(math.isfinite, summary.by_clip.values())) for summary in found}
+        counts = " or ".join(map(str, sorted(clips)))
         return f"Intervals: 95 %, Student's t over the means of {counts} clips (the clip is the unit, not the frame)."
     count = len(runs[0].manifest.clips)
     return (

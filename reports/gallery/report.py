@@ -38,9 +38,10 @@ class Gallery(Report):
             UsageError: the runs cannot share a table (see `deblurbench.tables.build`).
             DiskError: the folder cannot be written.
         """
-        table = tables.build(runs, allow_mixed=allow_mixed)
+        options = options or Options()
+        table = tables.build(runs, reference=options.reference, allow_mixed=allow_mixed)
         looks = palette.styles(table)
-        gallery, films = _collect(table, folder, options or Options())
+        gallery, films = _collect(table, folder, options)
         files = _static() | {"palette.css": palette.stylesheet().encode(), "data.js": data.script(table, looks, folder)}
         plotted = bool(table.metrics and runtime.plottable(table, table.metrics[0]))
         for theme in runtime.THEMES if plotted else ():

@@ -24,7 +24,8 @@ class Tables(Report):
             UsageError: the runs cannot share a table (see `deblurbench.tables.build`).
             DiskError: the folder cannot be written.
         """
-        table = tables.build(runs, allow_mixed=allow_mixed)
+        shown = options or Options()
+        table = tables.build(runs, reference=shown.reference, allow_mixed=allow_mixed)
         texts = {
             "table.md": tables.markdown(table),
             "table.tex": tables.latex(table),

@@ -131,6 +131,11 @@ def test_a_lossless_video_a_clip_scores_as_its_frames(theirs, words, tmp_path, c
     deblurbench("score", theirs / "two", *words[:-1], tmp_path / "flat", "--clips", "two", "--name", "flat")
     of_two = {key: value for key, value in values(tmp_path / "run", "videos").items() if key[0] == "two"}
     assert len(of_two) == 14 and of_two == values(tmp_path / "flat", "flat")
+    alone = (videos / "two.mkv", *words, "--output", tmp_path / "alone")
+    deblurbench("score", *alone, code=2)
+    assert "one video stands for one clip, but 2 are selected" in capsys.readouterr().err
+    deblurbench("score", *alone, "--clips", "two", "--name", "videos")
+    assert of_two == {k: v for k, v in values(tmp_path / "alone", "videos").items()}
     write_video(videos / "one.mkv", [image(theirs / "one" / "000000.png")] * 6, 24)
     deblurbench("score", videos, *words, code=2)
     assert "one.mkv has 6 frames and the clip 7" in capsys.readouterr().err

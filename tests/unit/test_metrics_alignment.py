@@ -122,3 +122,10 @@ def test_bad_frames_are_refused(id):
         score(frame[1:], frame)
     with pytest.raises(ValueError, match="float64"):
         score(frame / 255, frame)
+
+
+@pytest.mark.parametrize("along", [0, 1])
+def test_identical_frames_without_detail_along_an_axis_give_the_best_value(along):
+    stripes = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[:, None], 60, axis=1)
+    frame = np.stack([stripes.T if along else stripes] * 3, axis=2)
+    assert METRICS["psnr-koehler"].load()(frame, frame) == np.inf

@@ -270,3 +270,15 @@ def test_papers_of_one_source_stand_together(tmp_path, monkeypatch):
         "a_b:x: paper values: first; it also reports ssim-y 0.9, which this run does not have",
     )
     assert "29.00 (here \N{MINUS SIGN}1.50)" in tables.markdown(table)
+
+
+def test_any_method_can_be_what_the_others_are_compared_with(tmp_path):
+    run = fake_run.write(tmp_path, Fake())
+    table = tables.build([run], reference="srn:rgb")
+    assert [row.label for row in table.rows] == ["srn:rgb", "identity", "ifirnn:C2H3"]
+    assert table.rows[0].cells["psnr"].paired is None and table.rows[1].cells["psnr"].paired.reference == "srn:rgb"
+    plain = {row.label: row for row in tables.build([run]).rows}
+    against = table.rows[1].cells["psnr"].paired.difference
+    assert against == pytest.approx(-plain["srn:rgb"].cells["psnr"].paired.difference)
+    with pytest.raises(UsageError, match=r"reference 'srn:rgbb': no such method.*Did you mean 'srn:rgb'"):
+        tables.build([run], reference="srn:rgbb")
