@@ -111,7 +111,7 @@ def since(report: Report, stored: Stored) -> Iterator[Ratio]:
     then = {(r["method"], r["weights"], r["width"], r["height"]): r.get("round_medians") for r in stored.results}
     for now in report.results:
         before = then.get((now.method, now.weights, now.width, now.height))
-        if before and now.rounds and not now.error:
+        if before and now.rounds and not now.error and now.method != IDENTITY:
             one, two = median_interval(now.rounds, HALF), median_interval(before, HALF)
             interval = Interval(one.low / two.high, one.high / two.low) if one and two else None
             ratio = statistics.median(now.rounds) / statistics.median(before)
@@ -129,6 +129,7 @@ def circumstances(report: Report, stored: Stored, environment: dict[str, Any]) -
     before, now = stored.settings or {}, vars(report.settings)
     then = stored.environment or {}
     facts = [("device", stored.device, report.device), ("precision", before.get("precision"), now["precision"])]
+    facts += [("frames a round", before.get("frames", now["frames"]), now["frames"])]
     facts += [(name, then.get(name), environment.get(name)) for name in ("cpu", "python")]
     packages = (then.get("packages", {}), environment.get("packages", {}))
     facts += [(name, packages[0].get(name), packages[1].get(name)) for name in sorted({*packages[0], *packages[1]})]

@@ -45,7 +45,7 @@ def bench(
 ) -> int:  # fmt: skip
     """Time methods on synthetic frames: median, interval, memory, parameters, multiply-adds.
 
-    With several methods, each is compared with the first one, round by round.
+    With several methods, each is compared round by round with the first one that is not the blurry input.
     """
     from deblurbench.benching import Settings, measure, parse_sizes
     from deblurbench.cards import IDENTITY
