@@ -120,3 +120,52 @@ def test_the_list_of_methods_fits_a_wide_terminal(capsys):
     assert max(map(len, lines)) < 220
     (srn,) = [line for line in lines if line.startswith("srn ")]
     assert "rgb, lstm, " in srn and "... (15)" in srn and "SR-EDRB3" not in srn
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bench", "--methods", "identity", "--seconds", "nan"], "nan is not a time"),
+        (["run", "--methods", "identity", "--dataset", "mini", "--timeout", "inf"], "inf is not a time"),
+        (["run", "--methods", "identity", "--dataset", "mini", "--dry-run", "--device", "foo"], "'foo'"),
+        (["train", "ifirnn:C1H1@mine.safetensors", "--dataset", "mini"], "give --start-from mine.safetensors"),
+        (["export", ".", "--tag", "a b/c"], "'a b/c': letters, digits, and . _ - between them"),
+        (["import-weights", "ifirnn", "gone.pth", "--tag", "../up"], "'../up': letters, digits"),
+    ],
+)
+def test_words_that_no_command_can_mean_are_refused(tmp_path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(tmp_path)
+    deblurbench(*words, code=2)
+    assert said in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_weights_that_training_json_does_not_tell_of_are_not_exported(tmp_path, capsys):
+    (tmp_path / "weights.safetensors").write_bytes(b"new")
+    (tmp_path / "training.json").write_text('{"variant": "C1H1", "sha256": "of the old ones"}')
+    deblurbench("export", tmp_path, code=2)
+    assert "tells of other weights than weights.safetensors" in capsys.readouterr().err
+
+
+def test_a_new_method_in_a_folder_that_is_not_searched_is_named_by_its_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DEBLURBENCH_PLUGINS", raising=False)
+    deblurbench("new", "method", "mine", "--into", "plug")
+    assert "deblurbench check plug/methods/mine" in capsys.readouterr().err
+    monkeypatch.setenv("DEBLURBENCH_PLUGINS", str(tmp_path / "plug"))
+    deblurbench("new", "method", "other", "--into", "plug")
+    assert "deblurbench check other\n" in capsys.readouterr().err
+
+
+def test_prepared_is_what_has_clips(tmp_path, capsys):
+    root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
+    deblurbench("data", "prepare", "gopro", "--data-root", root)
+    assert "gopro is ready: 1 clip" in capsys.readouterr().err
+    deblurbench("data", "prepare", "gopro:linear", "--data-root", tmp_path, code=3)
+
+
+def test_a_method_that_is_not_there_is_told_before_an_output_that_is(tmp_path, capsys):
+    clip = write_folder(tmp_path / "data", clips=["one"], frames=2) / "blur" / "one"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "x.png").write_bytes(b"")
+    deblurbench("restore", clip, "--method", "unshrp", "--output", tmp_path / "out", code=2)
+    assert "unshrp" in capsys.readouterr().err
