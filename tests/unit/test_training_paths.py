@@ -74,13 +74,14 @@ def test_compiled_training_computes_the_same(tmp_path, monkeypatch, backend):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["C1H1", "C2H3-reg"])
-def test_two_processes_share_the_work(tmp_path, variant):
+@pytest.mark.parametrize(("variant", "frames"), [("C1H1", 2), ("C1H1", 1), ("C2H3-reg", 2)])
+def test_two_processes_share_the_work(tmp_path, variant, frames):
+    """Of a single frame, too, which does not reach the parameters of the recurrence."""
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
         *("-m", "deblurbench", "train", f"ifirnn:{variant}", "--dataset", "blurs", "--device", "cpu", "--threads", "1"),
         *("--output", str(tmp_path / "run")),
-        *(part for setting in TINY for part in ("--set", setting)),
+        *(part for setting in (*TINY, f"frames={frames}") for part in ("--set", setting)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=290, check=False)
     assert done.returncode == 0, done.stderr
