@@ -144,7 +144,8 @@ class _Subject:
         count = count_parameters(method)
         declared = self.card.variants[self.variant].parameter_count
         _require(declared in (None, count), f"the card says {declared} parameters, the network has {count}")
-        told = "nobody knows how many" if count is None else f"{count:,}"
+        hidden = count is None or (self.card.opens and not count)  # what another library runs cannot be counted
+        told = "nobody knows how many" if hidden else f"{count:,}"
         return f"{self.card.name}:{self.variant}, {told} parameters"
 
     def loads(self) -> str:
