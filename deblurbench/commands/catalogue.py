@@ -87,7 +87,7 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
     if not isinstance(card, MethodCard):
         return _broken(found, 5)
     weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or card.without_weights
-    variants = ", ".join(name for name in card.variants if name != "default")
+    variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title
 

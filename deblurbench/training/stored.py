@@ -126,7 +126,7 @@ def scored(run: Run, names: Mapping[str, str]) -> Scored:
 
 
 def joined(parts: Sequence[Scored]) -> list[Scored]:
-    """Runs of the same frames, on the same device and with the same values of the methods in both, as one."""
+    """Runs of the same frames, with the same values of the methods in both, as one; it names all their devices."""
     found: list[Scored] = []
     for part in parts:
         same = next((i for i, other in enumerate(found) if _fit(other, part)), None)
@@ -134,12 +134,15 @@ def joined(parts: Sequence[Scored]) -> list[Scored]:
             found.append(part)
             continue
         other = found[same]
-        found[same] = replace(other, values=other.values | part.values, weights=other.weights | part.weights)
+        devices = "; ".join(dict.fromkeys([*other.device.split("; "), part.device]))
+        found[same] = replace(
+            other, values=other.values | part.values, weights=other.weights | part.weights, device=devices
+        )
     return found
 
 
 def _fit(one: Scored, two: Scored) -> bool:
-    alike = ("dataset", "protocol_digest", "coverage", "device", "precision", "frames", "metrics")
+    alike = ("dataset", "protocol_digest", "coverage", "precision", "frames", "metrics")
     return all(getattr(one, name) == getattr(two, name) for name in alike) and all(
         one.values[name] == two.values[name] for name in one.values.keys() & two.values.keys()
     )

@@ -225,7 +225,7 @@ def test_runs_of_the_same_frames_are_one_table(tmp_path):
     (both,) = joined([one, two])
     assert set(both.values) == {"identity", "m", "n"} and both.weights == {"m": "1", "n": "2"}
     other = replace(two, values={"identity": {"psnr": {"a": 20.1}}})
-    assert joined([one, other, replace(one, device="gpu")]) == [one, other, replace(one, device="gpu")]
+    assert joined([one, other, replace(one, device="gpu")]) == [replace(one, device="cpu; gpu"), other]
 
 
 def test_scores_of_weights_that_were_replaced_are_left_out(tmp_path):
