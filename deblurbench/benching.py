@@ -108,20 +108,11 @@ class Measured:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; without samples where measuring failed."""
-        plain: dict[str, Any] = {
-            name: getattr(self, name)
-            for name in (
-                "method",
-                "weights",
-                "random_weights",
-                "width",
-                "height",
-                "parameters",
-                "macs",
-                "peak_memory",
-                "peak_host_memory",
-            )
-        }
+        told = (
+            "method", "weights", "random_weights", "width", "height", "parameters", "macs", "peak_memory",
+            "peak_host_memory",
+        )  # fmt: skip
+        plain: dict[str, Any] = {name: getattr(self, name) for name in told}
         if self.error or not self.samples:
             return plain | {"error": self.error}
         interval = [self.interval.low, self.interval.high] if self.interval else None

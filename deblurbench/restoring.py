@@ -311,8 +311,10 @@ def naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tup
     """
     done = 0
     try:
-        for pair in _named(stems, walk):
-            yield pair
+        for item in walk:
+            if done == len(stems):
+                raise ContractError(f"the method yields more than the {done} frames of the clip")
+            yield stems[done], item
             done += 1
     except DeblurbenchError:
         raise
@@ -320,17 +322,8 @@ def naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tup
         if done < len(stems):
             error.add_note(f"frame {stems[done]}")
         raise
-
-
-def _named(stems: Iterable[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
-    names = list(stems)
-    count = 0
-    for count, item in enumerate(walk, start=1):
-        if count > len(names):
-            raise ContractError(f"the method yields more than the {len(names)} frames of the clip")
-        yield names[count - 1], item
-    if count < len(names):
-        raise ContractError(f"the method restored {count} of {len(names)} frames")
+    if done < len(stems):
+        raise ContractError(f"the method restored {done} of {len(stems)} frames")
 
 
 def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> Frame8 | None:

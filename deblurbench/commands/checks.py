@@ -15,6 +15,13 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
     return value
 
 
+patience = click.option(
+    "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, callback=finite,
+    help="Seconds without a frame = hung.",
+)  # fmt: skip
+"""The option of those commands that run methods: how long one may take for a frame."""
+
+
 def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) -> str | None:
     """Refuse a tag that would not be the last part of `name:variant@tag` and of a file's name."""
     if tag is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", tag):

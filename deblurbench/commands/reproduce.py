@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deblurbench.cards import MethodCard
-from deblurbench.commands.checks import finite
+from deblurbench.commands.checks import patience
 from deblurbench.errors import MissingError
 from deblurbench.manifest import Request
 from deblurbench.metrics import METRICS
@@ -37,14 +37,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=900.0,
-    show_default=True,
-    callback=finite,
-    help="Seconds without a frame = hung.",
-)
+@patience
 @click.option("--json", "as_json", is_flag=True)
 def reproduce(
     method: str, number: int | None, output: Path | None, fresh: bool, timeout: float, as_json: bool, **asked: Any

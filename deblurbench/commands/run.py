@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from deblurbench.commands.checks import finite
+from deblurbench.commands.checks import patience
 from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import folders_of
 from deblurbench.errors import UsageError
@@ -71,14 +71,7 @@ def options(function: Any) -> Any:
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
 @click.option("--fresh", is_flag=True, help="Start over in --output.")
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=1),
-    default=900.0,
-    show_default=True,
-    callback=finite,
-    help="Seconds without a frame = hung.",
-)
+@patience
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
