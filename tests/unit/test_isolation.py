@@ -85,7 +85,7 @@ class Plugin(Method):
         for position, frame in enumerate(frames):
             dark = float(frame.max()) < 0.1
             if dark and position == 2:
-                os.system("sleep 600 &")
+                os.system("sleep 611 &")
                 exec(self.does)
             yield frame
 """
@@ -220,11 +220,11 @@ def test_failures_are_told_as_everywhere(plugin_folder, venv, does, told):
 
 
 def _sleepers() -> list[psutil.Process]:
-    """What the method's `sleep 600 &` started and is still there (it has our session's folder no more)."""
+    """What the method's `sleep 611 &` started and is still there (it has our session's folder no more)."""
     time.sleep(0.5)
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
-        if process.info["cmdline"] == ["sleep", "600"] and process.info["status"] != psutil.STATUS_ZOMBIE:
+        if process.info["cmdline"] == ["sleep", "611"] and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return found
 
