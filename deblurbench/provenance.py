@@ -18,7 +18,7 @@ from deblurbench.errors import MissingError
 PACKAGES = (
     "torch", "numpy", "scipy", "scikit-image", "opencv-python-headless", "numba", "pandas", "lpips", "av",
     "imageio-ffmpeg", "torchmetrics",
-    "onnxruntime", "spandrel",
+    "onnxruntime", "spandrel", "spandrel_extra_arches",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
 DECIDING = (

@@ -137,11 +137,32 @@ TORCHVISION = {
 """The three names of torchvision that spandrel imports, for networks of no use here."""
 
 
-def write_nafnet(file: str) -> str:
-    """Code that makes a tiny NAFNet as `net` and saves it as its authors do; spandrel has the architecture."""
+PUBLISHED = {
+    "NAFNet": (
+        "spandrel.architectures.NAFNet.__arch.NAFNet_arch",
+        "img_channel=3, width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1]",
+        "params",
+    ),
+    "Restormer": (
+        "spandrel_extra_arches.architectures.Restormer.__arch.restormer_arch",
+        "dim=8, num_blocks=[1, 1, 1, 1], num_refinement_blocks=1, heads=[1, 1, 2, 2], bias=False",
+        "params",
+    ),
+    "MPRNet": (
+        "spandrel_extra_arches.architectures.MPRNet.__arch.MPRNet",
+        "n_feat=8, scale_unetfeats=4, scale_orsnetfeats=4, num_cab=2",
+        "state_dict",
+    ),
+}
+"""Single-image networks: module in spandrel or its companion, a tiny one's arguments, the file's key of weights."""
+
+
+def write_published(name: str, file: str) -> str:
+    """Code that makes a tiny network as `net` and saves it as its authors do; spandrel has the architecture."""
+    module, arguments, key = PUBLISHED[name]
     return (
-        "import torch\nfrom spandrel.architectures.NAFNet.__arch.NAFNet_arch import NAFNet\ntorch.manual_seed(0)\n"
-        "net = NAFNet(img_channel=3, width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])\n"
-        "for parameter in net.parameters():\n    torch.nn.init.normal_(parameter, std=0.05)\n"
-        f"torch.save({{'params': net.state_dict()}}, {file!r})\n"
+        f"import torch\nfrom {module} import {name}\ntorch.manual_seed(0)\nnet = {name}({arguments})\n"
+        "for parameter in net.parameters():\n    if not parameter.any():\n"
+        "        torch.nn.init.normal_(parameter, std=0.05)\n"  # else a fresh NAFNet's blocks do nothing
+        f"torch.save({{{key!r}: net.state_dict()}}, {file!r})\n"
     )

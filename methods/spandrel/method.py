@@ -6,6 +6,8 @@ tensors only, nothing in it is run.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +19,10 @@ from deblurbench.errors import MissingError, UsageError
 from deblurbench.importing import read_foreign
 from deblurbench.methods.foreign import Foreign
 from deblurbench.rooms import Plugin
+
+EXTRA = "spandrel_extra_arches"
+"""Networks that spandrel keeps apart for their licences: MPRNet, Restormer, MIRNet-v2, M3SNet and others."""
+MORE = "MPRNet, Restormer, MIRNet-v2 and M3SNet need also: pip install 'deblurbench[spandrel-extra]'. Else: "
 
 
 class Spandrel(Foreign):
@@ -44,6 +50,9 @@ class Spandrel(Foreign):
 def _spandrel(file: Path) -> ModuleType:
     try:
         import spandrel
+
+        if importlib.util.find_spec(EXTRA) is not None:
+            importlib.import_module(EXTRA).install(ignore_duplicates=True)
     except Exception as error:  # a torchvision built for another torch fails with RuntimeError and others
         raise MissingError(
             f"{file}: spandrel cannot be imported ({type(error).__name__}: {str(error).strip().splitlines()[-1]}). "
@@ -62,7 +71,8 @@ def _descriptor(file: Path, spandrel: ModuleType) -> Any:
         first = ", ".join(list(tensors)[:3])
         raise UsageError(
             f"{file}: weights of a network that spandrel {spandrel.__version__} does not know ({len(tensors)} tensors, "
-            f"{first}, ...). Write a folder with a card that names its `network` and these `weights`."
+            f"{first}, ...). {MORE if importlib.util.find_spec(EXTRA) is None else ''}"
+            "Write a folder with a card that names its `network` and these `weights`."
         ) from error
     except (RuntimeError, KeyError, ValueError) as error:
         told = str(error).strip().splitlines()[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.foreign_nets import TORCHVISION, write_nafnet
+from tests.foreign_nets import TORCHVISION, write_published
 
 PAGE = (ROOT / "docs" / "outside.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -55,7 +55,8 @@ def test_the_page_does_as_it_says(title, tmp_path):
     assert commands
     if "NAFNet.pth" in sections()[title]:
         write_stub(tmp_path / "stubs")
-        subprocess.run([sys.executable, "-c", write_nafnet("NAFNet.pth")], cwd=tmp_path, env=environment(), check=True)
+        code = write_published("NAFNet", "NAFNet.pth")
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=True)
     (tmp_path / "commands.json").write_text(json.dumps(commands))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DRIVER], cwd=tmp_path, env=environment(), capture_output=True, text=True,
