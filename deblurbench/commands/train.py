@@ -10,20 +10,28 @@ from typing import Any
 
 import click
 
+from deblurbench.cards import MethodCard
 from deblurbench.commands.checks import finite, fit_tag
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.outside import split_method
+from deblurbench.outside import find_method, split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
 
+EVERY = "all"
+
 
 @click.command()
-@click.argument("method")
+@click.argument("methods")
 @click.option("--dataset", required=True, help="NAME[:PROTOCOL]; 'mini' and 'synth' are endless.")
 @click.option("--data-root", "roots", multiple=True, type=click.Path(path_type=Path), help="May be given repeatedly.")
 @click.option("--recipe", default="quick", show_default=True, help="A recipe of the method's card.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the training; by default below runs/.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --output.")
+@click.option(
+    "--output", type=click.Path(path_type=Path),
+    help="Folder of the training, or of the trainings' folders; by default below runs/.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on from the checkpoint in --output; of several trainings, begin the missing ones."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
 @click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
@@ -37,30 +45,75 @@ from deblurbench.terminal import say
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
-def train(method: str, dataset: str, output: Path | None, precision: str | None, **options: Any) -> None:
-    """Train METHOD[:VARIANT] with a recipe of its card."""
+def train(
+    methods: str, dataset: str, output: Path | None, precision: str | None, resume: bool, **options: Any
+) -> None:
+    """Train METHOD[:VARIANT] with a recipe of its card, or several in turn: METHOD:VARIANT,METHOD:VARIANT,...
+
+    METHOD:all is every variant of its paper. Each of several has its own folder below --output; stopped at any time,
+    the same command with --resume leaves those that are done and goes on with the rest.
+    """
     from deblurbench.training.loop import train as run_training
     from deblurbench.training.recipe import TrainRequest
+    from deblurbench.training.setup import CHECKPOINT, resolve
 
-    name, variant, weights = split_method(method)
-    if weights:
-        raise UsageError(
-            f"{method!r}: train takes METHOD[:VARIANT]. To begin with these weights, give --start-from {weights}."
-        )
+    wanted = _wanted(methods)
     data, _, protocol = dataset.partition(":")
     settings = list(options.pop("settings"))
     if precision:
         settings.append(f"precision={precision}")
     day = datetime.date.today().isoformat()
-    folder = output or Path("runs") / f"train-{day}-{folder_name(method)}-{folder_name(dataset)}"
-    done = run_training(
-        TrainRequest(
-            method=name, variant=variant, dataset=data, protocol=protocol or None, output=folder,
-            settings=tuple(settings), roots=tuple(options.pop("roots")), **options,
-        )
-    )  # fmt: skip
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun started, one tells it
-        say(f"trained. Try it:\n  deblurbench run --methods {name}@{done} --dataset mini")
+    place = output or Path("runs") / f"train-{day}-{folder_name(methods)}-{folder_name(dataset)}"
+    common: dict[str, Any] = {
+        "dataset": data, "protocol": protocol or None, "settings": tuple(settings),
+        "roots": tuple(options.pop("roots")), **options,
+    }  # fmt: skip
+    requests = []
+    for name, variant in wanted:
+        folder = place / folder_name(f"{name}:{variant}" if variant else name) if len(wanted) > 1 else place
+        going_on = resume and (len(wanted) == 1 or (folder / CHECKPOINT).is_file())
+        requests.append(TrainRequest(method=name, variant=variant, output=folder, resume=going_on, **common))
+    for request in requests:  # a slip in the last is told before the first is trained
+        resolve(request)
+    for request in requests:
+        if len(requests) > 1 and _first_process():
+            say(f"training in {request.output}")
+        run_training(request)
+    if _first_process():
+        named = ",".join(f"{request.method}@{request.output}" for request in requests)
+        say(f"trained. Try it:\n  deblurbench run --methods {named} --dataset mini")
+
+
+def _wanted(methods: str) -> list[tuple[str, str | None]]:
+    """Names and variants of what is to be trained, each once, in the order given.
+
+    Raises:
+        UsageError: weights, which cannot be trained, or a method without variants of a paper.
+    """
+    wanted: list[tuple[str, str | None]] = []
+    for text in filter(None, (part.strip() for part in methods.split(","))):
+        name, variant, weights = split_method(text)
+        if weights:
+            raise UsageError(
+                f"{text!r}: train takes METHOD[:VARIANT]. To begin with these weights, give --start-from {weights}."
+            )
+        wanted += [(name, each) for each in (_of_the_paper(name) if variant == EVERY else [variant])]
+    if not wanted:
+        raise UsageError("no method to train: name one as METHOD or METHOD:VARIANT, see 'deblurbench list methods'")
+    return list(dict.fromkeys(wanted))
+
+
+def _of_the_paper(name: str) -> list[str]:
+    card = find_method(name).card
+    assert isinstance(card, MethodCard)
+    if found := [variant for variant, told in card.variants.items() if told.of_the_paper]:
+        return found
+    raise UsageError(f"{name!r} has no variant of its paper; name one of {', '.join(card.variants)}")
+
+
+def _first_process() -> bool:
+    """Of the processes that torchrun started, one tells what is done."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @click.command()

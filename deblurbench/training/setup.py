@@ -26,6 +26,7 @@ from deblurbench.outside import find_method
 from deblurbench.planning import open_dataset
 from deblurbench.protocol import Protocol
 from deblurbench.provenance import file_sha256
+from deblurbench.rooms import Plugin
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.average import Average
 from deblurbench.training.optimiser import Together, make_optimiser
@@ -168,12 +169,7 @@ def prepare(request: TrainRequest) -> Run:
         UsageError: unknown names, a bad recipe, an output folder of another run, a checkpoint that does not fit.
         MissingError: no data.
     """
-    found = find_method(request.method)
-    card = found.card
-    assert isinstance(card, MethodCard)
-    variant = _variant(card, request.variant)
-    recipe = read_recipe(card, request.recipe, request.settings)
-    _check_crop(recipe, card)
+    found, card, variant, recipe = resolve(request)
     _check_output(request)
     state = _earlier(request, card, variant, recipe)
     ranks = Ranks.of_environment()
@@ -194,6 +190,21 @@ def prepare(request: TrainRequest) -> Run:
         )  # fmt: skip
         run.resume(state)
     return run
+
+
+def resolve(request: TrainRequest) -> tuple[Plugin, MethodCard, str, Recipe]:
+    """What a request names: the method, its card, the variant, and the recipe with its settings.
+
+    Raises:
+        UsageError: an unknown name, nothing to train, a bad recipe, or a crop that the method does not take.
+    """
+    found = find_method(request.method)
+    card = found.card
+    assert isinstance(card, MethodCard)
+    variant = _variant(card, request.variant)
+    recipe = read_recipe(card, request.recipe, request.settings)
+    _check_crop(recipe, card)
+    return found, card, variant, recipe
 
 
 def _assemble(

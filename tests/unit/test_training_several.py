@@ -1,0 +1,66 @@
+"""Several methods in one `train`: a folder each, what is done is left, a slip is told before anything is trained."""
+
+import pytest
+from click.testing import CliRunner
+
+from deblurbench.cli import cli
+from deblurbench.training import checkpoint, loop
+from tests.blurs import TINY, blurs  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("blurs")
+FAST = [word for setting in (*TINY, "ema=0") for word in ("--set", setting)]
+
+
+def train(folder, methods, *words):
+    return CliRunner().invoke(
+        cli, ["train", methods, "--dataset", "blurs", "--output", str(folder), "--threads", "1", *FAST, *words]
+    )
+
+
+def steps(folder):
+    return {each.name: checkpoint.read(each / "checkpoint.pt").step for each in sorted(folder.iterdir())}
+
+
+def test_each_has_its_folder_and_the_rest_is_gone_on_with(tmp_path, monkeypatch):
+    step = loop._step
+
+    def interrupted(run, *words):
+        if run.variant == "C2H1" and run.step == 2:
+            raise KeyboardInterrupt
+        return step(run, *words)
+
+    monkeypatch.setattr(loop, "_step", interrupted)
+    methods = "ifirnn:C1H1,ifirnn:C2H1, ifirnn:C1H2,ifirnn:C1H1"
+    train(tmp_path / "out", methods, "--set", "save_minutes=1e-9")
+    assert steps(tmp_path / "out") == {"ifirnn-C1H1": 6, "ifirnn-C2H1": 2}
+    kept = (tmp_path / "out" / "ifirnn-C1H1" / "weights.safetensors").read_bytes()
+    monkeypatch.setattr(loop, "_step", step)
+    done = train(tmp_path / "out", methods, "--set", "save_minutes=1e-9", "--resume")
+    assert done.exit_code == 0, done.output
+    assert steps(tmp_path / "out") == {"ifirnn-C1H1": 6, "ifirnn-C1H2": 6, "ifirnn-C2H1": 6}
+    assert (tmp_path / "out" / "ifirnn-C1H1" / "weights.safetensors").read_bytes() == kept
+    assert f"ifirnn@{tmp_path}/out/ifirnn-C1H1,ifirnn@{tmp_path}/out/ifirnn-C2H1" in done.output
+
+
+def test_all_is_every_variant_of_the_paper(tmp_path):
+    done = train(tmp_path / "out", "ifirnn:all", "--limit-steps", "1")
+    assert done.exit_code == 0, done.output
+    names = [f"ifirnn-C{c}H{h}" for c in (1, 2) for h in (1, 2, 3, 4)]
+    regularised = ["ifirnn-C1H4-reg", "ifirnn-C2H3-reg", "ifirnn-C2H4-reg"]
+    assert steps(tmp_path / "out") == dict.fromkeys([*names, *regularised], 1)
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ("ifirnn:C1H1,ifirnn:C9H9", "no variant 'C9H9'"),
+        ("ifirnn:C1H1,srn:rgb@x.safetensors", "give --start-from x.safetensors"),
+        ("ifirnn:C1H1,identity", "nothing to train"),
+        ("cnn:all", "no variant of its paper"),
+        (" , ", "no method to train"),
+    ],
+)
+def test_a_slip_is_told_before_the_first_is_trained(tmp_path, methods, said):
+    done = train(tmp_path / "out", methods)
+    assert done.exit_code and said in str(done.exception)
+    assert not (tmp_path / "out").exists()
