@@ -26,11 +26,12 @@ EVERY = "all"
 @click.option("--data-root", "roots", multiple=True, type=click.Path(path_type=Path), help="May be given repeatedly.")
 @click.option("--recipe", default="quick", show_default=True, help="A recipe of the method's card.")
 @click.option(
-    "--output", type=click.Path(path_type=Path),
+    "--output",
+    type=click.Path(path_type=Path),
     help="Folder of the training, or of the trainings' folders; by default below runs/.",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on from the checkpoint in --output; of several trainings, begin the missing ones."
+    "--resume", is_flag=True, help="Go on from the checkpoint in --output; of several, begin the missing ones."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
@@ -45,9 +46,7 @@ EVERY = "all"
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
-def train(
-    methods: str, dataset: str, output: Path | None, precision: str | None, resume: bool, **options: Any
-) -> None:
+def train(methods: str, dataset: str, output: Path | None, precision: str | None, resume: bool, **options: Any) -> None:
     """Train METHOD[:VARIANT] with a recipe of its card, or several in turn: METHOD:VARIANT,METHOD:VARIANT,...
 
     METHOD:all is every variant of its paper. Each of several has its own folder below --output; stopped at any time,

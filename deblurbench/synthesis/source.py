@@ -35,6 +35,11 @@ class TrainingSource:
         self.photos, self.recipe = photos, recipe
         self.size, self.frames, self.seed = batch, frames, seed
         self.height, self.width = (crop, crop) if isinstance(crop, int) else crop
+        beside = photos[0].pixels.device.type != "cpu"
+        self.together = frames if beside else 1
+        """Exposures rendered at once: a GPU wants few and large operations, a CPU what fits into its caches."""
+        self.workers = 2 if beside else 1
+        """Threads that make batches; on the CPU one, which leaves the cores to the model."""
 
     @property
     def contents(self) -> list[str]:
@@ -51,16 +56,17 @@ class TrainingSource:
     def _clip(self, dice: Dice) -> tuple[Tensor, Tensor, str]:
         scene = draw_scene(dice, self.photos, self.recipe, self.frames, self.height, self.width)
         kind, noise = dice.pick(self.recipe.kinds), dice.uniform(0, self.recipe.noise)
-        pairs = [_expose(scene, frame, kind) for frame in range(self.frames)]
-        blurry, sharp = (torch.stack(side) for side in zip(*pairs, strict=True))
+        firsts = range(0, self.frames, self.together)
+        pairs = [_expose(scene, first, min(self.together, self.frames - first), kind) for first in firsts]
+        blurry, sharp = (torch.cat(side) for side in zip(*pairs, strict=True))
         blurry = blurry + noise * _noise(dice, blurry)
         return quantise(blurry), quantise(sharp), f"{scene.origin} {kind}"
 
 
-def _expose(scene: Scene, frame: int, kind: Kind) -> tuple[Tensor, Tensor]:
-    """One exposure: its mean, and its middle sub-frame. Each (3, H, W)."""
-    subframes = scene.render(frame * scene.window, scene.window)
-    return average(subframes, kind, dim=0), subframes[scene.window // 2]
+def _expose(scene: Scene, first: int, count: int, kind: Kind) -> tuple[Tensor, Tensor]:
+    """Consecutive exposures: their means, and their middle sub-frames. Each (count, 3, H, W)."""
+    subframes = scene.render(first * scene.window, count * scene.window).unflatten(0, (count, scene.window))
+    return average(subframes, kind, dim=1), subframes[:, scene.window // 2]
 
 
 def _noise(dice: Dice, like: Tensor) -> Tensor:

@@ -57,6 +57,7 @@ def train(request: TrainRequest) -> Path:
     provenance.source_state()  # as it is now: the code that runs, whatever is committed while it does
     run = prepare(request)
     first, every = run.step, run.recipe.validate_every
+    _tell_other_data(run)
     log = Log(request.output / "log.jsonl", first=first, every=every, quiet=request.quiet, active=run.ranks.rank == 0)
     if run.steps is None and request.minutes is None and request.limit_steps is None:
         raise UsageError(f"recipe {request.recipe!r} has no end here: give --minutes, --limit-steps or --set steps=N")
@@ -73,6 +74,17 @@ def train(request: TrainRequest) -> Path:
             _check(run, log)
     _finish(run, log)
     return request.output
+
+
+def _tell_other_data(run: Run) -> None:
+    """Say so where a recipe is written for a protocol, and another one's data are trained on."""
+    meant = run.recipe.protocol
+    if meant and run.data.name != meant and run.ranks.rank == 0 and not run.request.quiet:
+        print(
+            f"note: recipe {run.request.recipe!r} of {run.card.name!r} is written for --dataset {meant}; this training "
+            f"is on {run.data.name}, which is another experiment than the paper's.",
+            file=sys.stderr,
+        )
 
 
 def _finish(run: Run, log: Log) -> None:

@@ -47,6 +47,10 @@ class Recipe(Frozen):
     fine_tunes: str = Field(default="", description="which trained weights --start-from must give; empty: it need not")
     initialise: dict[str, Any] = Field(default_factory=dict, description="passed to the method's `initialise`")
     noise: float = Field(default=2.0, ge=0, description="files only: std of the noise's std, on the 8-bit scale")
+    augment: Literal["symmetries", "none"] = Field(
+        default="symmetries", description="files only: flips and quarter turns, all eight symmetries of the square"
+    )
+    protocol: str = Field(default="", description="DATASET:PROTOCOL that the recipe is written for; empty: any")
     synthesis: dict[str, Any] = Field(default_factory=dict, description="settings of an endless dataset's source")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", description="auto: bf16 on CUDA, fp32 elsewhere")
     channels_last: bool = True

@@ -333,7 +333,7 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
         return Data(source, held_out(dataset, protocol, recipe), seen, protocol.name)
     held = held_out(dataset, protocol, recipe)
     clips, kept = _split(dataset, protocol, 0 if held or not recipe.validation_clips else recipe.hold_out)
-    source = FileSource(clips, noise=recipe.noise, **shape)
+    source = FileSource(clips, noise=recipe.noise, turned=recipe.augment == "symmetries", **shape)
     held = held or first_frames_of(kept, protocol, recipe)
     return Data(source, held, tuple(f"{request.dataset}/train/{clip.name}" for clip in clips), protocol.name)
 

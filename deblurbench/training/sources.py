@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 from typing import Protocol as Interface
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -64,12 +67,22 @@ class FileBatch(NamedTuple):
 class FileSource:
     """Random clips and crops of a dataset's training split, flipped, turned, and with noise on the blurry side.
 
-    Augmentation as in the IFI-RNN paper, section 4.2: flips, rotation by 90 degrees, Gaussian noise whose standard
-    deviation is |N(0, noise^2)| on the 8-bit scale, one for each clip.
+    Augmentation as in the IFI-RNN paper, section 4.2: flips, rotation by 90 degrees (unless `turned` is false),
+    Gaussian noise whose standard deviation is |N(0, noise^2)| on the 8-bit scale, one for each clip. Files are decoded
+    by the CPU, once as long as memory allows; 8-bit crops go to the device, and everything after that happens there.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], *, batch: int, frames: int, crop: int, noise: float, seed: int, device: str = "cpu"
+        self,
+        clips: Sequence[Clip],
+        *,
+        batch: int,
+        frames: int,
+        crop: int,
+        noise: float,
+        seed: int,
+        turned: bool = True,
+        device: str = "cpu",
     ) -> None:
         self.clips = [clip for clip in clips if clip.sharp is not None and len(clip) >= frames]
         if not self.clips:
@@ -82,8 +95,9 @@ class FileSource:
             _check_crop(clip, crop)
         starts = np.array([len(clip) - frames + 1 for clip in self.clips], dtype=np.float64)
         self._chances = starts / starts.sum()
-        self.size, self.frames, self.crop, self.noise = batch, frames, crop, noise
+        self.size, self.frames, self.crop, self.noise, self.turned = batch, frames, crop, noise, turned
         self.seed, self.device = seed, device
+        self.decoded = Decoded(_spare_memory() // 4)
         self.workers = 1 if device == "cpu" else max(1, min(DECODERS, (os.cpu_count() or 2) - 1))
         """Threads that make batches: on the CPU one, which leaves the cores to the model."""
 
@@ -98,30 +112,68 @@ class FileSource:
         return math.ceil(sum(map(len, self.clips)) / (self.size * self.frames))
 
     def batch(self, step: int) -> FileBatch:
-        """The batch of one step, on the source's device.
+        """The batch of one step, on the source's device. The noise is the same on devices of one kind only.
 
         Raises:
             FrameError: a file is damaged, or its frames differ in size.
         """
         random = np.random.default_rng((self.seed, step))
-        blurry, sharp, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
-        return FileBatch(self._tensor(blurry), self._tensor(sharp), list(origin))
+        pairs, spreads, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
+        both = torch.from_numpy(np.stack(pairs)).to(self.device).permute(1, 0, 2, 5, 3, 4).contiguous().float() / 255
+        blurry, sharp = both[0], both[1]
+        if self.noise:
+            dice = torch.Generator(blurry.device).manual_seed(int(random.integers(2**62)))
+            drawn = torch.randn(blurry.shape, generator=dice, device=blurry.device)
+            spread = torch.tensor(spreads, dtype=torch.float32).view(-1, 1, 1, 1, 1).to(self.device)
+            blurry = blurry + drawn * spread
+        return FileBatch(blurry, sharp, list(origin))
 
-    def _tensor(self, clips: Sequence[NDArray[np.float32]]) -> Tensor:
-        """B clips (T, h, w, 3) to (B, T, 3, h, w) on the device."""
-        return torch.from_numpy(np.stack(clips)).to(self.device).permute(0, 1, 4, 2, 3).contiguous()
-
-    def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32], str]:
+    def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], float, str]:
+        """A crop (2, T, h, w, 3) of both sides, the standard deviation of its noise (white is 1), and its place."""
         clip = self.clips[random.choice(len(self.clips), p=self._chances)]
         start = int(random.integers(len(clip) - self.frames + 1))
         assert clip.sharp is not None
-        pair = np.stack([_read(clip.blurry, start, self.frames), _read(clip.sharp, start, self.frames)])
-        height, width = pair.shape[2:4]
+        sides = [self.decoded.read(side, start, self.frames) for side in (clip.blurry, clip.sharp)]
+        height, width = sides[0][0].shape[:2]
         y, x = (int(random.integers(side - self.crop + 1)) for side in (height, width))
-        blurry, sharp = turn(pair[:, :, y : y + self.crop, x : x + self.crop], random).astype(np.float32) / 255
+        pair = np.stack([[frame[y : y + self.crop, x : x + self.crop] for frame in side] for side in sides])
         spread = abs(random.normal(0, self.noise)) / 255
-        blurry = blurry + random.normal(0, 1, blurry.shape).astype(np.float32) * np.float32(spread)
-        return blurry, sharp, f"{clip.name}[{start}:{start + self.frames}] at ({x}, {y})"
+        origin = f"{clip.name}[{start}:{start + self.frames}] at ({x}, {y})"
+        return turn(pair, random) if self.turned else pair, spread, origin
+
+
+class Decoded:
+    """Decoded frames of image files, kept up to so many bytes; the ones used longest ago go first. For threads."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self._frames: OrderedDict[Path, Frame8] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, source: FrameSource, start: int, count: int) -> list[Frame8]:
+        """`count` frames (H, W, 3) from `start`; of a video, which is walked each time, none is kept."""
+        if isinstance(source, ImageFiles):
+            return [self._frame(path) for path in source.paths[start : start + count]]
+        return list(itertools.islice(source, start, start + count))
+
+    def _frame(self, path: Path) -> Frame8:
+        with self._lock:
+            if path in self._frames:
+                self._frames.move_to_end(path)
+                return self._frames[path]
+        frame = read_frame(path)
+        with self._lock:
+            if path not in self._frames:
+                self._frames[path] = frame
+                self.bytes += frame.nbytes
+            while self.bytes > self.most:
+                self.bytes -= self._frames.popitem(last=False)[1].nbytes
+        return frame
+
+
+def _spare_memory() -> int:
+    """Bytes of memory that are free now, for each of the processes that torchrun started on this machine."""
+    return int(psutil.virtual_memory().available) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
 
 
 def _check_crop(clip: Clip, crop: int) -> None:
@@ -139,15 +191,6 @@ def turn(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.u
     if random.random() < 0.5:
         frames = frames[..., ::-1, :]
     return np.ascontiguousarray(np.rot90(frames, int(random.integers(4)), axes=(-3, -2)))
-
-
-def _read(source: FrameSource, start: int, count: int) -> NDArray[np.uint8]:
-    """`count` frames from `start`: (count, H, W, 3) uint8."""
-    if isinstance(source, ImageFiles):
-        frames: list[Frame8] = [read_frame(path) for path in source.paths[start : start + count]]
-    else:
-        frames = list(itertools.islice(source, start, start + count))
-    return np.stack(frames)
 
 
 class Ahead:

@@ -133,6 +133,19 @@ def test_a_batch_follows_from_seed_and_step_alone(photos):
     assert not torch.equal(one.sharp, other.batch(7).sharp)
 
 
+def test_exposures_rendered_together_are_those_rendered_singly(photos):
+    """On a GPU all exposures of a clip are rendered at once."""
+    singly, together = (source(photos, objects=(2, 2), noise=0.0) for _ in range(2))
+    singly.frames = together.frames = 5
+    together.together = 3  # the last two are fewer
+    one, two = singly.batch(4), together.batch(4)
+    for first, second in ((one.blurry, two.blurry), (one.sharp, two.sharp)):
+        assert first.shape == second.shape == (2, 5, 3, 32, 32)
+        assert (first - second).abs().max() <= 1.001 / 255  # rounding
+        assert (first != second).float().mean() < 0.01
+    assert not torch.allclose(one.blurry[:, 0], one.blurry[:, 4], atol=0.05)
+
+
 def test_a_batch_holds_8_bit_values_of_the_right_shape(photos):
     batch = source(photos).batch(0)
     for side in (batch.blurry, batch.sharp):

@@ -225,6 +225,15 @@ def test_a_variant_starts_from_another_ones_training(tmp_path):
         loop.train(request(tmp_path / "three", "C1H1-skip", start_from=start))
 
 
+def test_a_recipe_written_for_other_data_says_so(tmp_path, capsys):
+    wanted = request(tmp_path / "run", settings=("protocol=gopro:nah2019",), limit_steps=1)
+    loop.train(replace(wanted, quiet=False))
+    told = capsys.readouterr().err
+    assert "'quick' of 'ifirnn' is written for --dataset gopro:nah2019; this training is on blurs" in told
+    loop.train(replace(request(tmp_path / "own", settings=("protocol=blurs",), limit_steps=1), quiet=False))
+    assert "note:" not in capsys.readouterr().err
+
+
 def test_a_recipe_that_fine_tunes_wants_weights_to_begin_with(tmp_path):
     told = ("fine_tunes=weights of recipe `paper`",)
     with pytest.raises(UsageError, match="fine-tunes weights of recipe `paper`: give --start-from"):
@@ -275,20 +284,21 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path, monkeypat
         loop.train(request(tmp_path / "run"))
 
 
-def test_sigterm_saves_before_leaving(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_before_leaving(tmp_path, monkeypatch, number):
     step = loop._step
 
     def interrupted(run, module, batch, rate):
         if run.step == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return step(run, module, batch, rate)
 
     monkeypatch.setattr(loop, "_step", interrupted)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with pytest.raises(loop.InterruptedTraining, match=r"after step 3.*--resume"):
         loop.train(request(tmp_path / "run"))
     assert weights(tmp_path / "run").step == 3
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):

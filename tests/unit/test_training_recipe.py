@@ -19,6 +19,11 @@ def test_every_recipe_of_every_card_is_valid():
         for name in p.card.recipes
     ]
     assert len(read) >= 4
+    meant = {recipe.protocol for recipe in read if recipe.protocol}
+    assert {"gopro:nah2019", "gopro:linear-all", "dvd"} <= meant
+    for name in meant:
+        dataset, _, protocol = name.partition(":")
+        assert plugin("datasets", dataset).card.protocol(protocol or None).name == name
 
 
 def test_the_papers_recipe_is_the_papers():
@@ -26,6 +31,22 @@ def test_the_papers_recipe_is_the_papers():
     assert (recipe.batch, recipe.frames, recipe.crop, recipe.epochs) == (4, 12, 256, 500)
     assert (recipe.learning_rate, recipe.halve_every, recipe.noise, recipe.betas) == (1e-4, 200, 2.0, (0.9, 0.999))
     assert not recipe.initialise and not recipe.ema and recipe.clip_norm is None
+
+
+def test_srns_papers_recipe_is_the_papers():
+    recipe = read_recipe(plugin("methods", "srn").card, "paper")
+    assert (recipe.batch, recipe.frames, recipe.crop, recipe.epochs) == (16, 1, 256, 2000)
+    assert (recipe.learning_rate, recipe.final_learning_rate, recipe.power) == (1e-4, 1e-6, 0.3)
+    assert (recipe.schedule, recipe.betas, recipe.loss, recipe.augment) == ("polynomial", (0.9, 0.999), "mse", "none")
+    assert recipe.initialise == {"xavier_uniform": True} and not recipe.noise and not recipe.ema
+
+
+def test_the_recipe_for_dvd_goes_on_where_the_paper_recipe_ends():
+    paper, dvd = read_recipe(CARD, "paper"), read_recipe(CARD, "dvd")
+    halvings = (paper.epochs - 1) // paper.halve_every
+    assert dvd.learning_rate == paper.learning_rate / 2**halvings and dvd.fine_tunes
+    same = ("batch", "frames", "crop", "noise", "betas", "loss", "augment", "schedule")
+    assert all(getattr(paper, key) == getattr(dvd, key) for key in same)
 
 
 def test_settings_are_yaml_and_reach_into_mappings():

@@ -10,8 +10,9 @@ import torch
 from deblurbench.cards import Needs
 from deblurbench.datasets.base import Clip, ImageFiles
 from deblurbench.errors import UsageError
-from deblurbench.imagefiles import write_png
+from deblurbench.imagefiles import read_frame, write_png
 from deblurbench.methods.base import FrameMethod
+from deblurbench.training import sources
 from deblurbench.training.average import Average
 from deblurbench.training.sources import Ahead, FileSource, turn
 from deblurbench.training.validation import Held, psnr, validate
@@ -75,6 +76,30 @@ def test_turn_reaches_all_eight_symmetries():
     image = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
     seen = {turn(image, np.random.default_rng(n)).tobytes() for n in range(100)}
     assert len(seen) == 8
+
+
+def test_without_turns_a_crop_is_as_the_file_has_it(tmp_path):
+    one = clip(tmp_path, "a")
+    made = source([one], turned=False, batch=8).batch(0)
+    for item, origin in enumerate(made.origin):
+        start = int(origin.split("[")[1].split(":")[0])
+        x, y = (int(n) for n in origin.split("(")[1].rstrip(")").split(", "))
+        for side, files in ((made.blurry, one.blurry), (made.sharp, one.sharp)):
+            expected = read_frame(files.paths[start])[y : y + 32, x : x + 32]
+            assert np.array_equal((side[item, 0] * 255).round().permute(1, 2, 0).numpy(), expected)
+
+
+def test_frames_are_decoded_once_as_long_as_memory_allows(tmp_path, monkeypatch):
+    one, read = clip(tmp_path, "a"), []
+    monkeypatch.setattr(sources, "read_frame", lambda path: read.append(path) or read_frame(path))
+    made = source([one])
+    batches = [made.batch(step) for step in range(6)]
+    assert len(read) == len(set(read)) == 12 and made.decoded.bytes == 12 * 40 * 48 * 3
+    little = source([one])
+    little.decoded.most = 3 * 40 * 48 * 3
+    again = [little.batch(step) for step in range(6)]
+    assert len(read) > 12 + 24 and little.decoded.bytes == little.decoded.most
+    assert all(torch.equal(one.blurry, two.blurry) for one, two in zip(batches, again, strict=True))
 
 
 def test_crops_larger_than_frames_and_clips_too_short_are_refused(tmp_path):
