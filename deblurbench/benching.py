@@ -403,12 +403,19 @@ def machine_state(device: str) -> dict[str, Any]:
     state: dict[str, Any] = {"load": list(os.getloadavg()) if hasattr(os, "getloadavg") else None}
     state |= {"cores": os.cpu_count()}
     if device.startswith("cuda"):
-        state |= dict(_smi(device.partition(":")[2] or "0"))
+        state |= dict(_smi(_uuid(device)))
     return state
 
 
-def _smi(index: str) -> Iterator[tuple[str, str]]:
-    words = ["nvidia-smi", f"--id={index}", f"--query-gpu={','.join(SMI)}", "--format=csv,noheader"]
+def _uuid(device: str) -> str:
+    """A GPU's name for nvidia-smi, which does not count as CUDA_VISIBLE_DEVICES does."""
+    import torch
+
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+
+def _smi(gpu: str) -> Iterator[tuple[str, str]]:
+    words = ["nvidia-smi", f"--id={gpu}", f"--query-gpu={','.join(SMI)}", "--format=csv,noheader"]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
         if done.returncode == 0:

@@ -32,8 +32,9 @@ def claim(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(f"{folder}: cannot be written ({error.strerror}). Name another --output.") from error
     try:
-        for left in folder.rglob(".*.part"):
-            left.unlink(missing_ok=True)
+        for place in (folder.glob(".*.part"), *((folder / name).rglob(".*.part") for name in ("parts", "frames"))):
+            for left in place:  # the report is another's to write, also now
+                left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

@@ -197,6 +197,15 @@ def set_precision_flags(precision: str) -> None:
     torch.backends.cudnn.deterministic = True
 
 
+def prefer_channels_last(network: Any) -> None:
+    """Lay out pictures' kernels as GPUs like them best; tensors of other ranks (Conv3d has five) stay as they are."""
+    import torch
+
+    for tensor in [*network.parameters(), *network.buffers()]:
+        if tensor.ndim == 4 and tensor.is_floating_point():
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+
 def seed_everything(seed: int) -> None:
     """Seed Python, torch, and numpy where it is there."""
     import torch
@@ -213,7 +222,6 @@ class Restorer:
     """The method made ready, and the clips that pass through it."""
 
     def __init__(self, order: dict, answer: Any) -> None:
-        import torch
 
         self.order, self.answer = order, answer
         self.random = False
@@ -227,7 +235,7 @@ class Restorer:
             else:
                 self.random = self.is_random()
             self.method.network.eval().requires_grad_(False)
-            self.method.network.to(self.device).to(memory_format=torch.channels_last)
+            prefer_channels_last(self.method.network.to(self.device))
         self.frames: queue.Queue[dict] = queue.Queue()
         self.free: queue.Queue[int] = queue.Queue()
         self.memory: Any = None
@@ -294,6 +302,8 @@ class Restorer:
         import torch
 
         seed_everything(self.order["seed"])
+        if self.device.startswith("cuda"):
+            torch.cuda.reset_peak_memory_stats(self.device)
         if self.method.network is not None:
             self.method.network.eval()
         self.shape = tuple(order["shape"])

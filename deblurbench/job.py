@@ -6,6 +6,7 @@ Used by the worker process (deblurbench.worker) and, with --in-process, by the r
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,14 @@ from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import DiskError, FrameError, MissingError, UsageError, counted
 from deblurbench.failures import describe_failure, smaller_tile
 from deblurbench.importing import load_checkpoint
-from deblurbench.isolated import cuda_devices, find_device, peak_memory, seed_everything, set_precision_flags
+from deblurbench.isolated import (
+    cuda_devices,
+    find_device,
+    peak_memory,
+    prefer_channels_last,
+    seed_everything,
+    set_precision_flags,
+)
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.metrics import metric
@@ -86,10 +94,13 @@ class Bench:
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        self.environment = provenance.environment_digest(describe_device(self.device))  # before a plugin changes it
+        before = describe_runtime(self.device, job.seed)  # before a plugin changes it
         self.method, self.card = ready_method(job, self.device, alive)
         self.random = job.random_weights and not job.weights and is_random(job, self.method)
         self.settings = self._settings()
+        told = {"device": describe_device(self.device), **before, **self.implementations}
+        self.environment = provenance.environment_digest(json.dumps(told, sort_keys=True))
+        self.changed = {k: v for k, v in describe_runtime(self.device, job.seed).items() if v != before[k]}
         self.warm = False
 
     @cached_property
@@ -105,7 +116,7 @@ class Bench:
             "runtime": describe_runtime(self.device, self.job.seed),
             "parameters": None if self.card.opens and not count else count,
             "random": self.random,
-            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat()])),
+            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat(), self._settings_caveat()])),
             "absent": self.absent,
             "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
             "implementations": self.implementations,
@@ -115,6 +126,11 @@ class Bench:
         """What another library computes, torch's precision does not reach."""
         hidden = self.card.opens and self.method.network is None and self.job.precision != "fp32"
         return f"--precision {self.job.precision} does not reach it: as its file says" if hidden else ""
+
+    def _settings_caveat(self) -> str:
+        """A plugin that changes what torch is set to for the whole process computes otherwise than the others."""
+        words = ", ".join(f"{name} is {value}" for name, value in self.changed.items())
+        return f"it changes torch's settings: {words}" if words else ""
 
     def _settings(self) -> Settings:
         frame_level, clip_level, self.absent = load_metrics(self.job.metrics, self.device)
@@ -143,7 +159,6 @@ class Bench:
         seed_everything(self.job.seed)
         if self.method.network is not None:
             self.method.network.eval()  # however the clip before left it
-        reset_peak(self.device)
         tile = self.job.tile if self.job.again else None
         outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
         result = ClipResult()
@@ -194,12 +209,17 @@ class Bench:
             sides = clip_size(self.clips[clip]) or ()
         return smaller_tile(self.job.tile, sides)
 
+    def _peak(self, result: ClipResult) -> int | None:
+        """Bytes: of a GPU's memory what the method took at most, on a CPU the resident memory's peak."""
+        if isinstance(self.method, Elsewhere):
+            return self.method.peak_memory
+        return result.peak if self.device.startswith("cuda") else peak_memory(self.device)
+
     def _success(self, result: ClipResult) -> dict[str, Any]:
-        method = self.method
         return {
             "status": "ok",
             "clipped": result.clipped,
-            "peak_memory": method.peak_memory if isinstance(method, Elsewhere) else peak_memory(self.device),
+            "peak_memory": self._peak(result),
             "frames_sha256": result.frames_sha256,
             "ground_truth_sha256": result.sharp_sha256,
             "environment": self.environment,
@@ -214,8 +234,6 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     Raises:
         UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
     """
-    import torch
-
     found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
@@ -234,7 +252,8 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
         method.network.eval()
         for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
             parameter.requires_grad_(False)
-        method.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prefer_channels_last(method.network.to(device))
+    method.place(device, job.precision)
     return method, card
 
 
@@ -362,11 +381,3 @@ def describe_runtime(device: str, seed: int) -> dict[str, Any]:
     if device.startswith("cuda"):
         told |= {"cuda": torch.version.cuda, "cudnn": cudnn.version(), "driver": provenance.driver_version()}
     return told
-
-
-def reset_peak(device: str) -> None:
-    """Let the peak of a GPU's memory be that of the clip that follows; resident memory on a CPU has no such switch."""
-    if device.startswith("cuda"):
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)

@@ -5,9 +5,11 @@ Nothing here imports torch or a method's code. Whatever is wrong with the reques
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,13 @@ class Plan:
     partial: bool
     notes: tuple[str, ...] = field(default=())
 
+    @cached_property
+    def dataset_digest(self) -> str:
+        """Digest of the code that opens the dataset, and of its parameters."""
+        found = plugin("datasets", self.dataset.card.name)
+        told = json.dumps(self.dataset.card.parameters, sort_keys=True, default=str)
+        return provenance.text_digest(provenance.folder_digest(found.folder), told)
+
     def key(self, method: PlannedMethod, clip: PlannedClip) -> dict[str, Any]:
         """Everything that decides the scores of a method on a clip. A part with another key is stale."""
         record = method.record()
@@ -112,6 +121,7 @@ class Plan:
             "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "harness": provenance.harness_digest(),
             "protocol": self.protocol.digest(),
+            "dataset": self.dataset_digest,
             "clip": clip.clip.name,
             "frames": list(clip.clip.stems),
             "data": clip.fingerprint(),

@@ -75,6 +75,7 @@ class ClipResult:
     frames_sha256: str = ""
     sharp_sha256: str = ""
     saved: list[str] = field(default_factory=list)
+    peak: int = 0  # bytes of a GPU's memory, see _Clock
 
 
 def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]:
@@ -114,11 +115,16 @@ def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]
 
 
 class _Clock:
-    """Hands frames to a method and subtracts the time that handing over takes from the method's own."""
+    """Hands frames to a method and subtracts the time that handing over takes from the method's own.
+
+    `peak` is the most of a GPU's memory that was allocated while the method worked, in bytes; what metrics take between
+    its frames is not in it, unless it stays allocated.
+    """
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.waited = 0.0
+        self.peak = 0
 
     def now(self) -> float:
         """Seconds on the monotonic clock, after the device has finished what was asked of it."""
@@ -127,6 +133,23 @@ class _Clock:
 
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+    def begin(self) -> float:
+        """The method works from here on."""
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.reset_peak_memory_stats(self.device)
+        self.waited = 0.0
+        return self.now()
+
+    def end(self) -> float:
+        """The method has worked until here."""
+        if self.device.startswith("cuda"):
+            import torch
+
+            self.peak = max(self.peak, torch.cuda.max_memory_allocated(self.device))
+        return self.now()
 
     def feed(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         walk = iter(frames)
@@ -143,11 +166,15 @@ _END = object()
 
 
 class Restored(NamedTuple):
-    """A restored frame, the seconds that the method took for it, and how many frames it had read beyond it."""
+    """A restored frame, the seconds that the method took for it, and how many frames it had read beyond it.
+
+    `peak`: see _Clock; 0 on a CPU, and for methods in another process.
+    """
 
     rounded: Rounded
     seconds: float
     ahead: int
+    peak: int = 0
 
 
 def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings) -> Iterator[Restored]:
@@ -178,11 +205,10 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
     no_gradients = torch.no_grad() if settings.trains_on else torch.inference_mode()
     with no_gradients, contextlib.closing(_Closing(walk)):
         while True:
-            clock.waited = 0.0
-            begin = clock.now()
+            begin = clock.begin()
             with autocast(settings.precision, settings.device):
                 restored: Any = next(walk, _END)
-            seconds = elsewhere.seconds if elsewhere else clock.now() - begin - clock.waited
+            seconds = elsewhere.seconds if elsewhere else clock.end() - begin - clock.waited
             if restored is _END:
                 break
             position += 1
@@ -191,7 +217,7 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
             height, width, *padded = shapes.popleft()
             check_restored(restored, (3, *padded), position)
             ahead = len(shapes) - (PIPELINE if elsewhere else 0)
-            yield Restored(_round(crop_to(restored, height, width), position), seconds, ahead)
+            yield Restored(_round(crop_to(restored, height, width), position), seconds, ahead, clock.peak)
     if shapes:
         raise ContractError(f"the method restored {position} of {position + len(shapes)} frames")
 
@@ -268,9 +294,9 @@ def restore_clip(
         walk = restored_frames(method, blurry, settings)
         stack.callback(_Closing(walk).close)
         furthest = 0
-        for position, (stem, (rounded, seconds, ahead)) in enumerate(naming_the_frame(clip.stems, walk)):
+        for position, (stem, (rounded, seconds, ahead, peak)) in enumerate(naming_the_frame(clip.stems, walk)):
             result.timings.append((stem, seconds, not warm and position < settings.warmup))
-            furthest = max(furthest, ahead)
+            furthest, result.peak = max(furthest, ahead), peak
             digest.update(rounded.frame.data)
             shares.append(rounded.clipped)
             truth = _next_sharp(sharp, rounded.frame, stem)

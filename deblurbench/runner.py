@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,22 @@ from typing import Any
 from deblurbench import __version__, provenance
 from deblurbench.cards import IDENTITY
 from deblurbench.claiming import check_folder, claim
-from deblurbench.errors import DamagedError, DiskError
+from deblurbench.errors import DamagedError, DiskError, MissingError
 from deblurbench.failures import describe_failure, tile_to_try
 from deblurbench.job import Bench, ClipJob, MethodJob
 from deblurbench.keeping import FrameKeeper
 from deblurbench.listening import Listener
 from deblurbench.manifest import Manifest, MethodRecord, Outcome
+from deblurbench.metrics import metric
 from deblurbench.planning import Plan, PlannedMethod
 from deblurbench.provenance import file_sha256
 from deblurbench.rooms import plugin
 from deblurbench.selection import PlannedClip
 from deblurbench.store import GROUND_TRUTH, Part, Store
 from deblurbench.supervisor import Worker, WorkerLost
+
+POISONED = ("CUDA error", "CUBLAS_STATUS", "cuBLAS", "CUDNN_STATUS", "cuDNN error")
+"""Words of errors that leave a process unable to use its GPU."""
 
 
 @dataclass
@@ -50,10 +54,19 @@ class RunResult:
 
 def survey(plan: Plan, store: Store) -> list[Work]:
     """Compare what is asked with what is stored, method by method and clip by clip."""
-    return [_survey_one(plan, store, method, clip) for method in plan.methods for clip in plan.clips]
+    came = _metrics_that_came(store)
+    return [_survey_one(plan, store, method, clip, came) for method in plan.methods for clip in plan.clips]
 
 
-def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedClip) -> Work:
+def _metrics_that_came(store: Store) -> set[str]:
+    """Metrics that could not be computed when the run was made, and can be now."""
+    with contextlib.suppress(DamagedError, MissingError):
+        if (store.folder / "run.json").is_file():
+            return {m.id for m in store.read_manifest().metrics if m.absent and metric(m.id).is_here()}
+    return set()
+
+
+def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedClip, came: set[str]) -> Work:
     key = plan.key(method, clip)
     if clip.problems:
         return Work(method, clip, "problem", key, "; ".join(clip.problems))
@@ -65,6 +78,9 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
         return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
     if part.outcome.status != "ok":
         return Work(method, clip, "retry", key, f"failed before: {part.outcome.reason[:100]}")
+    lacking = came - {name for _, name, _ in part.scores}
+    if lacking and clip.clip.sharp is not None:
+        return Work(method, clip, "stale", key, f"can be computed now: {', '.join(sorted(lacking))}")
     missing = [file for file in _saved_files(store, part, clip) if not file.is_file()]
     if missing:
         return Work(method, clip, "stale", key, f"{len(missing)} saved frames were deleted")
@@ -114,6 +130,7 @@ class _Session:
         self.in_process, self.timeout = in_process, timeout
         self.work = survey(plan, store)
         self.parts: dict[tuple[str, str], Part] = {}
+        self.greeted = False
         self.frame_keeper = FrameKeeper(plan, store)
         self.frame_keeper.resume(work.part for work in self.work if work.part)
         self.manifest = self._manifest(command)
@@ -207,9 +224,10 @@ class _Session:
                     worker.start(self._clip_job(work))
                     self._follow(worker, method, work)
                     again = self._tile_to_try(work) if tile is None else None
-                    if again:
-                        worker.kill()  # it holds the memory
+                    if again or self._is_poisoned(work):
+                        worker.kill()  # it holds the memory, or a GPU context in which nothing works any more
                         worker = None
+                    if again:
                         self._again(self._by_worker, work, again)
                 except WorkerLost as lost:
                     self._failed(work, lost.kind, str(lost))
@@ -277,6 +295,12 @@ class _Session:
         before = self.plan.request.tile or max(work.clip.size or (0,))
         return tile_to_try(part.outcome, work.method.card.needs, before) if part else None
 
+    def _is_poisoned(self, work: Work) -> bool:
+        """Whether a clip failed by an error after which a process can no longer use its GPU."""
+        part = self.store.read_part(work.method.id, work.clip.clip.name)
+        told = f"{part.outcome.reason}\n{part.outcome.traceback}" if part and part.outcome.status != "ok" else ""
+        return any(word in told for word in POISONED)
+
     def _again(self, go: Callable[[PlannedMethod, list[Work], int], None], work: Work, tile: int) -> None:
         self.listener.say(f"{work.method.id} ran out of memory on {work.clip.clip.name}; again in tiles of {tile} px")
         go(work.method, [work], tile)
@@ -297,16 +321,32 @@ class _Session:
             self._failed(work, event["kind"], event["reason"], event.get("traceback", ""))
 
     def _hello(self, method: PlannedMethod, hello: dict[str, Any]) -> None:
+        self._refuse_half(hello["absent"])
         self.manifest.device = hello["device"]
-        self.manifest.environment["runtime"] = hello["runtime"]
+        if not self.greeted:  # what a plugin changes of it, its own row tells
+            self.manifest.environment["runtime"] = hello["runtime"]
+        self.greeted = True
         for record in self.manifest.methods:
             if record.id == method.id:
                 record.parameters, record.caveat = hello["parameters"], hello["caveat"]
                 record.environment |= hello["environment"]
                 record.random_weights = record.random_weights or hello["random"]
-        for metric in self.manifest.metrics:
-            metric.absent = hello["absent"].get(metric.id)
-            metric.implementation = hello["implementations"].get(metric.id, "")
+        for column in self.manifest.metrics:
+            column.absent = hello["absent"].get(column.id)
+            column.implementation = hello["implementations"].get(column.id, "")
+
+    def _refuse_half(self, absent: Mapping[str, str]) -> None:
+        """A column that can be computed no longer, but was for a part of the run, would be neither there nor absent.
+
+        Raises:
+            MissingError: there is one.
+        """
+        there = {name for part in self.parts.values() for _, name, _ in part.scores}
+        for name in sorted(there & absent.keys()):
+            raise MissingError(
+                f"{name} was computed for what this run already holds, and cannot be for the rest: {absent[name]} "
+                "Mend that and ask again, or begin anew with --fresh."
+            )
 
     def _keep(self, part: Part) -> None:
         self.parts[part.outcome.method, part.outcome.clip] = part
@@ -390,10 +430,10 @@ def _runtime(old: Manifest | None) -> dict[str, Any]:
     return {"runtime": old.environment["runtime"]} if old and "runtime" in old.environment else {}
 
 
-def _as_computed(old: Manifest | None, metric: str) -> dict[str, str | None]:
+def _as_computed(old: Manifest | None, name: str) -> dict[str, str | None]:
     """What a worker told before of a metric: why it is absent, and what computed it."""
     for record in old.metrics if old else []:
-        if record.id == metric:
+        if record.id == name:
             return {"absent": record.absent, "implementation": record.implementation}
     return {}
 

@@ -1,11 +1,18 @@
-"""What options may hold beyond what click's own types refuse."""
+"""What commands share: what options may hold beyond what click's own types refuse, and how an interruption ends."""
 
 from __future__ import annotations
 
 import math
 import re
+import shlex
+import sys
+from pathlib import Path
 
 import click
+
+from deblurbench.terminal import say
+
+INTERRUPTED = 130
 
 
 def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -27,3 +34,18 @@ def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) ->
     if tag is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", tag):
         raise click.BadParameter(f"{tag!r}: letters, digits, and . _ - between them.")
     return tag
+
+
+def interrupted(folder: Path) -> int:
+    """Tell how what was interrupted is resumed in `folder`; the exit code."""
+    resume = resume_command(sys.argv[1:], folder)
+    say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
+    return INTERRUPTED
+
+
+def resume_command(argv: list[str], folder: Path) -> str:
+    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
+    words = [word for word in argv if word != "--fresh"]
+    if not any(word == "--output" or word.startswith("--output=") for word in words):
+        words += ["--output", str(folder)]
+    return shlex.join(["deblurbench", *words])

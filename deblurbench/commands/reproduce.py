@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deblurbench.cards import MethodCard
-from deblurbench.commands.checks import patience
+from deblurbench.commands.checks import interrupted, patience
 from deblurbench.errors import MissingError
 from deblurbench.manifest import Request
 from deblurbench.metrics import METRICS
@@ -55,10 +55,12 @@ def reproduce(
     say(f"{card.title}: {table.title}" + (f". The card has also: {'; '.join(others)}" if others else ""))
     default = f"{datetime.date.today()}-reproduce-{method}-{folder_name(plan.protocol.name)}"
     command = shlex.join(["deblurbench", *sys.argv[1:]])
-    with ProgressBars() as bars:
-        result = runner.run(
-            plan, output or Path("runs") / default, command=command, fresh=fresh, timeout=timeout, listener=bars
-        )
+    folder = output or Path("runs") / default
+    try:
+        with ProgressBars() as bars:
+            result = runner.run(plan, folder, command=command, fresh=fresh, timeout=timeout, listener=bars)
+    except KeyboardInterrupt:
+        return interrupted(folder)
     laid = reproducing.beside(table, card, Run.open(result.folder), missing)
     print_json(reproducing.as_dict(laid)) if as_json else _print(laid)
     from deblurbench.commands.reporting import write_reports

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from deblurbench.commands.checks import patience
+from deblurbench.commands.checks import interrupted, patience
 from deblurbench.commands.reporting import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import folders_of
 from deblurbench.errors import UsageError
@@ -22,8 +22,6 @@ from deblurbench.outside import absolute, short
 from deblurbench.planning import Plan, left_out, make_plan
 from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.store import folder_name
-
-INTERRUPTED = 130
 
 
 def names(text: str | None, option: str = "") -> list[str] | None:
@@ -147,9 +145,7 @@ def execute(
                 timeout=timeout, listener=bars,
             )  # fmt: skip
     except KeyboardInterrupt:
-        resume = resume_command(sys.argv[1:], folder)
-        terminal.say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
-        return INTERRUPTED
+        return interrupted(folder)
     files = write_reports([result.folder], result.folder / "report", options=options)
     print_results([result.folder], as_json)
     say_left_out(plan.request.methods)
@@ -166,11 +162,3 @@ def say_left_out(methods: Sequence[str]) -> None:
 
     if reasons := left_out(methods):
         say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))
-
-
-def resume_command(argv: list[str], folder: Path) -> str:
-    """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
-    words = [word for word in argv if word != "--fresh"]
-    if not any(word == "--output" or word.startswith("--output=") for word in words):
-        words += ["--output", str(folder)]
-    return shlex.join(["deblurbench", *words])

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from deblurbench.commands.checks import interrupted
 from deblurbench.manifest import Request
 from deblurbench.store import folder_name
 
@@ -43,9 +44,12 @@ def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_j
     place = (
         output or Path("runs") / f"{datetime.date.today()}-{folder_name(asked['dataset'])}-{folder_name(given.name)}"
     )
-    with ProgressBars() as bars:
-        command = shlex.join(["deblurbench", *sys.argv[1:]])
-        result = scoring.score(given, place, command=command, fresh=fresh, listener=bars)
+    command = shlex.join(["deblurbench", *sys.argv[1:]])
+    try:
+        with ProgressBars() as bars:
+            result = scoring.score(given, place, command=command, fresh=fresh, listener=bars)
+    except KeyboardInterrupt:
+        return interrupted(place)
     files = write_reports([place], place / "report")
     print_results([place], as_json)
     for file in [*files, place / "scores.csv"]:

@@ -56,6 +56,12 @@ class Method:
         """
         raise NotImplementedError(f"{type(self).__name__} has no restore: write it")
 
+    def place(self, device: str, precision: str) -> None:
+        """Told once, after the weights are loaded and `network` is on `device`: cpu or cuda:N, and the run's precision.
+
+        For methods that compute through another library than torch, which has to be told where, and how exactly.
+        """
+
     def loss(self, blurry: Tensor, sharp: Tensor) -> Tensor | dict[str, Tensor]:
         """Training loss of (B, T, 3, H, W) clips in [0, 1]: a scalar, or named parts with the sum under "total".
 

@@ -51,6 +51,14 @@ class Metric:
         """Whether it runs a network: on the run's device, in float32, so that its last digits depend on the device."""
         return self.id.startswith(("lpips", "dists"))
 
+    def is_here(self) -> bool:
+        """Whether what the metric needs seems to be on this machine; found out without torch."""
+        if not self.uses_network and self.id != "vmaf":
+            return True
+        module = importlib.import_module(f"deblurbench.metrics.{self.entry.partition(':')[0]}")
+        found: bool = module.is_here(self.id)
+        return found
+
     def load(self, device: str = "cpu") -> Any:
         """Import what the metric needs and return its function.
 

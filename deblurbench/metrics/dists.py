@@ -19,6 +19,7 @@ import numpy as np
 
 from deblurbench.errors import MissingError
 from deblurbench.frames import Frame8
+from deblurbench.metrics import lpips_weights
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.lpips import full_precision
@@ -114,3 +115,8 @@ def _alpha_beta() -> tuple[torch.Tensor, torch.Tensor]:
 def load_dists(device: str) -> FrameFunction:
     """DISTS of two 8-bit RGB frames; 0 for identical ones."""
     return DISTS(device)
+
+
+def is_here(metric: str) -> bool:
+    """Whether VGG-16's trunk, and the package whose file holds alpha and beta, seem to be on this machine."""
+    return lpips_weights.is_here("vgg") and importlib.util.find_spec("torchmetrics") is not None

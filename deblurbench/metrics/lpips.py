@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from deblurbench.frames import Frame8
+from deblurbench.metrics import lpips_weights
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.lpips_trunks import TRUNKS
@@ -81,3 +82,8 @@ def _load(name: str, device: str) -> FrameFunction:
 load_alex = partial(_load, "alex")
 load_vgg = partial(_load, "vgg")
 load_squeeze = partial(_load, "squeeze")
+
+
+def is_here(metric: str) -> bool:
+    """Whether the trunk of `lpips-NAME` seems to be on this machine."""
+    return lpips_weights.is_here(metric.partition("-")[2])

@@ -60,6 +60,16 @@ def load_state(name: str) -> State:
     return _checked(f"LPIPS weights of {trunk.title}", state, trunk.shapes() | heads)
 
 
+def is_here(name: str) -> bool:
+    """Whether a file that should hold a trunk is there; it is not opened."""
+    chosen = os.environ.get(ENVIRONMENT)
+    place = Path(chosen).expanduser() if chosen else None
+    if place and place.exists() and next(_candidates(place, name), None):
+        return True
+    file = hub_folder() / TRUNKS[name].file
+    return file.is_file() and _fits_name(file)
+
+
 def load_trunk(name: str, metric: str) -> State:
     """The trunk's tensors alone, for another `metric` than LPIPS.
 

@@ -141,6 +141,15 @@ def load_vmaf(device: str) -> VMAFFactory:
     )
 
 
+def is_here(metric: str) -> bool:
+    """Whether an ffmpeg with the filter is on this machine."""
+    try:
+        load_vmaf("cpu")
+    except MissingError:
+        return False
+    return True
+
+
 def _candidates() -> Iterator[tuple[str, str]]:
     """Programs and where they come from, best first."""
     chosen = os.environ.get(ENVIRONMENT)

@@ -45,19 +45,19 @@ class Checkpoint:
     format: int = FORMAT
 
 
-def random_states() -> dict[str, Any]:
-    """States of torch's generators (CPU and, where there is one, CUDA). Batches draw from their own."""
+def random_states(device: str = "cpu") -> dict[str, Any]:
+    """States of torch's generators: the CPU's, and that of the GPU trained on. Batches draw from their own."""
     states: dict[str, Any] = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
+    if device != "cpu":
+        states["cuda"] = torch.cuda.get_rng_state(device)
     return states
 
 
-def set_random_states(states: dict[str, Any]) -> None:
-    """Undo `random_states`."""
+def set_random_states(states: dict[str, Any], device: str = "cpu") -> None:
+    """Undo `random_states`, as far as the run goes on on a device of the same kind."""
     torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if "cuda" in states and device != "cpu":
+        torch.cuda.set_rng_state(states["cuda"], device)
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:

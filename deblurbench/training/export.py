@@ -45,7 +45,7 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
         "hours": round(run.elapsed / 3600, 3),
         **run.pace.shares(),
         "minutes_asked": run.request.minutes,
-        "device": torch.cuda.get_device_name() if run.device.startswith("cuda") else provenance.cpu_name(),
+        "device": torch.cuda.get_device_name(run.device) if run.device.startswith("cuda") else provenance.cpu_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "commit": provenance.source_state().get("commit", provenance.source_state()["version"]),
@@ -58,5 +58,9 @@ def describe(run: Run, validation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(weights: dict[str, Tensor], half: bool) -> dict[str, Tensor]:
+    """On the CPU, floats in half or full precision; counters and tables of indices keep their type."""
     dtype = torch.float16 if half else torch.float32
-    return {key: value.detach().to("cpu", dtype).contiguous() for key, value in weights.items()}
+    return {
+        key: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
+        for key, value in weights.items()
+    }

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from deblurbench.training.sources import Ahead, Batch
 from deblurbench.training.validation import validate
 
 LOG_EVERY = 20
+LENGTH = "norm of the gradient"
 
 
 class InterruptedTraining(DeblurbenchError):
@@ -128,26 +129,32 @@ def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, f
     run.optimiser.set_rate(rate)
     with _precision(run):
         loss = module(batch.blurry, batch.sharp)
-    total: Tensor = loss["total"]
-    if not math.isfinite(float(total.detach())):
-        raise NonFiniteLoss(_what_to_try(run, batch, float(total.detach())))
     run.optimiser.zero_grad()
-    total.backward()
+    loss["total"].backward()
     length = _clip(module, run.recipe.clip_norm)
-    if not math.isfinite(length):
-        raise NonFiniteLoss(_what_to_try(run, batch, length, "norm of the gradient"))
+    with torch.no_grad():
+        parts = {**loss, "input": run.method.content(batch.blurry, batch.sharp), LENGTH: length}
+    told = dict(zip(parts, _read(parts.values()), strict=True))
+    for name, what in (("total", "loss"), (LENGTH, "norm of the gradient")):
+        if not math.isfinite(told[name]):
+            raise NonFiniteLoss(_what_to_try(run, batch, told[name], what))
     run.optimiser.step()
     if run.average:
         run.average.update(run.network, run.step)
-    told = {"loss" if key == "total" else key: float(value.detach()) for key, value in loss.items()}
-    return {**told, "input": float(run.method.content(batch.blurry, batch.sharp))}
+    return {"loss" if name == "total" else name: value for name, value in told.items() if name != LENGTH}
 
 
-def _clip(module: nn.Module, most: float | None) -> float:
+def _read(scalars: Iterable[Tensor]) -> list[float]:
+    """Values of tensors of one element, waiting for the device once."""
+    values: list[float] = torch.stack([scalar.detach().double().reshape(()) for scalar in scalars]).tolist()
+    return values
+
+
+def _clip(module: nn.Module, most: float | None) -> Tensor:
     """Norm of the gradient, before it was clipped to `most`."""
     if most:
-        return float(nn.utils.clip_grad_norm_(module.parameters(), most))
-    return float(nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None]))
+        return nn.utils.clip_grad_norm_(module.parameters(), most)
+    return nn.utils.get_total_norm([p.grad for p in module.parameters() if p.grad is not None])
 
 
 def _seed(run: Run) -> None:

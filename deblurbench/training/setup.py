@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Dataset, folders_of
 from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
 from deblurbench.outside import find_method
@@ -140,7 +141,7 @@ class Run:
             training_only=self.module.training_only.state_dict(),
             average=self.average.weights if self.average else {},
             optimiser=self.optimiser.state_dict(),
-            random=saved.random_states(),
+            random=saved.random_states(self.device),
             best=self.best,
             started_from=self.started_from,
             pace=dataclasses.asdict(self.pace),
@@ -157,7 +158,7 @@ class Run:
         self.optimiser.load_state_dict(state.optimiser)
         if self.average:
             self.average.load(state.average)
-        saved.set_random_states(state.random)
+        saved.set_random_states(state.random, self.device)
         self.step, self.elapsed, self.best = state.step, state.elapsed, state.best
         self.pace, self.sums = Spent(**state.pace), Sums(**state.sums)
 
@@ -174,6 +175,7 @@ def prepare(request: TrainRequest) -> Run:
     state = _earlier(request, card, variant, recipe)
     ranks = Ranks.of_environment()
     device = _device(request.device, ranks)
+    set_precision_flags("fp32")  # as `run` computes; bf16 is autocast's
     torch.manual_seed(request.seed)
     method: Method = found.load()(**card.variants[variant].parameters)
     if method.network is None:
@@ -213,7 +215,7 @@ def _assemble(
     method.content = CONTENT[recipe.loss]
     module = LossModule(method).to(device)
     if recipe.channels_last:
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prefer_channels_last(module)
     optimiser = make_optimiser(module, recipe)
     average = Average(module.network, recipe.ema) if recipe.ema else None
     data = _data(request, recipe, device)
@@ -263,13 +265,20 @@ def _earlier(request: TrainRequest, card: MethodCard, variant: str, recipe: Reci
 
 
 def _device(wanted: str, ranks: Ranks) -> str:
+    """The device of this process; of several that torchrun started, each has its own."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda":
         wanted = f"cuda:{ranks.local}"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError("--device cuda: this machine has no CUDA device that torch can use. Use --device cpu.")
-    return wanted
+    found = find_device(wanted)
+    if found is None:
+        raise UsageError(
+            f"--device {wanted}: not there; torch finds {torch.cuda.device_count()} CUDA device(s). "
+            "Use auto, cpu or cuda:N."
+        )
+    if found != "cpu":
+        torch.cuda.set_device(found)
+    return found
 
 
 def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:

@@ -18,6 +18,7 @@ from deblurbench.methods.foreign import Foreign
 from deblurbench.rooms import Plugin
 
 TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 ALLOWED = (
     "Allowed is one input of float32 or float16: (1, 3, H, W), (1, 3*T, H, W) or (1, T, 3, H, W), T frames, an odd "
     "number; any side may be dynamic"
@@ -40,6 +41,11 @@ class Onnx(Foreign):
         self.session = _open(self.file)
         super().__init__(self._looked_into(card.needs))
         self.caveat = self._caveat()
+
+    def place(self, device: str, precision: str) -> None:
+        """Open the file anew for a GPU; without one it stays on the CPU, where it was opened to look into it."""
+        self.session = _open(self.file, device, precision)
+        self.caveat = self._caveat(device)
 
     def call(self, *tensors: Any) -> Any:
         """Run the network on (1, ...) float tensors of any device; its outputs by position, or by name if asked so."""
@@ -100,17 +106,17 @@ class Onnx(Foreign):
     def _refuse(self, found: str) -> NoReturn:
         raise UsageError(f"{self.file}: found {found}. {ALLOWED}.")
 
-    def _caveat(self) -> str:
+    def _caveat(self, device: str = "cpu") -> str:
         lines = []
         if self.size:
             lines.append(f"takes frames of {self.size[0]}x{self.size[1]} alone: restored in blended tiles of that size")
-        if torch.cuda.is_available() and self.session.get_providers()[0] == "CPUExecutionProvider":
+        if device != "cpu" and self.session.get_providers()[0] == CPU:
             lines.append("run on the CPU: onnxruntime here has no CUDA")
         return "; ".join(lines)
 
 
-def _open(file: Path) -> Any:
-    """An onnxruntime session with as many threads as torch has."""
+def _open(file: Path, device: str = "cpu", precision: str = "fp32") -> Any:
+    """An onnxruntime session on the device, with as many threads as torch has; tf32 only where it is asked for."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -119,10 +125,19 @@ def _open(file: Path) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=onnxruntime.get_available_providers())
+        providers = _providers(onnxruntime.get_available_providers(), device, precision)
+        return onnxruntime.InferenceSession(str(file), options, providers=providers)
     except Exception as error:  # onnxruntime has an exception of its own for each fault of a file
         told = str(error).strip().splitlines()[0]
         raise UsageError(f"{file}: no ONNX file that onnxruntime can run: {told}") from error
+
+
+def _providers(there: list[str], device: str, precision: str) -> list[Any]:
+    """What onnxruntime shall compute with, best first."""
+    if device == "cpu" or CUDA not in there:
+        return [CPU]
+    exactly = {"device_id": int(device.partition(":")[2] or 0), "use_tf32": int(precision != "fp32")}
+    return [(CUDA, exactly), CPU]
 
 
 def _words(shape: list[Any]) -> str:

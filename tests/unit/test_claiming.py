@@ -17,6 +17,16 @@ def test_a_folder_has_one_writer(tmp_path):
         pass
 
 
+def test_what_a_killed_run_left_is_cleared_but_not_a_report_in_the_making(tmp_path):
+    half = [tmp_path / place / ".x.part" for place in (".", "parts/a", "frames/a/b", "report")]
+    (tmp_path / "run.json").write_text("{}")
+    for file in half:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("half")
+    with claim(tmp_path):
+        assert [file.exists() for file in half] == [False, False, False, True]
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(DiskError, match="cannot be written"), claim(tmp_path / "out"):

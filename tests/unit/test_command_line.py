@@ -6,14 +6,17 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from deblurbench import cli
+from deblurbench.commands.checks import resume_command
 from deblurbench.commands.reporting import own_folder
-from deblurbench.commands.run import check_device, names, resume_command
+from deblurbench.commands.run import check_device, names
 from deblurbench.errors import UsageError
 from deblurbench.store import folder_name
 from tests import fake_run
 from tests.conftest import ROOT
+from tests.fakes import write_folder
 
 
 def test_lists_of_names():
@@ -87,3 +90,23 @@ def test_listing_imports_nothing_heavy():
     code += "print(sorted({'numpy', 'torch', 'pandas', 'cv2', 'rich', 'deblurbench.runner'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["reproduce", "ifirnn", "--dataset", "mini"], "deblurbench.runner.run"),
+        (["score", "FRAMES", "--dataset", "folder", "--data-root", "DATA"], "deblurbench.scoring.score"),
+    ],
+)
+def test_an_interruption_tells_the_command_that_resumes(tmp_path, monkeypatch, words, where):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    root = write_folder(tmp_path / "data", clips=["one"], frames=2)
+    words = [{"FRAMES": str(root / "sharp"), "DATA": str(root)}.get(word, word) for word in words]
+    monkeypatch.setattr(where, interrupted)
+    monkeypatch.setattr("sys.argv", ["deblurbench", *words, "--fresh"])
+    done = CliRunner().invoke(cli.cli, [*words, "--fresh"], standalone_mode=False)
+    assert done.return_value == 130, done.output
+    assert f"Resume with:\n  deblurbench {' '.join(words)} --output runs/" in done.output

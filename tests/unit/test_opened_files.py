@@ -44,6 +44,24 @@ def test_an_onnx_input_says_what_it_takes(onnx_file, shape, frames, form):
     assert near(restore(method, given), [blurred(frame) for frame in given])
 
 
+@pytest.mark.parametrize(
+    ("there", "device", "precision", "wanted"),
+    [
+        (["CUDA", "CPU"], "cpu", "fp32", ["CPU"]),
+        (["CPU"], "cuda:0", "fp32", ["CPU"]),
+        (["TensorRT", "CUDA", "CPU"], "cuda:1", "fp32", [("CUDA", {"device_id": 1, "use_tf32": 0}), "CPU"]),
+        (["CUDA", "CPU"], "cuda:0", "tf32", [("CUDA", {"device_id": 0, "use_tf32": 1}), "CPU"]),
+    ],
+)
+def test_onnxruntime_computes_where_the_run_does(there, device, precision, wanted):
+    from deblurbench.methods.onnx.method import _providers
+
+    def full(name):
+        return f"{name}ExecutionProvider" if isinstance(name, str) else (full(name[0]), name[1])
+
+    assert _providers(list(map(full, there)), device, precision) == list(map(full, wanted))
+
+
 def test_half_precision_is_converted(onnx_file):
     method = ready(plan_method(str(onnx_file([1, 3, "h", "w"], element="FLOAT16"))))
     given = clip(1)

@@ -101,6 +101,30 @@ def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkey
     load_weights(network, folder / "weights.safetensors")
 
 
+def test_counters_and_indices_are_exported_as_they_are():
+    from deblurbench.training.export import _plain
+
+    given = {"index": torch.tensor([2047, 2049, 70000]), "w": torch.tensor([1.5]), "seen": torch.tensor(3)}
+    for half in (False, True):
+        plain = _plain(given, half)
+        assert torch.equal(plain["index"], given["index"]) and plain["seen"].dtype == torch.int64
+        assert plain["w"].dtype == (torch.float16 if half else torch.float32)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cuda"])
+def test_a_device_that_is_not_there_is_refused(tmp_path, device):
+    if torch.cuda.is_available() and device == "cuda":
+        pytest.skip("it is there")
+    with pytest.raises(UsageError, match=r"not there; torch finds \d+ CUDA"):
+        loop.train(replace(request(tmp_path / "run"), device=device))
+
+
+def test_a_training_computes_with_the_precision_that_runs_are_scored_in(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    loop.train(request(tmp_path / "run", limit_steps=1))
+    assert not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic
+
+
 def test_weights_are_the_best_validated_not_the_last(tmp_path, monkeypatch):
     from deblurbench.training.validation import Validation
 
@@ -158,7 +182,7 @@ def test_folders_of_one_name_are_told_apart_and_a_cache_is_no_training_data(tmp_
 
 def test_a_gradient_that_is_not_finite_stops_before_it_is_taken(tmp_path, monkeypatch):
     loop.train(request(tmp_path / "run", limit_steps=2))
-    monkeypatch.setattr(loop, "_clip", lambda *_: math.inf)
+    monkeypatch.setattr(loop, "_clip", lambda *_: torch.tensor(math.inf))
     with pytest.raises(loop.NonFiniteLoss, match=r"the norm of the gradient is inf at step 2"):
         loop.train(request(tmp_path / "run", resume=True))
     assert weights(tmp_path / "run").step == 2
