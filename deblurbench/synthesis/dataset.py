@@ -43,4 +43,4 @@ class SynthesisedDataset(Dataset):
         """
         recipe = Recipe().changed(settings)
         photos = load_photos(self.photographs(share), device)
-        return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed)
+        return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed, spread=share == "valid")

@@ -30,8 +30,19 @@ class TrainingSource:
     """
 
     def __init__(
-        self, photos: list[Photo], recipe: Recipe, *, batch: int, frames: int, crop: int | tuple[int, int], seed: int
+        self,
+        photos: list[Photo],
+        recipe: Recipe,
+        *,
+        batch: int,
+        frames: int,
+        crop: int | tuple[int, int],
+        seed: int,
+        spread: bool = False,
     ) -> None:
+        self.spread = spread
+        """Whether photographs come in turn and speeds are spread evenly: few clips then stand for all, as held-out
+        ones must."""
         self.photos, self.recipe = photos, recipe
         self.size, self.frames, self.seed = batch, frames, seed
         self.height, self.width = (crop, crop) if isinstance(crop, int) else crop
@@ -48,19 +59,32 @@ class TrainingSource:
 
     def batch(self, step: int) -> TrainingBatch:
         """The batch of one step (0, 1, 2, ...)."""
-        clips = [self._clip(Dice(self.seed, step, item)) for item in range(self.size)]
+        clips = [self._clip(Dice(self.seed, step, item), step * self.size + item) for item in range(self.size)]
         blurry, sharp, origin = zip(*clips, strict=True)
         return TrainingBatch(torch.stack(blurry), torch.stack(sharp), list(origin))
 
     @torch.no_grad()
-    def _clip(self, dice: Dice) -> tuple[Tensor, Tensor, str]:
-        scene = draw_scene(dice, self.photos, self.recipe, self.frames, self.height, self.width)
+    def _clip(self, dice: Dice, number: int) -> tuple[Tensor, Tensor, str]:
+        recipe, behind = self.recipe, None
+        if self.spread:
+            recipe = recipe.model_copy(update={"speed": (between(recipe.speed, number),) * 2})
+            behind = self.photos[number % len(self.photos)]
+        scene = draw_scene(dice, self.photos, recipe, self.frames, self.height, self.width, behind=behind)
         kind, noise = dice.pick(self.recipe.kinds), dice.uniform(0, self.recipe.noise)
         firsts = range(0, self.frames, self.together)
         pairs = [_expose(scene, first, min(self.together, self.frames - first), kind) for first in firsts]
         blurry, sharp = (torch.cat(side) for side in zip(*pairs, strict=True))
         blurry = blurry + noise * _noise(dice, blurry)
         return quantise(blurry), quantise(sharp), f"{scene.origin} {kind}"
+
+
+def between(span: tuple[float, float], number: int) -> float:
+    """The number-th of a sequence whose every beginning is spread evenly over a span, on a logarithmic scale.
+
+    The fractions are van der Corput's: 0, 1/2, 1/4, 3/4, 1/8, ...
+    """
+    digits = f"{number:b}"[::-1]
+    return span[0] * (span[1] / span[0]) ** (int(digits, 2) / 2 ** len(digits))
 
 
 def _expose(scene: Scene, first: int, count: int, kind: Kind) -> tuple[Tensor, Tensor]:

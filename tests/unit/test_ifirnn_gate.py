@@ -58,6 +58,34 @@ def test_each_sample_stops_by_itself():
         assert torch.allclose(state[sample], h[0], atol=1e-5)
 
 
+def test_the_gate_is_pooling_two_layers_and_a_hard_gumbel_sample():
+    """Transcribed by hand, value and gradient: the sample is hard, the gradient that of the soft one."""
+    torch.manual_seed(3)
+    gate, hidden = Gate().double(), torch.randn(5, 20, 3, 4, dtype=torch.float64)
+    first, second = gate.scores[0], gate.scores[2]
+    with torch.no_grad():
+        second.weight.normal_(), first.bias.normal_()
+    weigh = torch.arange(1.0, 6.0)
+
+    torch.manual_seed(4)
+    found = gate(hidden)
+    (found * weigh).sum().backward()
+    got = [p.grad.clone() for p in (first.weight, first.bias, second.weight, second.bias)]
+
+    torch.manual_seed(4)
+    drawn = torch.empty(5, 2).exponential_()  # -log of it is Gumbel's
+    layers = (first.weight, first.bias, second.weight, second.bias)
+    w1, b1, w2, b2 = (p.detach().clone().requires_grad_() for p in layers)
+    pooled = torch.stack([hidden[:, :, y, x] for y in range(3) for x in range(4)]).sum(0) / 12
+    between = torch.clamp(pooled @ w1.T + b1, min=0)
+    scores = (between @ w2.T + b2).float() - drawn.log()
+    soft = torch.exp(scores / 1.0) / torch.exp(scores / 1.0).sum(1, keepdim=True)
+    assert torch.equal(found.detach(), (scores[:, 1] > scores[:, 0]).float())
+    (soft[:, 1] * weigh).sum().backward()
+    for mine, theirs in zip(got, (w1.grad, b1.grad, w2.grad, b2.grad), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-4, atol=1e-6) and bool(theirs.any())
+
+
 def test_samples_are_hard_start_near_the_target_and_carry_gradients():
     torch.manual_seed(2)
     gate = Gate()

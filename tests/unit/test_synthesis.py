@@ -146,6 +146,14 @@ def test_exposures_rendered_together_are_those_rendered_singly(photos):
     assert not torch.allclose(one.blurry[:, 0], one.blurry[:, 4], atol=0.05)
 
 
+def test_held_out_clips_are_spread_over_photographs_and_speeds(photos):
+    held = TrainingSource(photos, Recipe().changed({"speed": [2, 32]}), batch=2, frames=1, crop=32, seed=5, spread=True)
+    origins = [origin for step in range(4) for origin in held.batch(step).origin]
+    assert [origin.split()[0] for origin in origins] == ["p0", "p1", "p2", "p0", "p1", "p2", "p0", "p1"]
+    speeds = sorted(float(origin.split("speed ")[1].split()[0]) for origin in origins)
+    assert speeds == pytest.approx([2 * 16 ** (k / 8) for k in range(8)], abs=0.06)
+
+
 def test_a_batch_holds_8_bit_values_of_the_right_shape(photos):
     batch = source(photos).batch(0)
     for side in (batch.blurry, batch.sharp):
