@@ -202,8 +202,8 @@ def test_a_kept_log_becomes_a_curve_on_the_page(tmp_path):
     assert f"![Curves of {NAME}](evidence/{NAME}.svg)" in text
     assert (tmp_path / "evidence" / f"{NAME}.svg").read_bytes().startswith(b"<?xml")
     assert "computed for 91% of the time" in text
-    assert f"| {page.label(CARD, SHIPPED)} | batch | 4 | 2 |" in text
-    assert "|  | crop | 256 | 96 |" in text
+    assert f"| ifirnn: key | paper | {page.label(CARD, SHIPPED)} |" in text
+    assert "| batch | 4 | 2 |" in text and "| crop | 256 | 96 |" in text
 
 
 def test_evidence_of_weights_that_do_not_ship_is_refused(tmp_path):
@@ -237,7 +237,7 @@ def test_results_show_gains_with_intervals_on_several_clips_and_values_of_one(tm
     low, high = (float(end) for end in cells[4].split(" to "))
     half = 2.3646 * gains.std() / math.sqrt(8)
     assert (low, high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.006)
-    assert cells[5:] == ["8 of 8", "better"]
+    assert cells[5:] == ["8 of 8", "0.008", "better"]
     assert " to " not in value and "| only | 7 |" in value
     assert "| blurry input |" in text
 
@@ -327,8 +327,3 @@ def test_damaged_evidence_is_named(tmp_path):
     (tmp_path / stored.CLAIMS).write_text("- claim: one\n")
     with pytest.raises(UsageError, match="source"):
         page.page(tmp_path)
-
-
-def test_a_story_without_the_papers_recipe_compares_nothing():
-    assert page._recipe_rows(CARD, SHIPPED, {}) == []
-    assert page._recipe_rows(CARD.model_copy(update={"recipes": {}}), SHIPPED, {"resolved": {}}) == []
