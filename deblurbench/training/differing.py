@@ -17,9 +17,9 @@ from deblurbench.training.shipped import Shipped, label, synthesised
 _HEAD = """## Where ours differ from the papers', and why figures may
 
 Keys of the recipes in which the trainings whose story was kept differ from the method's `paper` recipe. A key stands
-here only where a training uses it. The `paper` recipes are for files; `synth` does not read the key `noise`, and its
-synthesiser's own noise and augmentation stand here instead. The noise's standard deviation is on the 8-bit scale and
-drawn once for each clip; only the blurry side has noise.
+here only where a training uses it. The `paper` recipes are for files; `synth` reads neither `noise` nor `augment`, and
+its synthesiser's own noise and augmentation stand here instead. The noise's standard deviation is on the 8-bit scale
+and drawn once for each clip; only the blurry side has noise.
 """
 USED_BY = {
     "halve_every": ("schedule", ("halve",)),
@@ -28,7 +28,7 @@ USED_BY = {
     "kernel_rate": ("optimiser", ("muon",)),
 }
 """Keys that count only under some values of another."""
-TOLD_ELSEWHERE = {*FREE, "epochs", "noise"}
+TOLD_ELSEWHERE = {*FREE, "epochs", "noise", "augment", "protocol"}
 EIGHT = "all eight flips and turns by 90 degrees"
 
 
@@ -91,7 +91,7 @@ def _used(key: str, recipe: Mapping[str, Any], on_synthesised: bool) -> bool:
 def _files(recipe: Mapping[str, Any]) -> dict[str, str]:
     """What `FileSource` does to a clip."""
     noise = f"std \\|N(0, {recipe['noise']:g}²)\\|" if recipe["noise"] else "none"
-    return {"noise": noise, "augmentation": EIGHT}
+    return {"noise": noise, "augmentation": EIGHT if recipe["augment"] == "symmetries" else "none"}
 
 
 def _synthesisers(recipe: Mapping[str, Any]) -> dict[str, str]:

@@ -95,11 +95,16 @@ def _whether(weights: Shipped, places: Sequence[Place]) -> list[str]:
     """One sentence a method of the first question, one of the others together."""
     groups = [(f"`{method}`", [n for n, (card, _) in weights.items() if card.name == method]) for method in ASKED_FIRST]
     groups.append(("the other methods", [n for n, (card, _) in weights.items() if not asked_first(card.name)]))
-    told = []
-    for group, names in groups:
-        there = [marked(*weights[name]) for name in names if reached(name, places) == "yes"]
-        told += [f"* Of {group}, {in_words(there) if there else 'none'} reach{'' if len(there) > 1 else 'es'} the aim."]
-    return [*told, ""]
+    return [*(_answer(group, names, weights, places) for group, names in groups), ""]
+
+
+def _answer(group: str, names: Sequence[str], weights: Shipped, places: Sequence[Place]) -> str:
+    answers = {name: reached(name, places) for name in names}
+    there = [marked(*weights[name]) for name in names if answers[name] == "yes"]
+    if there:
+        return f"* Of {group}, {in_words(there)} reach{'' if len(there) > 1 else 'es'} the aim."
+    known = "is known to reach" if "not known" in answers.values() else "reaches"
+    return f"* Of {group}, none {known} the aim."
 
 
 def _below(weights: Shipped, places: Sequence[Place]) -> list[str]:

@@ -63,6 +63,7 @@ def test_a_real_clip_that_nobody_scored_leaves_the_aim_open():
     name = FIRST[0]
     text = gains.in_short([scored({name: 2.0})], WEIGHTS)
     assert lines_of(text, f"| {shipped.label(*WEIGHTS[name])} |")[0].endswith("| not known |")
+    assert "* Of `ifirnn`, none is known to reach the aim." in text
     assert "No scores were kept yet." in gains.in_short([], WEIGHTS)
     assert "No scores were kept yet." in gains.in_short([scored({name: 2.0}, dataset="synth")], WEIGHTS)
 
@@ -159,6 +160,8 @@ def test_keys_that_a_training_does_not_use_are_left_out():
 def test_noise_and_augmentation_are_those_of_the_data_that_was_trained_on():
     files = differing.of_story({"resolved": recipe(), "data": "gopro:linear", "steps": 9})
     assert files["noise"] == r"std \|N(0, 2²)\|" and files["augmentation"] == differing.EIGHT
+    plain = differing.of_story({"resolved": recipe(augment="none"), "data": "gopro:linear"})
+    assert plain["augmentation"] == "none" and not {"augment", "protocol"} & set(files)
     synth = differing.of_story({"resolved": recipe(synthesis={"noise": 0.02}), "data": "synth", "steps": 9})
     assert synth["noise"] == "std uniform in 0 to 5.1" and synth["augmentation"].startswith("mirrored left to right")
     assert synth["length"] == "9 steps" and "hold_out" in files and "hold_out" not in synth
