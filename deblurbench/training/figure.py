@@ -1,4 +1,7 @@
-"""A training's log as a figure: the loss beside the input's, and validation beside the input's, over the steps."""
+"""A training's log as a figure: the loss beside the input's, and validation beside the input's, over the steps.
+
+Of a `-reg` training, which logs its gate, a last panel shows the mean gate activation and the paper's target.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE = (6.875, 2.5)  # inches
+SIZE = (6.875, 2.5)  # inches, of up to three panels; a fourth makes the figure wider
 WINDOW = 10  # the loss is smoothed over a tenth of the log
 FIRST = 3  # the log's first steps stand alone; later lines are means over several
 SOLID, DASHED = DASHES[0], DASHES[2]
 BLUE, GREY = COLOURS[1], COLOURS[0]
+GATE_TARGET = 0.75  # tau of the IFI-RNN paper's section 3.3
 CHECKS = (("psnr", "identity", "mean over frames"), ("pooled", "pooled_identity", "of the pooled error"))
 
 Rows = Sequence[Mapping[str, Any]]
@@ -54,16 +58,15 @@ def curves(rows: Rows) -> Figure:
     steps = [row for row in rows if "loss" in row]
     steps = [row for row in steps if row["step"] > FIRST] or steps
     checks = [row for row in rows if "pooled" in row]
-    figure = new_figure(*SIZE)
-    panels = figure.subplots(1, 3 if checks else 1, squeeze=False)[0]
+    gated = [row for row in steps if "gate" in row]
+    count = 1 + (len(CHECKS) if checks else 0) + (1 if gated else 0)
+    figure = new_figure(SIZE[0] * max(1.0, count / 3), SIZE[1])
+    panels = figure.subplots(1, count, squeeze=False)[0]
     _losses(panels[0], steps)
-    for axes, (restored, blurry, how) in zip(panels[1:], CHECKS, strict=False):
-        at = [row["step"] for row in checks]
-        told = (
-            Curve("restored", at, [row[restored] for row in checks], BLUE),
-            Curve("blurry input", at, [row[blurry] for row in checks], GREY, DASHED),
-        )
-        _draw(axes, told, f"validation PSNR (dB),\n{how}")
+    if checks:
+        _validations(panels[1:], checks)
+    if gated:
+        _gates(panels[-1], gated)
     return figure
 
 
@@ -85,10 +88,34 @@ def _losses(axes: Axes, rows: Rows) -> None:
     told = [Curve("loss", at, smoothed([row["loss"] for row in rows], window), BLUE)]
     if all("input" in row for row in rows):
         told.append(Curve("blurry input's", at, smoothed([row["input"] for row in rows], window), GREY, DASHED))
-    how = f"each line a mean of {window} log lines" if window > 1 else "unsmoothed"
-    _draw(axes, told, f"training loss,\n{how}")
+    _draw(axes, told, f"training loss,\n{_how(window)}")
     if all(row["loss"] > 0 for row in rows):
         axes.set_yscale("log")
+
+
+def _validations(panels: Sequence[Axes], checks: Rows) -> None:
+    at = [row["step"] for row in checks]
+    for axes, (restored, blurry, how) in zip(panels, CHECKS, strict=False):
+        told = (
+            Curve("restored", at, [row[restored] for row in checks], BLUE),
+            Curve("blurry input", at, [row[blurry] for row in checks], GREY, DASHED),
+        )
+        _draw(axes, told, f"validation PSNR (dB),\n{how}")
+
+
+def _gates(axes: Axes, rows: Rows) -> None:
+    window, at = window_of(len(rows)), [row["step"] for row in rows]
+    told = (
+        Curve("gate", at, smoothed([row["gate"] for row in rows], window), BLUE),
+        Curve(f"target {GATE_TARGET}", at, [GATE_TARGET] * len(at), GREY, DASHED),
+    )
+    axes.plot(at, [row["gate"] for row in rows], color=BLUE, linewidth=0.5, alpha=0.3)
+    _draw(axes, told, f"mean gate activation,\n{_how(window)}")
+    axes.set_ylim(0, 1)
+
+
+def _how(window: int) -> str:
+    return f"each line a mean of {window} log lines" if window > 1 else "unsmoothed"
 
 
 def _draw(axes: Axes, told: Sequence[Curve], title: str) -> None:

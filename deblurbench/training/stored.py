@@ -4,8 +4,11 @@
 trainings.json                 how those weights were trained: what their cards do not hold
 results.json                   clip means of the shipped weights, from stored runs
 comparison.json                trainings on equal budgets, and clip means of theirs, from stored runs
+blur.json                      how like real blur the synthesised clips are, from benchmarks/synthesis.py
 claims.yaml                    by hand: what papers claim about variants, as pairs
+photographs.yaml               by hand: the folders of photographs that were trained on, and the files' names
 differences.md                 by hand: where our trainings differ from the papers', and why
+tried.md                       by hand: what was tried on the way
 """
 
 from __future__ import annotations
@@ -29,10 +32,10 @@ from deblurbench.store import Run, folder_name
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "evidence"
 COLUMNS = ("step", "seconds", "loss", "input", "psnr", "identity", "pooled", "pooled_identity")
+GATED = ("gate", "regularisation")  # further columns of `-reg` trainings, absent from the others' files
 LINES = 150  # of a thinned log
-TRAININGS, RESULTS, COMPARISON, CLAIMS, DIFFERENCES = (
-    "trainings.json", "results.json", "comparison.json", "claims.yaml", "differences.md",
-)  # fmt: skip
+TRAININGS, RESULTS, COMPARISON, BLUR = "trainings.json", "results.json", "comparison.json", "blur.json"
+CLAIMS, PHOTOGRAPHS, DIFFERENCES, TRIED = "claims.yaml", "photographs.yaml", "differences.md", "tried.md"
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,10 @@ def scored(run: Run, names: Mapping[str, str]) -> Scored:
 
 
 def joined(parts: Sequence[Scored]) -> list[Scored]:
-    """Runs of the same frames, with the same values of the methods in both, as one; it names all their devices."""
+    """Runs of the same frames, with the same values of what both scored, as one; it names all their devices.
+
+    A metric that only one of them has stays: the other's methods then have no value of it.
+    """
     found: list[Scored] = []
     for part in parts:
         same = next((i for i, other in enumerate(found) if _fit(other, part)), None)
@@ -135,17 +141,25 @@ def joined(parts: Sequence[Scored]) -> list[Scored]:
             continue
         other = found[same]
         devices = "; ".join(dict.fromkeys([*other.device.split("; "), part.device]))
+        values = {name: other.values.get(name, {}) | part.values.get(name, {}) for name in other.values | part.values}
         found[same] = replace(
-            other, values=other.values | part.values, weights=other.weights | part.weights, device=devices
-        )
+            other, values=values, metrics=other.metrics | part.metrics, weights=other.weights | part.weights,
+            device=devices,
+        )  # fmt: skip
     return found
 
 
 def _fit(one: Scored, two: Scored) -> bool:
-    alike = ("dataset", "protocol_digest", "coverage", "precision", "frames", "metrics")
-    return all(getattr(one, name) == getattr(two, name) for name in alike) and all(
-        one.values[name] == two.values[name] for name in one.values.keys() & two.values.keys()
+    alike = ("dataset", "protocol_digest", "coverage", "precision", "frames")
+    return (
+        all(getattr(one, name) == getattr(two, name) for name in alike)
+        and _agree(one.metrics, two.metrics)
+        and all(_agree(one.values[name], two.values[name]) for name in one.values.keys() & two.values.keys())
     )
+
+
+def _agree(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
+    return all(one[key] == two[key] for key in one.keys() & two.keys())
 
 
 def thinned(rows: Sequence[Mapping[str, Any]], lines: int = LINES) -> list[dict[str, Any]]:
@@ -162,7 +176,7 @@ def thinned(rows: Sequence[Mapping[str, Any]], lines: int = LINES) -> list[dict[
 
 
 def _mean(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    keys = [key for key in ("loss", "input") if all(key in row for row in group)]
+    keys = [key for key in ("loss", "input", *GATED) if all(key in row for row in group)]
     means = {key: float(f"{sum(row[key] for row in group) / len(group):.6g}") for key in keys}
     return {"step": group[-1]["step"], "seconds": group[-1].get("seconds", ""), **means}
 
@@ -170,7 +184,8 @@ def _mean(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def write_curve(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     """Write a thinned log as CSV; a validation's line has no loss, a training line no PSNR."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    columns = (*COLUMNS, *(key for key in GATED if any(key in row for row in rows)))
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(file, text.getvalue().encode())

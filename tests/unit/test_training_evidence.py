@@ -9,7 +9,7 @@ import pytest
 
 from deblurbench.errors import UsageError
 from deblurbench.rooms import plugin
-from deblurbench.training import evidence, page, stored
+from deblurbench.training import evidence, figure, page, stored
 from deblurbench.training.claims import findings, unequal
 from deblurbench.training.stored import Claim, Scored, Trained, joined
 from tests import fake_run
@@ -172,6 +172,29 @@ def test_a_log_is_thinned_and_read_back(tmp_path):
     assert [row["step"] for row in stored.thinned(list(log_rows())[:4])] == [0, 1, 2, 3]
 
 
+def gated_rows():
+    return [{**row, "gate": 0.5, "regularisation": row["step"]} if "loss" in row else row for row in log_rows()]
+
+
+def test_gate_and_regularisation_are_kept_where_a_log_has_them(tmp_path):
+    stored.write_curve(stored.thinned(list(log_rows())), tmp_path / "plain.csv")
+    assert (tmp_path / "plain.csv").read_text().splitlines()[0] == ",".join(stored.COLUMNS)
+    stored.write_curve(stored.thinned(gated_rows()), tmp_path / "reg.csv")
+    back = [row for row in stored.read_curve(tmp_path / "reg.csv") if "loss" in row]
+    assert {row["gate"] for row in back} == {0.5}
+    assert back[0]["regularisation"] == pytest.approx((20 + 40) / 2)
+
+
+def test_the_gate_has_a_panel_of_its_own_with_the_papers_target(tmp_path):
+    titles = [axes.get_title() for axes in figure.curves(list(log_rows())).axes]
+    drawn = figure.curves(gated_rows())
+    assert [axes.get_title() for axes in drawn.axes][:-1] == titles
+    assert drawn.axes[-1].get_title().startswith("mean gate activation")
+    lines = {line.get_label(): set(line.get_ydata()) for line in drawn.axes[-1].lines}
+    assert lines["gate"] == {0.5} and lines["target 0.75"] == {0.75}
+    assert plugin("methods", "ifirnn").module("gate").TARGET == figure.GATE_TARGET
+
+
 def test_a_kept_log_becomes_a_curve_on_the_page(tmp_path):
     assert run_command(tmp_path / "evidence", "log", training(tmp_path / "train"), "--tag", SHIPPED.tag) == 0
     page.write(tmp_path / "training.md", tmp_path / "evidence")
@@ -179,8 +202,8 @@ def test_a_kept_log_becomes_a_curve_on_the_page(tmp_path):
     assert f"![Curves of {NAME}](evidence/{NAME}.svg)" in text
     assert (tmp_path / "evidence" / f"{NAME}.svg").read_bytes().startswith(b"<?xml")
     assert "computed for 91% of the time" in text
-    assert f"| {page.label(CARD, SHIPPED)} | batch | 4 | 2 |" in text
-    assert "|  | crop | 256 | 96 |" in text
+    assert f"| ifirnn: key | paper | {page.label(CARD, SHIPPED)} |" in text
+    assert "| batch | 4 | 2 |" in text and "| crop | 256 | 96 |" in text
 
 
 def test_evidence_of_weights_that_do_not_ship_is_refused(tmp_path):
@@ -214,7 +237,7 @@ def test_results_show_gains_with_intervals_on_several_clips_and_values_of_one(tm
     low, high = (float(end) for end in cells[4].split(" to "))
     half = 2.3646 * gains.std() / math.sqrt(8)
     assert (low, high) == pytest.approx((gains.mean() - half, gains.mean() + half), abs=0.006)
-    assert cells[5:] == ["8 of 8", "better"]
+    assert cells[5:] == ["8 of 8", "0.008", "better"]
     assert " to " not in value and "| only | 7 |" in value
     assert "| blurry input |" in text
 
@@ -226,6 +249,16 @@ def test_runs_of_the_same_frames_are_one_table(tmp_path):
     assert set(both.values) == {"identity", "m", "n"} and both.weights == {"m": "1", "n": "2"}
     other = replace(two, values={"identity": {"psnr": {"a": 20.1}}})
     assert joined([one, other, replace(one, device="gpu")]) == [replace(one, device="cpu; gpu"), other]
+
+
+def test_a_metric_that_only_one_of_the_runs_has_does_not_part_them():
+    metric = {"unit": "", "decimals": 2, "higher_is_better": True}
+    one = Scored("d", "x", "c", "cpu", "fp32", {"a": 2}, {"psnr": metric}, {"identity": {"psnr": {"a": 20.0}}})
+    both = {"identity": {"psnr": {"a": 20.0}, "lpips": {"a": 0.5}}, "m": {"psnr": {"a": 21.0}, "lpips": {"a": 0.25}}}
+    two = replace(one, metrics={"psnr": metric, "lpips": metric}, values=both)
+    (found,) = joined([one, two])
+    assert list(found.metrics) == ["psnr", "lpips"] and found.values == both
+    assert len(joined([one, replace(two, metrics={"psnr": {**metric, "decimals": 3}})])) == 2
 
 
 def test_scores_of_weights_that_were_replaced_are_left_out(tmp_path):
@@ -294,8 +327,3 @@ def test_damaged_evidence_is_named(tmp_path):
     (tmp_path / stored.CLAIMS).write_text("- claim: one\n")
     with pytest.raises(UsageError, match="source"):
         page.page(tmp_path)
-
-
-def test_a_story_without_the_papers_recipe_compares_nothing():
-    assert page._recipe_rows(CARD, SHIPPED, {}) == []
-    assert page._recipe_rows(CARD.model_copy(update={"recipes": {}}), SHIPPED, {"resolved": {}}) == []
