@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from deblurbench.cards import DatasetCard
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.layouts import some
-from deblurbench.errors import MissingError, UsageError, counted, did_you_mean
+from deblurbench.errors import NAMED, MissingError, UsageError, counted, did_you_mean
 from deblurbench.imagefiles import natural_key
 from deblurbench.manifest import ClipRecord, Request
 from deblurbench.protocol import Protocol
@@ -75,6 +76,12 @@ def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split:
     return clips[: request.limit]
 
 
+def without(rest: Sequence[str]) -> str:
+    """What to do where some clips cannot be run, for messages; `rest` are the names of those that can."""
+    named = shlex.quote(",".join(rest)) if len(rest) <= NAMED else "NAME,NAME,..."
+    return f"Mend these files, or run the other {counted(len(rest), 'clip')} into another folder: --clips {named}."
+
+
 def refuse_undecodable(names: Iterable[str]) -> None:
     """See that names of folders and files can be written into run.json, which is UTF-8.
 
@@ -103,7 +110,7 @@ def plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip
     clip = first_frames(clip, frames)
     problems += [p for p in check_clip(clip) if p not in problems]
     stems = list(clip.stems)
-    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp else []
+    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp and not problems else []
     if clip.sharp and not scored and not problems:
         first, last = protocol.leave_out
         problems.append(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from deblurbench.choosing import PNG_BYTES_A_PIXEL
 from deblurbench.claiming import check_folder
+from deblurbench.datasets.layouts import some
 from deblurbench.errors import DeblurbenchError, counted
 from deblurbench.keeping import FrameKeeper
 from deblurbench.planning import Plan
 from deblurbench.runner import Work, survey
+from deblurbench.selection import without
 from deblurbench.store import Run, Store
 from deblurbench.terminal import print_json, print_table, say
 
@@ -32,8 +34,17 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
     known = [float(str(seconds)) for _, seconds in todo if seconds != "?"]
     unknown = sum(seconds == "?" for _, seconds in todo)
     say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
+    say_problems(plan)
     say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
+
+
+def say_problems(plan: Plan) -> None:
+    """Tell what to do where some clips cannot be run; nothing where all can, or none."""
+    bad = [clip.clip.name for clip in plan.clips if clip.problems]
+    rest = [clip.clip.name for clip in plan.clips if not clip.problems]
+    if bad and rest:
+        say(f"no row will have a mean, since {some(bad)} cannot be run. {without(rest)}")
 
 
 def _time(known: list[float], unknown: int) -> str:
