@@ -255,6 +255,12 @@ def open_dataset(text: str, root: str | None) -> tuple[Dataset, Protocol]:
     return dataset, protocol
 
 
+def trainable_datasets() -> list[str]:
+    """Names of the datasets that can be trained on, in alphabetical order."""
+    cards = {name: found.card for name, found in plugins("datasets").items()}
+    return sorted(name for name, card in cards.items() if isinstance(card, DatasetCard) and not card.not_for_training)
+
+
 def _root(card: DatasetCard, root: str | None) -> Path | None:
     text = root or (os.environ.get("DEBLURBENCH_DATA") if card.needs_root else None)
     if text is None and not card.needs_root:
