@@ -30,6 +30,7 @@ from deblurbench.selection import (
     plan_clip,
     refuse_silent_partial,
     refuse_undecodable,
+    refuse_unscorable,
 )
 from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, find_weights, read_story
@@ -319,6 +320,7 @@ def make_plan(request: Request) -> Plan:
     refuse_undecodable([str(found.root)])
     there = dataset.clips(protocol, split)
     chosen = choose_clips(there, request, protocol, split)
+    refuse_unscorable(chosen, request, protocol)
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
     refuse_silent_partial(dataset.card, request, protocol, split, clips)

@@ -17,18 +17,19 @@ from deblurbench.store import Run, Store
 from deblurbench.terminal import print_json, print_table, say
 
 
-def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
-    """Print the plan; nothing is written or restored."""
+def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
+    """Print the plan; nothing is written or restored. Returns the run's exit code: 1 where a clip cannot be run."""
     if folder.exists() and not fresh:
         check_folder(folder, plan.request, fresh=False)
     works = survey(plan, Store(folder / "nothing" if fresh else folder))
+    code = 1 if any(work.state == "problem" for work in works) else 0
     speeds = seconds_a_megapixel(folder.parent, {method.id for method in plan.methods})
     head = ("method", "clip", "frames", "state", "why", "seconds")
     rows = [_row(work, speeds) for work in works]
     if as_json:
         work = [dict(zip(head, row, strict=True)) for row in rows]
         print_json({"output": str(folder), "coverage": plan.coverage, "work": work})
-        return
+        return code
     print_table(head, rows)
     todo = [(work, row[-1]) for work, row in zip(works, rows, strict=True) if work.state != "cached"]
     known = [float(str(seconds)) for _, seconds in todo if seconds != "?"]
@@ -37,6 +38,7 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
     say_problems(plan)
     say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
+    return code
 
 
 def say_problems(plan: Plan) -> None:

@@ -99,7 +99,7 @@ def test_a_clip_that_failed_everywhere_is_told_with_the_way_out(tmp_path: Path) 
     text = "\n".join([*table.caption, *table.warnings])
     assert "21 scored; really scored: 2 of 3 clips, 14 frames (every method failed on a,b)." in text
     assert "No interval: no method was scored on every clip" in text and "needs at least" not in text
-    assert "no row has a mean, since every method failed on a,b. Mend these files, or run the other 2 clips" in text
+    assert "no row has a mean, since every method failed on a,b. Mend the files, or run the other 2 clips" in text
     assert "--clips one,three" in text
 
 
