@@ -139,8 +139,8 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
         MissingError: nothing is recognised.
     """
     found = dataset.find(protocol)
-    released = dataset.card.needs_root and bool(dataset.card.splits)
-    report = VerifyReport(protocol.name, found.layout, str(found.root), deep, released)
+    card = dataset.card
+    report = VerifyReport(protocol.name, found.layout, str(found.root), deep, card.needs_root and bool(card.splits))
     others = _other_kind(dataset, protocol)
     for note in (*found.notes, *_jpeg_note(found)):
         report.add("note", note)

@@ -289,9 +289,9 @@ def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
     count = len(runs[0].manifest.clips)
     there = [sum(map(math.isfinite, one.by_clip.values())) for row in rows for one in row.summary.metrics.values()]
     finite = max(there, default=count)
-    clips = counted(count, "clip") if finite == count else f"{finite} of {counted(count, 'clip')} with a finite mean"
+    found_in = counted(count, "clip") if finite == count else f"{finite} of {counted(count, 'clip')} with a finite mean"
     return (
-        f"No interval: {clips}, and an interval needs at least {MIN_CLIPS} "
+        f"No interval: {found_in}, and an interval needs at least {MIN_CLIPS} "
         "(frames of one clip resemble each other too much to count as independent)."
     )
 
