@@ -247,6 +247,7 @@ class DatasetCard(PluginCard):
     obtain: str = Field(default="", description="where it comes from, and its licence; printed when it is missing")
     layout: str = Field(default="", description="the folders expected, drawn as text")
     needs_root: bool = True
+    not_for_training: str = Field(default="", description="why it cannot be trained on, and what to take instead")
     several_roots: bool = Field(default=False, description="its files may lie in several folders, joined as in PATH")
     parameters: dict[str, Any] = Field(default_factory=dict)
 

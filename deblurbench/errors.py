@@ -76,12 +76,17 @@ def did_you_mean(found: str, allowed: Iterable[str]) -> str:
     lowered = [name.lower() for name in names]
     near = difflib.get_close_matches(found.lower(), lowered, n=1, cutoff=0.6)
     if not near:
-        return f"Known: {', '.join(names) or 'none'}."
+        return f"Known: {', '.join(map(_quoted, names)) or 'none'}."
     best = names[lowered.index(near[0])]
     nearest = set(difflib.get_close_matches(found.lower(), lowered, n=NAMED, cutoff=0.0))
     shown = [name for name in names if name.lower() in nearest][:NAMED]
     rest = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
-    return f"Did you mean {best!r}? Known: {', '.join(shown)}{rest}."
+    return f"Did you mean {best!r}? Known: {', '.join(map(_quoted, shown))}{rest}."
+
+
+def _quoted(name: str) -> str:
+    """A name as it stands in a list of names: in quotes where a comma or a blank would break it in two."""
+    return repr(name) if "," in name or " " in name else name
 
 
 _format = warnings.formatwarning

@@ -5,6 +5,7 @@ The file carries a schema version. A reader refuses a newer schema than it knows
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,7 @@ from deblurbench.errors import counted
 from deblurbench.protocol import Protocol
 
 SCHEMA = 1
+CAUSES = 3
 
 
 class Record(BaseModel):
@@ -172,16 +174,36 @@ class Manifest(Record):
                 return outcome
         return Outcome(method=method, clip=clip, status="pending")
 
+    def unscored(self) -> list[str]:
+        """Names of the clips on which every method failed, as on a clip whose files do not fit together."""
+        return [
+            clip.name
+            for clip in self.clips
+            if self.methods and all(self.outcome(m.id, clip.name).status == "failed" for m in self.methods)
+        ]
+
     def state(self, method: str) -> tuple[str, str]:
         """("ok" | "failed" | "pending", reason) of a method over all clips."""
         outcomes = [self.outcome(method, clip.name) for clip in self.clips]
         failed = [o for o in outcomes if o.status == "failed"]
         if failed:
             share = f"{len(failed)} of {counted(len(outcomes), 'clip')}"
-            return "failed", f"failed on {share}: {failed[0].clip}: {failed[0].reason}"
+            return "failed", f"failed on {share}: {causes(failed)}"
         if any(o.status == "pending" for o in outcomes):
             return "pending", f"{sum(o.status == 'ok' for o in outcomes)} of {counted(len(outcomes), 'clip')} done"
         return "ok", ""
+
+
+def causes(failed: Sequence[Outcome]) -> str:
+    """Why clips failed, each cause with the first clip that has it; of several causes one line each, three at most."""
+    firsts: dict[str, Outcome] = {}
+    for outcome in failed:
+        firsts.setdefault(outcome.reason.replace(outcome.clip, ""), outcome)
+    if len(firsts) == 1:
+        return f"{failed[0].clip}: {failed[0].reason}"
+    shown = [f"{o.clip}: {o.reason.splitlines()[0] if o.reason else o.kind}" for o in list(firsts.values())[:CAUSES]]
+    more = len(firsts) - len(shown)
+    return "; ".join(shown) + (f"; and {counted(more, 'other cause')}" if more else "")
 
 
 def unlike_data(one: Manifest, two: Manifest) -> str:

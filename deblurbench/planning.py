@@ -32,6 +32,7 @@ from deblurbench.selection import (
     plan_clip,
     refuse_silent_partial,
     refuse_undecodable,
+    refuse_unscorable,
 )
 from deblurbench.store import folder_name
 from deblurbench.weights import WeightsFile, find_weights, read_story
@@ -265,6 +266,12 @@ def open_dataset(text: str, root: str | None) -> tuple[Dataset, Protocol]:
     return dataset, protocol
 
 
+def trainable_datasets() -> list[str]:
+    """Names of the datasets that can be trained on, in alphabetical order."""
+    cards = {name: found.card for name, found in plugins("datasets").items()}
+    return sorted(name for name, card in cards.items() if isinstance(card, DatasetCard) and not card.not_for_training)
+
+
 def _root(card: DatasetCard, root: str | None) -> Path | None:
     text = root or (os.environ.get("DEBLURBENCH_DATA") if card.needs_root else None)
     if text is None and not card.needs_root:
@@ -323,6 +330,7 @@ def make_plan(request: Request) -> Plan:
     refuse_undecodable([str(found.root)])
     there = dataset.clips(protocol, split)
     chosen = choose_clips(there, request, protocol, split)
+    refuse_unscorable(chosen, request, protocol)
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
     refuse_silent_partial(dataset.card, request, protocol, split, clips)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from deblurbench.cards import DatasetCard
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.layouts import some
-from deblurbench.errors import MissingError, UsageError, counted, did_you_mean
+from deblurbench.errors import NAMED, MissingError, UsageError, counted, did_you_mean
 from deblurbench.imagefiles import natural_key
 from deblurbench.manifest import ClipRecord, Request
 from deblurbench.protocol import Protocol
@@ -61,11 +63,7 @@ def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split:
     if protocol.clips and not request.clips and split == protocol.split:
         clips = [clip for clip in clips if clip.name in protocol.clips]
     if request.clips:
-        by_name = {clip.name: clip for clip in clips}
-        for name in request.clips:
-            if name not in by_name:
-                raise UsageError(f"no clip {name!r} in split {split!r}. {did_you_mean(name, by_name)}")
-        clips = [by_name[name] for name in dict.fromkeys(request.clips)]
+        clips = named_clips(clips, request.clips, split)
     folders: dict[str, str] = {}
     refuse_undecodable(name for clip in clips for name in (clip.name, *clip.stems))
     for clip in clips:
@@ -73,6 +71,38 @@ def choose_clips(clips: list[Clip], request: Request, protocol: Protocol, split:
             raise UsageError(f"clips {folders[folder_name(clip.name)]!r} and {clip.name!r} would share a folder")
     clips.sort(key=lambda clip: natural_key(clip.name))
     return clips[: request.limit]
+
+
+def listed(text: str) -> list[str]:
+    """The words of a comma-separated text, without the blanks around them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def named_clips(clips: Sequence[Clip], names: Sequence[str], split: str) -> list[Clip]:
+    """The clips that `--clips` names. A name may hold commas itself: where several clips fit, the longest name counts.
+
+    Raises:
+        UsageError: a clip that is not there; the nearest name is given.
+    """
+    known = {tuple(listed(clip.name)): clip for clip in clips}
+    longest = max(map(len, known), default=0)
+    words = [word for name in names for word in listed(name)]
+    found: dict[str, Clip] = {}
+    while words:
+        count = next((n for n in range(longest, 0, -1) if tuple(words[:n]) in known), 0)
+        if not count:
+            every = [clip.name for clip in clips]
+            raise UsageError(f"no clip {words[0]!r} in split {split!r}. {did_you_mean(words[0], every)}")
+        clip = known[tuple(words[:count])]
+        found[clip.name] = clip
+        words = words[count:]
+    return list(found.values())
+
+
+def without(rest: Sequence[str]) -> str:
+    """What to do where some clips cannot be run, for messages; `rest` are the names of those that can."""
+    named = shlex.quote(",".join(rest)) if len(rest) <= NAMED else "NAME,NAME,..."
+    return f"Mend the files, or run the other {counted(len(rest), 'clip')} into another folder: --clips {named}."
 
 
 def refuse_undecodable(names: Iterable[str]) -> None:
@@ -103,7 +133,7 @@ def plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip
     clip = first_frames(clip, frames)
     problems += [p for p in check_clip(clip) if p not in problems]
     stems = list(clip.stems)
-    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp else []
+    scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp and not problems else []
     if clip.sharp and not scored and not problems:
         first, last = protocol.leave_out
         problems.append(
@@ -118,6 +148,24 @@ def _first(source: Any, frames: int) -> Any:
     if source is None or len(source.stems) <= frames:
         return source
     return source.first(frames)
+
+
+def refuse_unscorable(clips: Sequence[Clip], request: Request, protocol: Protocol) -> None:
+    """See that --frames-per-clip leaves a frame to score.
+
+    Raises:
+        UsageError: it leaves none of any clip; says the least that does.
+    """
+    count = request.frames_per_clip
+    if count is None or protocol.scored(count) or not any(clip.sharp for clip in clips):
+        return
+    first, last = protocol.leave_out
+    least = next(number for number in itertools.count(count) if protocol.scored(number))
+    raise UsageError(
+        f"--frames-per-clip {count}: nothing would be scored, since protocol {protocol.name!r} scores none of "
+        f"{counted(count, 'frame')} (it leaves out the first {first} and the last {last}). Use --frames-per-clip "
+        f"{least} or more, or a protocol that scores all frames."
+    )
 
 
 def coverage_of(

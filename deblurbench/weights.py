@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.cards import MethodCard
@@ -45,7 +46,7 @@ def find_weights(plugin: Plugin, variant: str, wanted: str | None) -> WeightsFil
         return _opened(plugin, card, wanted)
     is_tag = any(weights.tag == wanted for weights in card.weights)  # a folder of that name does not hide it
     if wanted and not is_tag and (wanted.endswith(".safetensors") or "/" in wanted or Path(wanted).exists()):
-        return _from_path(Path(wanted).expanduser(), card, variant)
+        return _from_path(Path(wanted).expanduser(), plugin.folder, card, variant)
     if not card.needs_weights:
         if wanted:
             raise UsageError(f"method {card.name!r} has no weights, but {wanted!r} was asked for. Leave it out.")
@@ -104,7 +105,7 @@ def _train_me(reference: str, card: MethodCard, variant: str) -> str:
     )
 
 
-def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
+def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> WeightsFile:
     file = path / "weights.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
@@ -117,8 +118,33 @@ def _from_path(path: Path, card: MethodCard, variant: str) -> WeightsFile:
             f"{file}: trained as '{meant[0]}:{meant[1]}', asked for as '{card.name}:{variant}'. "
             f"Run '{meant[0]}:{meant[1]}@{path}'."
         )
+    if not told and not card.network:
+        _compare_with_shipped(file, folder, card, variant)
     tag = file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
     return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())), told.get("note", ""))
+
+
+def _compare_with_shipped(file: Path, folder: Path, card: MethodCard, variant: str) -> None:
+    """Hold the names and shapes of a file of unknown origin to those of a variant's own weights, without torch.
+
+    Where no weights of the variant ship, or they are damaged, loading the file shows whether it fits.
+
+    Raises:
+        UsageError: they differ.
+    """
+    own = [folder / w.file for w in card.weights if w.variant == variant]
+    try:
+        _look_inside(own[0])
+    except (IndexError, OSError, UsageError):
+        return
+    _refuse_unlike(file, _shapes(own[0]), _shapes(file))
+
+
+def _shapes(file: Path) -> dict[str, Any]:
+    """The tensors of a safetensors file that was looked into, by name; of each only its `shape`."""
+    with file.open("rb") as stream:
+        head = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    return {name: SimpleNamespace(shape=entry["shape"]) for name, entry in head.items() if name != "__metadata__"}
 
 
 def read_story(folder: Path) -> dict[str, Any]:
@@ -185,7 +211,16 @@ def load_weights(
         UsageError: not safetensors, see `read_weights`, or another architecture.
     """
     state = adopt(read_weights(file)) if adopt else read_weights(file)
-    own = network.state_dict()
+    _refuse_unlike(file, network.state_dict(), state)
+    network.load_state_dict(state, strict=True)
+
+
+def _refuse_unlike(file: Path, own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """See that a file's tensors have the names and shapes of a network's own.
+
+    Raises:
+        UsageError: they have not; says where they differ.
+    """
     faults = differences(own, state)
     prefix = shared_prefix(own, state)
     if prefix:
@@ -198,7 +233,6 @@ def load_weights(
             f"{file}: these weights are of another architecture or variant: {faults}. "
             "Name the variant that they were trained as."
         )
-    network.load_state_dict(state, strict=True)
 
 
 def read_weights(file: Path) -> dict[str, torch.Tensor]:
@@ -226,7 +260,7 @@ def read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
 
 
-def differences(own: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> str:
+def differences(own: Mapping[str, Any], state: Mapping[str, Any]) -> str:
     """The first five keys or shapes by which weights differ from a network's own; empty where they fit."""
     missing = [f"missing {key}" for key in own if key not in state]
     unexpected = [f"unexpected {key}" for key in state if key not in own]

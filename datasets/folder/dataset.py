@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from deblurbench.datasets.base import Clip, Dataset, Found
-from deblurbench.datasets.layouts import broken, has_frames, pair, sequence_tree, sides_of, subfolders
+from deblurbench.datasets.layouts import broken, has_frames, pair, sequence_tree, sides_of, some, subfolders
 from deblurbench.datasets.video import VideoSource, is_video
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.imagefiles import natural_key
@@ -28,7 +28,7 @@ class Folder(Dataset):
         """Recognise pairs, pairs by clip, or blurry frames or videos alone.
 
         Raises:
-            MissingError: no frame and no video is there.
+            MissingError: no frame and no video is there, or the two sides share no clip's name.
         """
         root = self.root
         if root is None or not root.exists():
@@ -55,11 +55,21 @@ def _by_side(root: Path) -> list[Clip]:
     if sharp is None:
         return [_clip(name, place, None) for name, place in ours.items()]
     theirs = _places(sharp, root.name)
+    if ours and theirs and not ours.keys() & theirs.keys():
+        raise MissingError(
+            f"dataset 'folder': no clip of {_listed(blurry, ours)} has a namesake in {_listed(sharp, theirs)}. "
+            "Clips are matched by their names: rename those of one side."
+        )
     clips = [
         _clip(name, place, theirs[name]) if name in theirs else broken(name, f"no clip {name!r} in {sharp}")
         for name, place in ours.items()
     ]
     return clips + [broken(name, f"no clip {name!r} in {blurry}") for name in theirs if name not in ours]
+
+
+def _listed(side: Place, places: dict[str, Place]) -> str:
+    """A side with the names of its clips, for messages."""
+    return f"{side} ({'itself one clip' if side in places.values() else some(list(places))})"
 
 
 def _side(root: Path, side: str) -> Place | None:

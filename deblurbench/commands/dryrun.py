@@ -7,33 +7,46 @@ from pathlib import Path
 
 from deblurbench.choosing import PNG_BYTES_A_PIXEL
 from deblurbench.claiming import check_folder
+from deblurbench.datasets.layouts import some
 from deblurbench.errors import DeblurbenchError, counted
 from deblurbench.keeping import FrameKeeper
 from deblurbench.planning import Plan
 from deblurbench.runner import Work, survey
+from deblurbench.selection import without
 from deblurbench.store import Run, Store
 from deblurbench.terminal import print_json, print_table, say
 
 
-def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> None:
-    """Print the plan; nothing is written or restored."""
+def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
+    """Print the plan; nothing is written or restored. Returns the run's exit code: 1 where a clip cannot be run."""
     if folder.exists() and not fresh:
         check_folder(folder, plan.request, fresh=False)
     works = survey(plan, Store(folder / "nothing" if fresh else folder))
+    code = 1 if any(work.state == "problem" for work in works) else 0
     speeds = seconds_a_megapixel(folder.parent, {method.id for method in plan.methods})
     head = ("method", "clip", "frames", "state", "why", "seconds")
     rows = [_row(work, speeds) for work in works]
     if as_json:
         work = [dict(zip(head, row, strict=True)) for row in rows]
         print_json({"output": str(folder), "coverage": plan.coverage, "work": work})
-        return
+        return code
     print_table(head, rows)
     todo = [(work, row[-1]) for work, row in zip(works, rows, strict=True) if work.state != "cached"]
     known = [float(str(seconds)) for _, seconds in todo if seconds != "?"]
     unknown = sum(seconds == "?" for _, seconds in todo)
     say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
+    say_problems(plan)
     say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
+    return code
+
+
+def say_problems(plan: Plan) -> None:
+    """Tell what to do where some clips cannot be run; nothing where all can, or none."""
+    bad = [clip.clip.name for clip in plan.clips if clip.problems]
+    rest = [clip.clip.name for clip in plan.clips if not clip.problems]
+    if bad and rest:
+        say(f"no row will have a mean, since {some(bad)} cannot be run. {without(rest)}")
 
 
 def _time(known: list[float], unknown: int) -> str:

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("--method", "method_name", default="ifirnn", show_default=True, help="name[:variant][@weights]")
-@click.option("--output", type=click.Path(path_type=Path), help="A video file, or a folder for PNG frames.")
+@click.option(
+    "--output", type=click.Path(path_type=Path),
+    help="A video file, or a folder for PNG frames; without it runs/<source>-restored(.mp4).",
+)  # fmt: skip
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32")
 @click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended.")
@@ -46,7 +49,7 @@ def restore(
         say(f"! {source}: {gap}. The frames that are there are restored as if they followed on each other.")
     planned = plan_method(method_name)
     place = resolve_device(device)
-    target = output or _beside(source)
+    target = output or _default_output(source)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} exists already; name another --output.")
     set_precision_flags(precision)
@@ -83,11 +86,10 @@ def open_source(source: Path) -> FrameSource:
     return VideoSource(source)
 
 
-def _beside(source: Path) -> Path:
+def _default_output(source: Path) -> Path:
+    """A place below runs/: beside its source, in a dataset's folder, the result would count as a clip of it."""
     source = source.resolve()
-    if source.is_file():
-        return source.with_name(f"{source.stem}-restored.mp4")
-    return source.with_name(f"{source.name}-restored")
+    return Path("runs") / (f"{source.stem}-restored.mp4" if source.is_file() else f"{source.name}-restored")
 
 
 def _walked(frames: Iterator[tuple[str, Restored]], method: str, tile: int | None) -> Iterator[Frame8]:
@@ -119,7 +121,7 @@ def _told(method: str, tile: int | None) -> Iterator[None]:
 
 def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:
     """Write a video or a folder of PNGs; nothing is left of it if it fails halfway."""
-    if target.suffix and (source.is_file() or target.name != _beside(source).name):
+    if target.suffix and (source.is_file() or target.name != _default_output(source).name):
         return write_video(target, frames, frame_rate(source) if source.is_file() else 25)
     inside = target.is_dir()  # an empty folder may be a mount, or the one that we are in: it is kept, and filled
     place = (target if inside else target.parent) / f".{target.resolve().name}.{os.getpid()}.part"

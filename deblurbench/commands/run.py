@@ -21,6 +21,7 @@ from deblurbench.manifest import Request
 from deblurbench.outside import absolute, short
 from deblurbench.planning import Plan, left_out, make_plan
 from deblurbench.reports.base import GalleryKind, Options
+from deblurbench.selection import listed
 from deblurbench.store import folder_name
 
 
@@ -32,7 +33,7 @@ def names(text: str | None, option: str = "") -> list[str] | None:
     """
     if text is None:
         return None
-    words = [word.strip() for word in text.split(",") if word.strip()]
+    words = listed(text)
     if option and not words:
         raise UsageError(f"{option} {text!r} names nothing. Name at least one, or leave the option out.")
     return words
@@ -85,9 +86,9 @@ def run(
     if dry_run:
         from deblurbench.commands.dryrun import print_dry_run
 
-        print_dry_run(plan, folder, fresh, as_json)
+        code = print_dry_run(plan, folder, fresh, as_json)
         say_left_out(request.methods)
-        return 0
+        return code
     return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
 
 

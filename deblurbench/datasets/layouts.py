@@ -133,15 +133,17 @@ def pair(
     blurry_files, problems = files_of(blurry)
     if not blurry_files:
         problems.append(f"{_where(blurry)}: no frames there ({', '.join(SUFFIXES)} are read)")
-    everywhere = {_stem(f) for f in blurry_files}
+    sides = [{_stem(f) for f in blurry_files}]
     sharp_source = None
     if sharp is not None:
         sharp_files, more = files_of(sharp)
-        everywhere |= {_stem(f) for f in sharp_files}
+        theirs = {_stem(f) for f in sharp_files}
+        sides = [sides[0] | theirs] if sides[0] & theirs else [sides[0], theirs]  # unlike names are not one numbering
         blurry_files, sharp_files, unmatched = _match(blurry_files, sharp_files, _where(blurry), _where(sharp))
         problems += more + unmatched
         sharp_source = ImageFiles(sharp_files)
-    problems += numbering_gaps(sorted(everywhere, key=natural_key), step=1 if expected else None)
+    gaps = [numbering_gaps(sorted(stems, key=natural_key), step=1 if expected else None) for stems in sides]
+    problems += dict.fromkeys(itertools.chain(*gaps))
     released = expected.frames if expected else None
     return Clip(name, ImageFiles(blurry_files), sharp_source, released, tuple(problems), tuple(notes))
 

@@ -42,12 +42,16 @@ class Finding:
 
 @dataclass
 class VerifyReport:
-    """What `verify` found. `ok` is False if there is an error; warnings and notes leave it True."""
+    """What `verify` found. `ok` is False if there is an error; warnings and notes leave it True.
+
+    `released` is False where nobody released the clips: they are one's own, or were made here.
+    """
 
     protocol: str
     layout: str
     root: str
     deep: bool
+    released: bool = True
     coverage: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
@@ -72,7 +76,8 @@ class VerifyReport:
         lines += [f"split {split}: {text}" for split, text in self.coverage.items()]
         lines += [str(f) for f in sorted(self.findings, key=lambda f: order[f.severity])]
         depth = "every frame decoded" if self.deep else f"headers of every frame, pixels of up to {SAMPLED} a clip"
-        verdict = "as released, as far as looked at" if not any(counts.values()) else ", ".join(
+        sound = "as released" if self.released else "complete and readable"
+        verdict = f"{sound}, as far as looked at" if not any(counts.values()) else ", ".join(
             counted(count, name) for name, count in counts.items() if count
         )  # fmt: skip
         return "\n".join([*lines, f"{verdict} ({depth})"])
@@ -134,7 +139,8 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
         MissingError: nothing is recognised.
     """
     found = dataset.find(protocol)
-    report = VerifyReport(protocol.name, found.layout, str(found.root), deep)
+    card = dataset.card
+    report = VerifyReport(protocol.name, found.layout, str(found.root), deep, card.needs_root and bool(card.splits))
     others = _other_kind(dataset, protocol)
     for note in (*found.notes, *_jpeg_note(found)):
         report.add("note", note)
@@ -159,10 +165,13 @@ def _unfit(found: Found | str, protocol: Protocol) -> str:
     """Why a protocol cannot run on what was found; empty where it can."""
     if isinstance(found, str):
         return found
-    names = {clip.name for clip in found.splits.get(protocol.split, ())}
-    if names and (not protocol.clips or names & set(protocol.clips)):
+    there = found.splits.get(protocol.split, ())
+    chosen = [clip for clip in there if not protocol.clips or clip.name in protocol.clips]
+    if any(not clip.problems for clip in chosen):
         return ""
-    which = "its clips" if names else "clips"
+    if chosen:
+        return f"none of {counted(len(chosen), 'clip')} can be run; each says why"
+    which = "its clips" if there else "clips"
     return f"no {which} of split {protocol.split!r} (found: {splits_in_words(found.splits)})"
 
 

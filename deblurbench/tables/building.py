@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deblurbench.cards import IDENTITY, MethodCard, Published
-from deblurbench.errors import CardError, UsageError, did_you_mean
+from deblurbench.datasets.layouts import some
+from deblurbench.errors import CardError, UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.rooms import plugin
+from deblurbench.selection import without
 from deblurbench.statistics import MIN_CLIPS, MethodSummary, Summary, summarise
 from deblurbench.store import Run
 from deblurbench.tables.model import (
@@ -235,7 +237,7 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         m = run.manifest
         lines.append(
             f"{m.dataset_title}, protocol {m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]}), "
-            f"{m.split} split: {'PARTIAL RUN, ' if m.partial else ''}{m.coverage}."
+            f"{m.split} split: {'PARTIAL RUN, ' if m.partial else ''}{m.coverage}{_less(m)}."
         )
         tile = f", tiles of {m.tile} px" if m.tile else ""
         versions = ", ".join(f"{name} {version}" for name, version in _versions(m).items())
@@ -248,6 +250,16 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
     lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
+
+
+def _less(manifest: Manifest) -> str:
+    """How much less than its coverage a run has scored, where every method failed on some clips; else nothing."""
+    unscored = manifest.unscored()
+    if not unscored:
+        return ""
+    frames = sum(len(clip.scored) for clip in manifest.clips if clip.name not in unscored)
+    left = f"{len(manifest.clips) - len(unscored)} of {counted(len(manifest.clips), 'clip')}"
+    return f"; really scored: {left}, {counted(frames, 'frame')} (every method failed on {some(unscored)})"
 
 
 def _own_python(method: MethodRecord) -> str:
@@ -272,9 +284,14 @@ def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
         clips = {sum(map(math.isfinite, summary.by_clip.values())) for summary in found}
         counts = " or ".join(map(str, sorted(clips)))
         return f"Intervals: 95 %, Student's t over the means of {counts} clips (the clip is the unit, not the frame)."
+    if not any(row.ok for row in rows):
+        return "No interval: no method was scored on every clip, and a row without all of them has no mean."
     count = len(runs[0].manifest.clips)
+    there = [sum(map(math.isfinite, one.by_clip.values())) for row in rows for one in row.summary.metrics.values()]
+    finite = max(there, default=count)
+    found_in = counted(count, "clip") if finite == count else f"{finite} of {counted(count, 'clip')} with a finite mean"
     return (
-        f"No interval: {count} clip{'s' if count != 1 else ''}, and an interval needs at least {MIN_CLIPS} "
+        f"No interval: {found_in}, and an interval needs at least {MIN_CLIPS} "
         "(frames of one clip resemble each other too much to count as independent)."
     )
 
@@ -306,6 +323,7 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
         if m.partial:
             lines.append(f"{where}partial run: {m.coverage}")
         lines += [f"{where}{warning}" for warning in m.warnings]
+        lines += [f"{where}{hint}" for hint in _way_out(m)]
     computed: dict[str, set[str]] = {}
     for metric in [m for run in runs for m in run.manifest.metrics if m.implementation and not m.absent]:
         computed.setdefault(metric.id, set()).add(metric.implementation or "")
@@ -318,6 +336,15 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
     for row in rows:
         lines += _row_warnings(row, runs[row.run].manifest)
     return list(dict.fromkeys(lines))
+
+
+def _way_out(manifest: Manifest) -> list[str]:
+    """What to do where every method failed on some clips, so that no row has a mean; nothing where none or all did."""
+    unscored = manifest.unscored()
+    rest = [clip.name for clip in manifest.clips if clip.name not in unscored]
+    if not unscored or not rest:
+        return []
+    return [f"no row has a mean, since every method failed on {some(unscored)}. {without(rest)}"]
 
 
 def _unequal_frames(rows: Sequence[Row]) -> list[str]:

@@ -24,7 +24,7 @@ from deblurbench.isolated import find_device, prefer_channels_last, set_precisio
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
 from deblurbench.outside import find_method
-from deblurbench.planning import open_dataset
+from deblurbench.planning import open_dataset, trainable_datasets
 from deblurbench.protocol import Protocol
 from deblurbench.provenance import file_sha256
 from deblurbench.rooms import Plugin
@@ -366,13 +366,23 @@ def _endless(dataset: Any, protocol: Protocol, shape: dict[str, Any], recipe: Re
 
 
 def _split(dataset: Dataset, protocol: Protocol, hold_out: int) -> tuple[list[Any], list[Any]]:
-    """Training clips, and those of the training split that are kept for validation (the last ones)."""
+    """Training clips, and those of the training split that are kept for validation (the last ones).
+
+    Raises:
+        UsageError: nobody can train on this dataset. MissingError: it has no training clips here.
+    """
+    card = dataset.card
+    if card.not_for_training:
+        raise UsageError(
+            f"dataset {card.name!r} cannot be trained on. {' '.join(card.not_for_training.split())} "
+            f"Datasets that can be trained on: {', '.join(trainable_datasets())}."
+        )
     try:
         clips = dataset.clips(protocol, "train")
     except (MissingError, UsageError) as error:
         reason = str(error).partition("\n")[0]  # what follows is advice for `run`
         raise MissingError(
-            f"dataset {dataset.card.name!r} has no training split here: {reason}\n{dataset.how_to_get()}"
+            f"dataset {card.name!r} has no training split here: {reason}\n{dataset.how_to_get()}"
         ) from error
     keep = min(hold_out, len(clips) - 1)
     return clips[: len(clips) - keep], clips[len(clips) - keep :]

@@ -66,6 +66,15 @@ def test_what_a_method_raises_is_one_line_and_leaves_nothing_behind(
     assert len(list((tmp_path / "out").glob("*.png"))) == 6
 
 
+def test_without_output_nothing_is_written_into_the_dataset(tmp_path, clip, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dotted = clip.rename(clip.with_name("one.v2"))
+    deblurbench("restore", dotted, "--method", "identity")
+    assert "into runs/one.v2-restored" in capsys.readouterr().err
+    assert len(list((tmp_path / "runs" / "one.v2-restored").glob("*.png"))) == 6
+    assert [f.name for f in dotted.parent.iterdir()] == ["one.v2"]
+
+
 def test_a_method_that_cannot_be_made_is_one_line(plugin_folder, tmp_path, clip, capsys):
     write_plugin(plugin_folder, "unmade", CANNOT_BE_MADE)
     restored(clip, tmp_path / "out", "unmade", code=1)

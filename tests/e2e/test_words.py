@@ -76,6 +76,31 @@ def test_clips_that_were_not_released_fit_no_protocol_and_how_to_run_them_is_tol
     deblurbench(*words[:4], "folder", *words[5:])
 
 
+def test_fewer_frames_than_are_scored_are_refused_before_anything_runs(tmp_path, capsys):
+    root = write_gopro(tmp_path / "data", frames=7)
+    words = ["run", "--methods", "identity", "--dataset", "gopro", "--data-root", root, "--partial", "--dry-run"]
+    deblurbench(*words, "--frames-per-clip", 5, code=2)
+    assert "--frames-per-clip 5: nothing would be scored" in (told := capsys.readouterr().err)
+    assert "Use --frames-per-clip 6 or more" in told
+    deblurbench(*words, "--frames-per-clip", 6)
+
+
+def test_a_dry_run_tells_clips_that_cannot_be_run_and_the_way_out(tmp_path, capsys):
+    root = write_folder(tmp_path / "data", clips=["one", "a b", "c, d"], frames=2)
+    (root / "sharp" / "one" / "000001.png").unlink()
+    words = ["run", "--methods", "identity", "--dataset", "folder", "--data-root", root, "--dry-run"]
+    deblurbench(*words, code=1)
+    told = capsys.readouterr().err
+    assert "2 of 3" not in told and "4 scored" in told
+    assert "since one cannot be run" in told and "--clips 'a b,c, d'." in told
+    deblurbench(*words, "--clips", "a b,c, d")
+    assert "2 of 3 clips" in capsys.readouterr().err
+    deblurbench(*words, "--clips", "c,d")
+    assert "1 of 3 clips" in capsys.readouterr().err
+    deblurbench(*words, "--clips", "d,one", code=2)
+    assert "no clip 'd' in split 'all'. Known: 'a b', 'c, d', one." in capsys.readouterr().err
+
+
 def test_a_protocol_whose_split_is_there_fits(tmp_path, capsys):
     root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
     deblurbench("data", "info", "gopro", "--data-root", root, "--json")

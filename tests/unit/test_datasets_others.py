@@ -200,6 +200,26 @@ def test_folder_faults_are_per_clip(tmp_path: Path):
     assert "not a video" in problems["five"]
 
 
+def test_sides_that_share_no_clip_are_told_once(tmp_path: Path):
+    root = fakes.write_folder(tmp_path, clips=["one", "two"], frames=2)
+    for name in ("one", "two"):
+        (root / "blur" / name).rename(root / "blur" / f"b-{name}")
+    with pytest.raises(MissingError, match=r"blur \(b-one, b-two\) has a namesake in .*sharp \(one, two\)\. Clips are"):
+        find(root, "folder")
+
+
+def test_frames_of_other_names_are_no_gap_in_the_numbering(tmp_path: Path):
+    root = fakes.write_folder(tmp_path, clips=["one"], frames=3)
+    for side in ("blur", "sharp"):
+        for file in sorted((root / side / "one").iterdir()):
+            file.rename(file.with_name(f"{side}_{file.name}"))
+    (problem,) = find(root, "folder").splits["all"][0].problems
+    assert "no blurry frame has a sharp namesake" in problem
+    for side in ("blur", "sharp"):
+        (root / side / "one" / f"{side}_000001.png").rename(root / side / "one" / f"{side}_000007.png")
+    assert len(find(root, "folder").splits["all"][0].problems) == 3  # each side's own gap is told
+
+
 def test_an_empty_folder(tmp_path: Path):
     with pytest.raises(MissingError, match="no frame and no video"):
         find(tmp_path, "folder")

@@ -92,6 +92,42 @@ def test_terminal_shows_rows_caption_and_failure(tmp_path: Path) -> None:
     assert "! srn:rgb: failed on 1 of 8 clips: clip-03: ValueError: boom" in text
 
 
+def test_a_clip_that_failed_everywhere_is_told_with_the_way_out(tmp_path: Path) -> None:
+    methods, clips = {"identity": 1.0, "srn:rgb": 0.5}, ("one", "a,b", "three")
+    run = fake_run.write(tmp_path, Fake(methods=methods, clips=clips, failed=dict.fromkeys(methods, "a,b")))
+    table = tables.build([run])
+    text = "\n".join([*table.caption, *table.warnings])
+    assert "21 scored; really scored: 2 of 3 clips, 14 frames (every method failed on a,b)." in text
+    assert "No interval: no method was scored on every clip" in text and "needs at least" not in text
+    assert "no row has a mean, since every method failed on a,b. Mend the files, or run the other 2 clips" in text
+    assert "--clips one,three" in text
+
+
+def test_a_method_that_failed_alone_takes_nothing_from_the_coverage(tmp_path: Path) -> None:
+    table = tables.build([fake_run.write(tmp_path, Fake(clips=("one", "two", "three"), failed={"srn:rgb": "two"}))])
+    text = "\n".join([*table.caption, *table.warnings])
+    assert "really scored" not in text and "--clips" not in text and "means of 3 clips" in text
+
+
+def test_infinite_clips_are_not_counted_for_intervals(tmp_path: Path) -> None:
+    fake = Fake(methods={"identity": 1.0}, clips=("one", "two", "three"), leaks={"identity": 7})
+    run = fake_run.write(tmp_path, fake)
+    run.manifest.metrics = [m for m in run.manifest.metrics if m.id == "psnr"]
+    caption = "\n".join(tables.build([run]).caption)
+    assert "No interval: 2 of 3 clips with a finite mean, and an interval needs at least 3" in caption
+
+
+def test_every_cause_of_failure_is_told(tmp_path: Path) -> None:
+    run = fake_run.write(tmp_path, Fake(methods={"identity": 1.0}))
+    reasons = ["no clip-01 there", "no clip-02 there", "sizes\ndiffer", "cut short", "not a frame"]
+    for outcome, reason in zip(run.manifest.outcomes, reasons, strict=False):
+        outcome.status, outcome.reason = "failed", reason
+    told = run.manifest.state("identity")[1]
+    assert told == (
+        "failed on 5 of 8 clips: clip-01: no clip-01 there; clip-03: sizes; clip-04: cut short; and 1 other cause"
+    )
+
+
 def test_ties_share_a_mark_as_printed(tmp_path: Path) -> None:
     values = {"identity": 25.0, "one": 27.501, "two": 27.499, "three": 26.0}
     run = tiny(tmp_path, {name: {"psnr": v, "ssim": 0.5} for name, v in values.items()})

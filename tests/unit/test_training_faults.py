@@ -27,13 +27,23 @@ def test_a_recipe_key_that_does_not_exist_names_the_nearest(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("name", ["folder", "gopro"])
-def test_a_dataset_without_a_training_split_is_refused(tmp_path, name):
-    write = write_folder if name == "folder" else write_gopro
-    root = write(tmp_path / "data")
-    with pytest.raises(MissingError, match=f"dataset '{name}' has no training split here"):
-        loop.train(files(tmp_path / "run", name, root))
+def test_a_dataset_without_a_training_split_is_refused(tmp_path):
+    with pytest.raises(MissingError, match="dataset 'gopro' has no training split here"):
+        loop.train(files(tmp_path / "run", "gopro", write_gopro(tmp_path / "data")))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_dataset_that_cannot_be_trained_on_names_those_that_can(tmp_path):
+    with pytest.raises(UsageError, match="dataset 'folder' cannot be trained on") as told:
+        loop.train(files(tmp_path / "run", "folder", write_folder(tmp_path / "data")))
+    assert "--dataset gopro: ROOT/train/<clip>/blur_gamma/000001.png" in str(told.value)
+    assert str(told.value).endswith("bsd, dvd, gopro, mini, reds, synth.") and ", folder," not in str(told.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_pairs_of_ones_own_train_in_the_layout_that_is_named(tmp_path):
+    root = write_gopro(tmp_path / "data", split="train", clips=["mine"], blur=["blur_gamma"])
+    loop.train(files(tmp_path / "run", "gopro", root, settings=("crop=48",), limit_steps=1))
 
 
 def test_a_crop_larger_than_the_frames_is_refused_before_anything_is_trained(tmp_path):

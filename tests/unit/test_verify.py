@@ -271,6 +271,20 @@ def test_info_shows_layout_clips_and_protocols(tmp_path: Path):
     assert json.loads(json.dumps(found.as_dict()))["clips"][0]["clip"] == "GOPR0372_07_00"
 
 
+def test_where_no_clip_can_run_no_protocol_fits(tmp_path: Path):
+    root = fakes.write_folder(tmp_path, clips=["one", "two"], frames=2)
+    (root / "blur" / "one" / "000001.png").unlink()
+    assert "protocols that fit: folder" in info(*open_dataset("folder", str(root))).as_text()
+    (root / "sharp" / "two" / "000000.png").unlink()
+    text = info(*open_dataset("folder", str(root))).as_text()
+    assert "protocols that fit: none" in text and "not folder: none of 2 clips can be run; each says why" in text
+
+
+def test_a_folder_of_ones_own_was_not_released(tmp_path: Path):
+    found = verify(*open_dataset("folder", str(fakes.write_folder(tmp_path, clips=["one"], frames=2))))
+    assert found.ok and "complete and readable" in found.as_text() and "released" not in found.as_text()
+
+
 def test_info_of_nothing(tmp_path: Path):
     with pytest.raises(MissingError, match="no clip found"):
         info(*whole(tmp_path))

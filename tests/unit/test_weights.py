@@ -121,6 +121,23 @@ def test_the_default_the_tag_and_the_path(tmp_path):
         find_weights(plugin, "x", str(tmp_path / "gone.safetensors"))
 
 
+def test_a_file_of_unknown_origin_is_held_to_the_shipped_one_before_anything_runs(tmp_path):
+    shipped, file = tmp_path / "w.safetensors", tmp_path / "mine.safetensors"
+    save_file({"a": torch.zeros(1)}, shipped)
+    plugin = card(tmp_path, file_sha256(shipped))
+    save_file({"a": torch.ones(1)}, file)
+    assert find_weights(plugin, "x", str(file)).file == file
+    save_file({"b": torch.zeros(1)}, file)
+    with pytest.raises(UsageError, match=r"mine\.safetensors: .*another architecture.*missing a; unexpected b"):
+        find_weights(plugin, "x", str(file))
+    assert find_weights(plugin, "y", str(file)).file == file  # nothing ships for it
+    save_file({"a": torch.zeros(2)}, file)
+    with pytest.raises(UsageError, match=r"a is \(2,\), the network has \(1,\)"):
+        find_weights(plugin, "x", str(file))
+    shipped.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    assert find_weights(plugin, "x", str(file)).file == file
+
+
 def test_a_training_folder_of_another_variant_is_refused(tmp_path):
     folder = tmp_path / "train"
     folder.mkdir()
