@@ -270,7 +270,7 @@ class _Stream:
             place = torch.cuda.device(self.device) if self.device.startswith("cuda") else contextlib.nullcontext()
             with place, torch.inference_mode(), autocast(self.settings.precision, self.device):
                 work()
-        except Exception as error:  # whatever a method raises costs its own row
+        except (Exception, SystemExit) as error:  # whatever a method raises costs its own row
             self.found.error = describe_failure(error)["reason"]
 
     def warm_up(self) -> None:

@@ -6,25 +6,32 @@ skipped with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deblurbench.cards import MethodCard
-from deblurbench.errors import MissingError
+from deblurbench.errors import DeblurbenchError, MissingError
 from deblurbench.frames import Frame8
+from deblurbench.isolated import reason_of
 from deblurbench.isolating import environment_of
 from deblurbench.methods.base import Method
+from deblurbench.methods.parameters import how_to_store
 from deblurbench.outside import find_method
 from deblurbench.restoring import Settings, restored_frames
 
 if TYPE_CHECKING:
     import torch
 
+    from deblurbench.job import MethodJob
     from deblurbench.weights import WeightsFile
 
 UNTRAINED = "no weights yet: train it"
+IMPORT, DETERMINISTIC, NO_STATE = "card and import", "deterministic", "no state between clips"
+FAR, OVERSHOOT, SHARE, DARK = 2.0, 0.1, 0.25, 0.25
+"""What no overshoot reaches; what it may reach; the share of values that may lie beyond; a mean too low for it."""
 Finding = tuple[str, str, str]
 
 
@@ -49,18 +56,31 @@ def check_method(name: str, variant: str | None = None, weights: str | None = No
     if card.opens and found.opened is None:
         return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
     subject = _Subject(name, card, variant or card.default_variant, weights)
-    return [_one(label, check) for label, check in subject.checks()]
+    for label, check in subject.checks():
+        subject.findings.append(_one(label, check, subject.findings))
+    return subject.findings
 
 
-def _one(label: str, check: Callable[[], str]) -> Finding:
+def _one(label: str, check: Callable[[], str], before: list[Finding]) -> Finding:
+    """One check's finding. What failed before for the same reason, or made all others impossible, is told once."""
+    if _failed(IMPORT, before):
+        return label, "skipped", f"not tried, since {IMPORT!r} failed"
     try:
         return label, "ok", check()
     except Skipped as reason:
         return label, "skipped", str(reason)
     except Broken as fault:
-        return label, "FAILED", str(fault)
-    except Exception as error:  # a plugin may raise anything; the author is told what
-        return label, "FAILED", f"{type(error).__name__}: {error}"
+        told = str(fault)
+    except DeblurbenchError as error:
+        told = str(error)
+    except (Exception, SystemExit) as error:  # a plugin may raise anything; the author is told what
+        told = reason_of(error)
+    first = next((other for other, state, detail in before if (state, detail) == ("FAILED", told)), None)
+    return (label, "skipped", f"fails as {first!r} did") if first else (label, "FAILED", told)
+
+
+def _failed(label: str, findings: list[Finding]) -> bool:
+    return any(finding[:2] == (label, "FAILED") for finding in findings)
 
 
 def clip8(frames: int, height: int, width: int, seed: int = 0) -> list[Frame8]:
@@ -78,18 +98,19 @@ class _Subject:
         self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
         self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
+        self.findings: list[Finding] = []
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
         """Every check by its label, in the order they are told."""
-        yield "card and import", self.imports
+        yield IMPORT, self.imports
         yield "weights load strictly", self.loads
         yield "shape and range", self.shape
         yield "odd sizes", self.odd_sizes
         for count in (1, 2, 7):
             yield f"{count} frame(s)", lambda count=count: self.counts(count)  # type: ignore[misc]
         yield "colours in order", self.colours
-        yield "deterministic", self.deterministic
-        yield "no state between clips", self.no_state
+        yield DETERMINISTIC, self.deterministic
+        yield NO_STATE, self.no_state
         yield "causal, as the card says", self.causal
         yield "one training step lowers the loss", self.trains
 
@@ -121,14 +142,19 @@ class _Subject:
 
     def fresh_elsewhere(self) -> Method:
         """The same for a command, or under a Python of its own: made ready as a run does it."""
-        from deblurbench.job import MethodJob, ready_method
+        from deblurbench.job import ready_method
+
+        return ready_method(self.job(), "cpu")[0]
+
+    def job(self) -> MethodJob:
+        """The method as a run would ask for it."""
+        from deblurbench.job import MethodJob
 
         file = self.found_weights()
-        job = MethodJob(
+        return MethodJob(
             id=self.name, name=self.name, variant=self.variant, weights=str(file.file) if file else None, output="",
             dataset="", data_root=None, split="", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
         )  # fmt: skip
-        return ready_method(job, "cpu")[0]
 
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()
@@ -136,11 +162,12 @@ class _Subject:
         return [restored.rounded.frame for restored in restored_frames(self.made, frames, settings)]
 
     def imports(self) -> str:
-        """The class is a Method, and its parameters are those that the card declares."""
-        from deblurbench.job import count_parameters
+        """The class is a Method, and its parameters and its window are those that the card declares."""
+        from deblurbench.job import count_parameters, refuse_other_window
 
         method = self.fresh()
         _require(isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method")
+        refuse_other_window(self.card, method)
         count = count_parameters(method)
         declared = self.card.variants[self.variant].parameter_count
         _require(declared in (None, count), f"the card says {declared} parameters, the network has {count}")
@@ -149,7 +176,11 @@ class _Subject:
         return f"{self.card.name}:{self.variant}, {told} parameters"
 
     def loads(self) -> str:
-        """The weights load strictly, where there are any."""
+        """The weights load strictly, where there are any, and no parameters are out of their reach."""
+        from deblurbench.job import random_outside
+
+        outside = random_outside(self.job(), self.fresh())
+        _require(not outside, how_to_store(outside))
         if not self.card.needs_weights:
             raise Skipped("needs no weights")
         file = self.found_weights()
@@ -159,10 +190,22 @@ class _Subject:
         return file.tag
 
     def shape(self) -> str:
+        """The restored frames have the blurry ones' shapes, and values not far outside [0, 1]."""
         frames = clip8(3, self.side, self.side + 16)
-        restored = self.restore(frames)
+        self.made = self.made or self.fresh()
+        with _watched(self.made) as seen:
+            restored = self.restore(frames)
         _require([r.shape for r in restored] == [f.shape for f in frames], f"shapes {[r.shape for r in restored]}")
-        return f"{self.side + 16}x{self.side}"
+        beyond = _beyond(seen)
+        _require(not beyond or self.is_random(), beyond)
+        told = f"; {beyond} Or because its weights are random." if beyond else ""
+        return f"{self.side + 16}x{self.side}{told}"
+
+    def is_random(self) -> bool:
+        """Whether the method was tried with random weights."""
+        from deblurbench.job import is_random
+
+        return is_random(self.job(), self.fresh())
 
     def odd_sizes(self) -> str:
         height, width = self.side + 5, self.side + 11
@@ -212,6 +255,9 @@ class _Subject:
         """Frames do not change when later ones do, where the card claims it."""
         if not self.card.needs.causal:
             raise Skipped("the card does not claim it")
+        unsteady = [label for label in (DETERMINISTIC, NO_STATE) if _failed(label, self.findings)]
+        if unsteady:
+            raise Skipped(f"cannot be told, since {unsteady[0]!r} failed")
         frames = clip8(5, self.side, self.side)
         changed = [*frames[:3], *clip8(2, self.side, self.side, seed=2)]
         same = [np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(changed), strict=True)]
@@ -239,6 +285,41 @@ class _Subject:
         losses = [_step(method, frames.float(), sharp, optimiser) for _ in range(4)]
         _require(losses[-1] < losses[0], f"the loss went from {losses[0]:.6f} to {losses[-1]:.6f}")
         return f"{losses[0]:.5f} -> {losses[-1]:.5f}"
+
+
+@contextlib.contextmanager
+def _watched(method: Method) -> Iterator[list[torch.Tensor]]:
+    """The float frames that a method restores meanwhile, before they are clipped."""
+    seen: list[torch.Tensor] = []
+    restore = method.restore
+
+    def watching(frames: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        for restored in restore(frames):
+            seen.append(restored)
+            yield restored
+
+    method.restore = watching  # type: ignore[method-assign]
+    try:
+        yield seen
+    finally:
+        method.restore = restore  # type: ignore[method-assign]
+
+
+def _beyond(restored: list[torch.Tensor]) -> str:
+    """How values lie that are too far outside [0, 1] for an overshoot, with the likely reason; else nothing.
+
+    Of `clip8`'s frames, which hold values from 0.16 to 0.84 around a mean of 0.5.
+    """
+    import torch
+
+    values = torch.stack([frame.float() for frame in restored])
+    lowest, highest, mean = float(values.min()), float(values.max()), float(values.mean())
+    told = f"values from {lowest:.3g} to {highest:.3g} with a mean of {mean:.3g}, expected [0, 1] and about 0.5"
+    if mean > FAR:
+        return f"{told}: does it return [0, 255]?"
+    if mean < DARK and float((values < -OVERSHOOT).float().mean()) > SHARE and lowest > -FAR:
+        return f"{told}: does it return [-1, 1]?"
+    return told if float(((values < -FAR) | (values > 1 + FAR)).float().mean()) > SHARE else ""
 
 
 def _step(method: Method, blurry: torch.Tensor, sharp: torch.Tensor, optimiser: torch.optim.Optimizer) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from deblurbench.methods.base import Method
@@ -22,6 +22,8 @@ class Elsewhere(Method):
     seconds: float = 0.0
     parameters: int | None = None
     random: bool = False  # its network was given no weights and makes none of its own
+    outside: Sequence[str] = ()  # where it holds random parameters that are not in its network
+    radius: int | None = None  # of its window, where its class is a WindowMethod
     peak_memory: int | None = None
     told: dict[str, str]  # what that process says of itself, for run.json
 

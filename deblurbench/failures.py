@@ -9,7 +9,7 @@ from pathlib import Path
 from deblurbench.cards import Needs
 from deblurbench.elsewhere import FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, FrameError
-from deblurbench.isolated import OUT_OF_MEMORY
+from deblurbench.isolated import OUT_OF_MEMORY, reason_of
 from deblurbench.manifest import Outcome
 
 
@@ -50,7 +50,7 @@ def _where(error: BaseException) -> str:
 def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
     """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
     named = [note for note in getattr(error, "__notes__", []) if note.startswith("frame ")]  # restoring.py
-    kind, reason = "raised", f"{''.join(f'{frame}: ' for frame in named)}{type(error).__name__}: {error}{_where(error)}"
+    kind, reason = "raised", f"{''.join(f'{frame}: ' for frame in named)}{reason_of(error)}{_where(error)}"
     if isinstance(error, FrameError):
         kind, reason = "corrupt input", str(error)
     elif isinstance(error, ContractError):
@@ -59,6 +59,8 @@ def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
         kind, reason = "refused", str(error)
     elif isinstance(error, FailedElsewhere):
         kind, reason = error.kind, error.reason
+    elif isinstance(error, SystemExit):
+        kind = "left"
     if kind == "out of memory" or ran_out_of_memory(error):
         kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
     told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))

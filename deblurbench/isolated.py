@@ -225,10 +225,12 @@ class Restorer:
 
         self.order, self.answer = order, answer
         self.random = False
+        self.outside: list[str] = []
         self.device = resolve_device(order["device"])
         set_precision_flags(order["precision"])
         seed_everything(order["seed"])
         self.method = make_method(order)
+        self.look_outside()
         if self.method.network is not None:
             if order["weights"]:
                 load(self.method.network, order["weights"])
@@ -243,20 +245,38 @@ class Restorer:
         self.given = 0
         self.ended = False
 
+    def look_outside(self) -> None:
+        """Count the parameters, and find random ones that no weights reach, since they are not in the network."""
+        from deblurbench.methods.parameters import count, parameters_outside, random_places
+
+        self.parameters = count(self.method)
+        if parameters_outside(self.method):
+            self.outside = random_places(self.method, self.made_again())
+
+    def radius(self) -> Any:
+        """How many frames on either side a window method of its own form reads."""
+        from deblurbench.methods.base import WindowMethod
+
+        own = isinstance(self.method, WindowMethod) and not self.order["network"]
+        return self.method.radius if own else None
+
     def is_random(self) -> bool:
         """Whether a network that was given no weights has random ones: made from another seed, they are others."""
-        import torch
+        from deblurbench.methods.parameters import differ
 
+        return differ(self.method.network.state_dict(), self.made_again().network.state_dict())
+
+    def made_again(self) -> Any:
+        """The same method made once more, from another seed."""
         seed_everything(self.order["seed"] + 1)
-        others = make_method(self.order).network.state_dict()
+        other = make_method(self.order)
         seed_everything(self.order["seed"])
-        return not all(torch.equal(mine, others[name]) for name, mine in self.method.network.state_dict().items())
+        return other
 
     def hello(self) -> dict:
         """What is told once, before the first clip."""
         import torch
 
-        network = self.method.network
         versions = {"python": platform.python_version(), "torch": str(torch.__version__), "device": self.device}
         numpy = sys.modules.get("numpy")
         if numpy is not None:
@@ -266,7 +286,9 @@ class Restorer:
         return {
             "versions": versions,
             "random": self.random,
-            "parameters": sum(p.numel() for p in network.parameters()) if network is not None else 0,
+            "outside": self.outside,
+            "radius": self.radius(),
+            "parameters": self.parameters,
         }
 
     def now(self) -> float:
@@ -363,12 +385,23 @@ class Restorer:
         self.answer("restored", slot=slot, seconds=seconds)
 
 
+def reason_of(error: BaseException) -> str:
+    """An exception in one sentence: its class and text, or that the method wanted to end the whole process."""
+    if isinstance(error, SystemExit):
+        return f"the method called sys.exit({'' if error.code is None else repr(error.code)})"
+    return f"{type(error).__name__}: {error}"
+
+
 def describe(error: BaseException) -> dict:
     """The cause of a failure: a short kind, one sentence, and the traceback."""
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-8000:]
     if isinstance(error, Fault):
         return {"kind": error.kind, "reason": str(error), "traceback": told}
-    reason = f"{type(error).__name__}: {error}"
+    if type(error).__name__ == "ContractError":  # of deblurbench.errors, which are not imported unless a method does
+        return {"kind": "contract", "reason": str(error), "traceback": told}
+    if isinstance(error, SystemExit):
+        return {"kind": "left", "reason": reason_of(error), "traceback": told}
+    reason = reason_of(error)
     short = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
     short = short or (isinstance(error, RuntimeError) and any(words in reason for words in OUT_OF_MEMORY))
     return {"kind": "out of memory" if short else "raised", "reason": reason[:2000], "traceback": told}

@@ -258,7 +258,8 @@ class IsolatedMethod(Elsewhere):
         except BaseException:
             self.close()
             raise
-        self.told, self.parameters, self.random = hello["versions"], hello["parameters"], hello["random"]
+        self.told, self.parameters = hello["versions"], hello["parameters"]
+        self.random, self.outside, self.radius = hello["random"], hello["outside"], hello["radius"]
 
     def close(self) -> None:
         """End the process."""

@@ -20,7 +20,7 @@ from deblurbench.commanding import CommandMethod
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.elsewhere import Elsewhere
-from deblurbench.errors import DiskError, FrameError, MissingError, UsageError, counted
+from deblurbench.errors import CardError, DiskError, FrameError, MissingError, UsageError, counted
 from deblurbench.failures import describe_failure, smaller_tile
 from deblurbench.importing import load_checkpoint
 from deblurbench.isolated import (
@@ -33,6 +33,9 @@ from deblurbench.isolated import (
 )
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
+from deblurbench.methods.base import WindowMethod
+from deblurbench.methods.foreign import Foreign
+from deblurbench.methods.parameters import count, differ, how_to_store, parameters_outside, random_places
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
 from deblurbench.planning import open_dataset
@@ -96,7 +99,7 @@ class Bench:
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         before = describe_runtime(self.device, job.seed)  # before a plugin changes it
         self.method, self.card = ready_method(job, self.device, alive)
-        self.random = job.random_weights and not job.weights and is_random(job, self.method)
+        self.random = job.random_weights and bool(is_random(job, self.method) or random_outside(job, self.method))
         self.settings = self._settings()
         told = {"device": describe_device(self.device), **before, **self.implementations}
         self.environment = provenance.environment_digest(json.dumps(told, sort_keys=True))
@@ -167,7 +170,7 @@ class Bench:
             outcome = outcome.model_copy(update=self._success(result))
         except DiskError:
             raise
-        except Exception as error:  # whatever a plugin raises is this clip's failure, told in full
+        except (Exception, SystemExit) as error:  # whatever a plugin raises is this clip's failure, told in full
             outcome = outcome.model_copy(update=describe_failure(error, self._less(job.clip)))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
         return outcome
@@ -240,14 +243,15 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     environment = environment_of(found)
     if environment or card.command:
         elsewhere = method_elsewhere(found, environment, job, alive)
-        _refuse_random(job, elsewhere.random)
+        refuse_other_window(card, elsewhere)
+        _refuse_random(job, elsewhere)
         return elsewhere, card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
+    refuse_other_window(card, method)
     if job.weights:
         give_weights(found, method, Path(job.weights))
-    elif not job.random_weights:
-        _refuse_random(job, is_random(job, method))
+    _refuse_random(job, method)
     if method.network is not None:
         method.network.eval()
         for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
@@ -257,8 +261,34 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     return method, card
 
 
-def _refuse_random(job: MethodJob, random: bool) -> None:
-    if random and not job.random_weights:
+def refuse_other_window(card: MethodCard, method: Method) -> None:
+    """See that the class reads the window that its card tells; of several variants, a smaller one may read less.
+
+    Raises:
+        CardError: it reads another one.
+    """
+    if isinstance(method, Elsewhere):
+        radius = method.radius
+    else:  # a network from outside has its window from the card or from its file
+        radius = method.radius if isinstance(method, WindowMethod) and not isinstance(method, Foreign) else None
+    told = card.needs.window
+    if radius is None or radius == told or (radius < told and len(card.variants) > 1):
+        return
+    raise CardError(
+        f"card of {card.name!r}: needs.window is {told}, but the class has radius = {radius}: both are the frames "
+        "that it reads on either side. Make them equal (of several variants, the card tells the largest)."
+    )
+
+
+def _refuse_random(job: MethodJob, method: Method) -> None:
+    if job.random_weights:
+        return
+    outside = random_outside(job, method)
+    if outside:
+        raise UsageError(
+            f"{job.id}: {how_to_store(outside)} (--random-weights runs it all the same, and marks the row.)"
+        )
+    if is_random(job, method):
         raise MissingError(
             f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
             "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
@@ -267,20 +297,29 @@ def _refuse_random(job: MethodJob, random: bool) -> None:
 
 def is_random(job: MethodJob, method: Method) -> bool:
     """Whether a method that was given no weights has random ones: made from another seed, they are others."""
-    import torch
-
     if isinstance(method, Elsewhere):
         return method.random
-    if method.network is None:
+    if method.network is None or job.weights:
         return False
+    other = _made_again(job)
+    return other.network is None or differ(method.network.state_dict(), other.network.state_dict())
+
+
+def random_outside(job: MethodJob, method: Method) -> list[str]:
+    """Where a method holds random parameters that no weights reach, since they are not in `self.network`."""
+    if isinstance(method, Elsewhere):
+        return list(method.outside)
+    return random_places(method, _made_again(job)) if parameters_outside(method) else []
+
+
+def _made_again(job: MethodJob) -> Method:
+    """The same method made once more, from another seed."""
     found = find_method(job.name)
     assert isinstance(found.card, MethodCard)
     seed_everything(job.seed + 1)
     other: Method = found.load()(**found.card.variants[job.variant].parameters)
-    assert other.network is not None
-    pairs = zip(method.network.state_dict().values(), other.network.state_dict().values(), strict=True)
     seed_everything(job.seed)
-    return not all(torch.equal(mine, others) for mine, others in pairs)
+    return other
 
 
 def give_weights(found: Plugin, method: Method, file: Path) -> None:
@@ -318,10 +357,8 @@ def method_elsewhere(
 
 
 def count_parameters(method: Method) -> int | None:
-    """Trainable parameters of a method's network, 0 without one, None where nobody can tell."""
-    if isinstance(method, Elsewhere):
-        return method.parameters
-    return sum(p.numel() for p in method.network.parameters()) if method.network is not None else 0
+    """Parameters that a method restores with, 0 without any, None where nobody can tell."""
+    return method.parameters if isinstance(method, Elsewhere) else count(method)
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

@@ -271,11 +271,7 @@ class _Session:
     def _in_process_clip(self, bench: Bench, work: Work) -> None:
         method, clip = work.method.id, work.clip.clip
         self.listener.clip(method, clip.name, len(clip))
-        try:
-            bench.run(self._clip_job(work), lambda stem: self.listener.frame(method, clip.name, stem))
-        except SystemExit as error:  # a plugin's sys.exit(0) is no success
-            self._failed(work, **describe_failure(error))
-            return
+        bench.run(self._clip_job(work), lambda stem: self.listener.frame(method, clip.name, stem))
         self._done(work)
 
     def _done(self, work: Work) -> None:

@@ -66,7 +66,7 @@ def work(orders: queue.Queue[dict[str, Any]], answer: Any) -> None:
     plain_warnings()
     try:
         bench = Bench(MethodJob.model_validate(orders.get()), alive=lambda: answer("alive"))
-    except Exception as error:  # the parent records it as the method's failure
+    except (Exception, SystemExit) as error:  # the parent records it as the method's failure
         answer("broken", **describe_failure(error))
         return
     answer("hello", **bench.hello())

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from deblurbench.errors import ContractError
 from deblurbench.methods.content import Content, mean_squared_error
 
 if TYPE_CHECKING:
@@ -154,5 +155,23 @@ class RecurrentMethod(Method):
         """Run `step` over the clip; the state starts as None."""
         state = None
         for frame in frames:
-            restored, state = self.step(frame, state)
+            restored, state = _pair(self.step(frame, state))
             yield restored
+
+    def unroll(self, clips: Tensor) -> Tensor:
+        """Clips (B, T, 3, H, W) in [0, 1] restored by `step`, in the same shape, with gradients: for a `loss`.
+
+        One clip after another, the state of each starting as None. A network that takes (B, 3, H, W) trains faster
+        where `loss` calls it on the frames of all clips at once (methods/ifirnn/method.py).
+        """
+        import torch
+
+        return torch.stack([torch.stack(list(self.restore(clip.unbind(0)))) for clip in clips.unbind(0)])
+
+
+def _pair(found: Any) -> tuple[Tensor, Any]:
+    """What `step` returned, if it is a frame and a state."""
+    if isinstance(found, (tuple, list)) and len(found) == 2:
+        return found[0], found[1]
+    kind = f"{type(found).__name__} of {len(found)}" if isinstance(found, (tuple, list)) else type(found).__name__
+    raise ContractError(f"step must return (frame, state), the restored frame and the new state; found {kind}")

@@ -392,6 +392,13 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
     if clipped > CLIPPED_WORTH_TELLING:
         lines.append(
             f"{row.label}: up to {clipped:.1%} of a clip's values lay outside [0, 1] and were clipped"
-            + (": does it return [0, 255]?" if clipped > 0.5 else "")
+            + _likely_range(clipped)
         )
     return lines
+
+
+def _likely_range(clipped: float) -> str:
+    """Which other range so many clipped values hint at: of [0, 255] nearly all are, of [-1, 1] the dark half."""
+    if clipped > 0.5:
+        return ": does it return [0, 255], or [-1, 1]?"
+    return ": does it return [-1, 1]?" if clipped > 0.2 else ""

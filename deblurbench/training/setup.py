@@ -23,6 +23,7 @@ from deblurbench.errors import MissingError, UsageError, did_you_mean
 from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
+from deblurbench.methods.parameters import how_to_store, parameters_outside, random_places
 from deblurbench.outside import find_method
 from deblurbench.planning import open_dataset, trainable_datasets
 from deblurbench.protocol import Protocol
@@ -178,8 +179,7 @@ def prepare(request: TrainRequest) -> Run:
     set_precision_flags("fp32")  # as `run` computes; bf16 is autocast's
     torch.manual_seed(request.seed)
     method: Method = found.load()(**card.variants[variant].parameters)
-    if method.network is None:
-        raise UsageError(f"method {card.name!r} has nothing to train")
+    _check_trainable(method, found, card, variant, request.seed)
     _initialise(method, recipe, request)
     started_from = state.started_from if state else _start(method, card, recipe, request)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
@@ -229,6 +229,22 @@ def _variant(card: MethodCard, wanted: str | None) -> str:
     if variant not in card.variants:
         raise UsageError(f"method {card.name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     return variant
+
+
+def _check_trainable(method: Method, found: Plugin, card: MethodCard, variant: str, seed: int) -> None:
+    if parameters_outside(method):
+        torch.manual_seed(seed + 1)
+        outside = random_places(method, found.load()(**card.variants[variant].parameters))
+        torch.manual_seed(seed)
+        if outside:
+            raise UsageError(f"method {card.name!r}: {how_to_store(outside)}")
+    if method.network is None:
+        raise UsageError(f"method {card.name!r} has nothing to train: its class sets no self.network")
+    if type(method).loss is Method.loss:
+        raise UsageError(
+            f"method {card.name!r} has no training loss: write `loss(self, blurry, sharp)` in its class "
+            "(CONTRIBUTING.md, Training)."
+        )
 
 
 def _check_crop(recipe: Recipe, card: MethodCard) -> None:
@@ -293,6 +309,11 @@ def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:
     except TypeError as error:
         raise UsageError(
             f"recipe {request.recipe!r}, key 'initialise': {error}. See the method's `initialise`."
+        ) from error
+    except NotImplementedError as error:
+        raise UsageError(
+            f"recipe {request.recipe!r}, key 'initialise': {error}. Leave it out with --set initialise={{}}, "
+            "or write the method's `initialise`."
         ) from error
 
 

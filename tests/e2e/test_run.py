@@ -145,7 +145,7 @@ FAULTS = {
     "shape": ("frame = frame[:, :-1]", "invalid output", "expected (3, 48, 64)"),
     "array": ("frame = frame.numpy()", "invalid output", "ndarray"),
     "exits": ("import os; os._exit(0)", "left", "code 0"),
-    "sysexit": ("import sys; sys.exit(0)", "left", "code 0"),
+    "sysexit": ("import sys; sys.exit(3)", "left", "the method called sys.exit(3)"),
     "segfault": ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed", "SIGSEGV"),
     "killed": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed", "out of memory"),
     "hangs": ("import time; time.sleep(1000)", "timeout", "15 s"),

@@ -72,7 +72,7 @@ def test_rude_plugins_cost_no_data(here, plugin_folder, capsys):
     states = {row["method"]: row["state"] for row in json.loads(told.out)["methods"]}
     assert states == {"identity": "ok", "leaves": "failed", "memory": "failed", "rude": "ok"}
     reasons = {o["method"]: o["reason"] for o in json.loads((here / "out" / "run.json").read_text())["outcomes"]}
-    assert "SystemExit: 0" in reasons["leaves"] and "MemoryError" in reasons["memory"]
+    assert "the method called sys.exit(0)" in reasons["leaves"] and "MemoryError" in reasons["memory"]
     values = {(row["method"], row["frame"]): row["value"] for row in read_scores(here / "out")}
     assert values["rude", "000001"] == values["identity", "000001"]
 

@@ -7,6 +7,10 @@ from click.testing import CliRunner
 
 from deblurbench.commands import catalogue
 from deblurbench.contract import check_method
+from deblurbench.errors import CardError
+from deblurbench.job import refuse_other_window
+from deblurbench.methods.base import WindowMethod
+from deblurbench.rooms import plugin
 from tests.conftest import write_plugin
 
 CODE = """
@@ -64,3 +68,86 @@ def test_all_passes_where_every_method_does(three, monkeypatch):
     good = catalogue.plugins("methods")["good"]
     monkeypatch.setattr(catalogue, "plugins", lambda _: {"good": good})
     assert check("all").return_value == 0
+
+
+def findings(folder, body, head="from deblurbench.methods.base import FrameMethod", form="FrameMethod", card=""):
+    write_plugin(folder, "tried", f"import sys\nimport torch\n{head}\n\nclass Plugin({form}):\n{body}", card=card)
+    return {label: (state, detail) for label, state, detail in check_method("tried")}
+
+
+def restoring(line):
+    return f"    def restore_frame(self, frame):\n        {line}\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("return frame * 255", "does it return [0, 255]?"),
+        ("return frame * 2 - 1", "does it return [-1, 1]?"),
+        ("return frame * 30 - 15", "values from -10.3"),
+    ],
+)
+def test_values_far_outside_the_range_are_told_with_the_likely_reason(plugin_folder, line, said):
+    state, detail = findings(plugin_folder, restoring(line))["shape and range"]
+    assert state == "FAILED" and said in detail
+
+
+@pytest.mark.parametrize("line", ["return 0.5 + (frame - 0.5) * 2", "return frame - 0.1", "return frame * 1.4"])
+def test_an_overshoot_is_no_wrong_range(plugin_folder, line):
+    assert findings(plugin_folder, restoring(line))["shape and range"] == ("ok", "48x32")
+
+
+def test_random_weights_may_overshoot(plugin_folder):
+    body = "    def __init__(self):\n        self.network = torch.nn.Conv2d(3, 3, 1)\n"
+    state, detail = findings(plugin_folder, body + restoring("return frame * 255"))["shape and range"]
+    assert state == "ok" and "does it return [0, 255]? Or because its weights are random." in detail
+
+
+def test_sys_exit_is_told_once(plugin_folder):
+    found = findings(plugin_folder, restoring("sys.exit(3)"))
+    assert found["shape and range"] == ("FAILED", "the method called sys.exit(3)")
+    assert found["odd sizes"] == ("skipped", "fails as 'shape and range' did")
+    assert [state for state, _ in found.values()].count("FAILED") == 1
+
+
+def test_sys_exit_while_it_is_made_is_told(plugin_folder):
+    body = "    def __init__(self):\n        sys.exit(3)\n"
+    assert findings(plugin_folder, body)["card and import"] == ("FAILED", "the method called sys.exit(3)")
+
+
+def test_after_a_failed_import_nothing_else_is_tried(plugin_folder):
+    found = findings(plugin_folder, restoring("return frame"), head="import a_package_that_is_not_there")
+    state, detail = found.pop("card and import")
+    assert state == "FAILED" and "pip install a_package_that_is_not_there" in detail
+    assert set(found.values()) == {("skipped", "not tried, since 'card and import' failed")}
+
+
+def test_what_is_missing_is_told_once(plugin_folder):
+    found = findings(plugin_folder, "    pass\n")
+    assert [label for label, (state, _) in found.items() if state == "FAILED"] == ["shape and range"]
+
+
+def test_state_in_self_is_no_question_of_causality(plugin_folder):
+    body = "    last = 0\n" + restoring("self.last = 0.5 * (frame.mean() + self.last); return frame + self.last")
+    found = findings(plugin_folder, body, card="needs: {causal: true}\n")
+    assert found["deterministic"][0] == "FAILED"
+    assert found["causal, as the card says"] == ("skipped", "cannot be told, since 'deterministic' failed")
+
+
+WINDOW = "    radius = {}\n    def restore_window(self, frames):\n        return frames[self.radius]\n"
+
+
+@pytest.mark.parametrize(("radius", "told", "fits"), [(1, 1, True), (2, 1, False), (1, 2, False), (2, 0, False)])
+def test_card_and_class_tell_the_same_window(plugin_folder, radius, told, fits):
+    head, card = "from deblurbench.methods.base import WindowMethod", f"needs: {{window: {told}}}\n"
+    found = findings(plugin_folder, WINDOW.format(radius), head, "WindowMethod", card)
+    state, detail = found["card and import"]
+    assert (state == "ok") == fits
+    assert fits or f"needs.window is {told}, but the class has radius = {radius}" in detail
+
+
+def test_a_smaller_variant_may_read_a_smaller_window(plugin_folder):
+    head, card = "from deblurbench.methods.base import WindowMethod", "needs: {window: 2}\nvariants: {a: {}, b: {}}\n"
+    assert findings(plugin_folder, WINDOW.format(1), head, "WindowMethod", card)["card and import"][0] == "ok"
+    with pytest.raises(CardError, match="radius = 3"):
+        refuse_other_window(plugin("methods", "tried").card, type("Wide", (WindowMethod,), {"radius": 3})())

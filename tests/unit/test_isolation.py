@@ -20,7 +20,7 @@ from deblurbench import benching, isolated, isolating
 from deblurbench.benching import measure
 from deblurbench.contract import clip8
 from deblurbench.elsewhere import FailedElsewhere
-from deblurbench.errors import ContractError, FrameError, MissingError, UsageError
+from deblurbench.errors import CardError, ContractError, FrameError, MissingError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.job import ClipJob, MethodJob, ready_method
@@ -208,6 +208,11 @@ def test_a_crash_there_costs_its_clip_only(plugin_folder, venv):
     ("does", "told"),
     [
         ("raise ValueError('on purpose')", "raised.*ValueError: on purpose.*Traceback.*method.py"),
+        ("raise SystemExit(3)", r"left the method called sys\.exit\(3\)"),
+        (
+            "from deblurbench.methods.base import _pair; _pair(frame)",
+            r"invalid output step must return \(frame, state\)",
+        ),
         ("frame.resize_(3, 5, 16)", r"invalid output.*frame 3: the method yields \(3, 5, 16\)"),
     ],
 )
@@ -383,6 +388,22 @@ def test_a_single_file_whose_weights_would_be_random(plugin_folder, venv, tmp_pa
         ready_method(job(str(file)), "cpu")
     with pytest.raises(UsageError, match=r"bench measures all methods in one process"):
         measure([plan_method(str(file))], [(8, 8)], benching.Settings(device="cpu"))
+
+
+def test_a_network_outside_and_another_window_are_refused_there_too(plugin_folder, venv):
+    code = (
+        "import torch\nfrom deblurbench.methods.base import WindowMethod\nclass Plugin(WindowMethod):\n    radius = 1\n"
+        "    def __init__(self):\n        self.net = torch.nn.Conv2d(3, 3, 1)\n"
+    )
+    write_plugin(plugin_folder, "hides", code, card=f"python: {venv}\nneeds: {{window: 1}}\n")
+    write_plugin(plugin_folder, "wider", code, card=f"python: {venv}\nneeds: {{window: 2}}\n")
+    with pytest.raises(UsageError, match=r"parameters in self\.net, outside self\.network"):
+        ready_method(job("hides"), "cpu")
+    made = ready_method(job("hides", random_weights=True), "cpu")[0]
+    assert made.parameters == 12 and made.outside == ["self.net"]
+    made.close()
+    with pytest.raises(CardError, match=r"needs\.window is 2, but the class has radius = 1"):
+        ready_method(job("wider"), "cpu")
 
 
 def test_weights_that_do_not_fit_are_told(twins, tmp_path):

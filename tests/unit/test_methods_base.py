@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from deblurbench.errors import ContractError
 from deblurbench.methods.base import FrameMethod, RecurrentMethod, WindowMethod
 
 
@@ -50,3 +51,36 @@ def test_frame_method_keeps_order_and_is_lazy():
 
     walk = Twice().restore(endless())
     assert [float(next(walk)[0, 0, 0]) for _ in range(3)] == [0, 2, 4]
+
+
+class Half(RecurrentMethod):
+    """Half of the frame and half of the last restored one."""
+
+    def __init__(self):
+        self.network = torch.nn.Conv2d(3, 3, 1)
+
+    def step(self, frame, state):
+        restored = frame if state is None else 0.5 * (self.network(frame[None])[0] + state)
+        return restored, restored
+
+
+def test_unrolling_restores_each_clip_with_gradients():
+    method, clips = Half(), torch.rand(2, 3, 3, 4, 5)
+    restored = method.unroll(clips)
+    assert restored.shape == clips.shape
+    assert torch.equal(restored[1], torch.stack(list(method.restore(clips[1]))))
+    restored.mean().backward()
+    assert float(method.network.weight.grad.abs().sum()) > 0
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [(torch.ones(3, 4, 4), "Tensor"), (torch.ones(2, 4), "Tensor"), (None, "NoneType"), ((1, 2, 3), "tuple of 3")],
+)
+def test_a_step_returns_a_frame_and_a_state(found, kind):
+    class Wrong(RecurrentMethod):
+        def step(self, frame, state):
+            return found
+
+    with pytest.raises(ContractError, match=rf"step must return \(frame, state\).*found {kind}"):
+        list(Wrong().restore([torch.ones(3, 4, 4)]))

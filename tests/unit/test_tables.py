@@ -259,6 +259,16 @@ def test_tiles_and_clipping_are_told(tmp_path: Path) -> None:
     assert any("up to 20.0% of a clip's values" in line for line in table.warnings)
 
 
+@pytest.mark.parametrize(
+    ("share", "end"),
+    [(0.1, "clipped"), (0.45, "clipped: does it return [-1, 1]?"), (0.9, "does it return [0, 255], or [-1, 1]?")],
+)
+def test_so_much_clipping_hints_at_another_range(tmp_path: Path, share: float, end: str) -> None:
+    run = fake_run.write(tmp_path, Fake())
+    run.manifest.outcomes[-1].clipped = share
+    assert any(line.endswith(end) for line in tables.build([run]).warnings)
+
+
 def test_times_of_commands_and_of_other_environments_are_marked(tmp_path: Path) -> None:
     told = {"python": "3.9.18", "torch": "1.12.1", "device": "cpu"}
     changes: dict[str, dict[str, object]] = {

@@ -12,6 +12,7 @@ from deblurbench.errors import DiskError, MissingError, UsageError
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import Log
 from tests.blurs import blurs, request  # noqa: F401
+from tests.conftest import write_plugin
 from tests.fakes import write_folder, write_gopro
 
 pytestmark = pytest.mark.usefixtures("blurs")
@@ -136,3 +137,41 @@ def test_other_runtime_errors_are_not_taken_for_a_lack_of_memory(tmp_path, monke
     exhaust(monkeypatch, RuntimeError("mat1 and mat2 shapes cannot be multiplied"), 1)
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         loop.train(request(tmp_path / "run"))
+
+
+UNTRAINABLE = """
+import torch
+from deblurbench.methods.base import FrameMethod
+
+
+class Plugin(FrameMethod):
+    def __init__(self):
+        {made}
+
+    def restore_frame(self, frame):
+        return self.network(frame[None])[0]
+"""
+NETWORK = "self.network = torch.nn.Conv2d(3, 3, 1)"
+LOSS = "\n    def loss(self, blurry, sharp):\n        return self.content(blurry, sharp)\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "recipe", "said"),
+    [
+        (UNTRAINABLE.format(made=NETWORK), "{}", r"'mine' has no training loss: write `loss\(self, blurry, sharp\)`"),
+        (
+            UNTRAINABLE.format(made=NETWORK) + LOSS, "{initialise: {identity: true}}",
+            r"recipe 'quick', key 'initialise': Plugin has no initialisation.*--set initialise=\{\}",
+        ),
+        (UNTRAINABLE.format(made="pass") + LOSS, "{}", r"nothing to train: its class sets no self\.network"),
+        (
+            UNTRAINABLE.format(made="self.net = torch.nn.Conv2d(3, 3, 1)") + LOSS, "{}",
+            r"'mine': parameters in self\.net, outside self\.network",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_class_lacks_for_training_is_told_before_the_first_step(plugin_folder, tmp_path, code, recipe, said):
+    write_plugin(plugin_folder, "mine", code, card=f"trainable: true\nrecipes: {{quick: {recipe}}}\n")
+    with pytest.raises(UsageError, match=said) as told:
+        loop.train(replace(request(tmp_path / "run", variant=None), method="mine"))
+    assert told.value.exit_code == 2 and not (tmp_path / "run").exists()
