@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -64,7 +65,8 @@ def test_the_walk_through_does_as_it_says(tmp_path):
     for _, file, more, text in found:
         if file:
             before = (place / file).read_text() if more else ""
-            (place / file).write_text(before + text)
+            method = before and file.endswith(".py")  # of the class that the file ends with
+            (place / file).write_text(before + (textwrap.indent(f"\n{text}", "    ") if method else text))
     told = run([text for kind, file, _, text in found[first:] if not file], tmp_path)
     assert "mymethod:small, 2,627 parameters" in told and "FAILED" not in told
     assert (tmp_path / "runs" / "train-small" / "weights.safetensors").is_file()
