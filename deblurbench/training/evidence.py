@@ -81,7 +81,10 @@ def results(folder: Path, runs: tuple[Path, ...]) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.pass_obj
 def comparison(folder: Path, paths: tuple[Path, ...]) -> None:
-    """Keep trainings on equal budgets and their scores. PATHS are trained folders, and runs that scored them."""
+    """Keep trainings on equal budgets and their scores. PATHS are trained folders, and runs that scored them.
+
+    Runs of the same frames become one.
+    """
     trainings = [trained(path) for path in paths if (path / "training.json").is_file()]
     for path in paths:
         if not any((path / name).is_file() for name in ("training.json", "run.json")):
@@ -90,7 +93,7 @@ def comparison(folder: Path, paths: tuple[Path, ...]) -> None:
     by_sha = {one.sha256: one.name for one in trainings}
     if len({one.name for one in trainings}) < len(trainings):
         raise UsageError("two trained folders have the same name. Rename one.")
-    kept = [stored.scored(run, _names(run, by_sha)) for run in runs]
+    kept = stored.joined([stored.scored(run, _names(run, by_sha)) for run in runs])
     stored.write_comparison(stored.Comparison(trainings, kept), folder)
     for one in trainings:
         places = [run.dataset for run in kept if one.name in run.values]

@@ -294,10 +294,13 @@ def test_a_comparison_of_trainings_reaches_the_page(tmp_path, capsys):
         f"ifirnn:{f.name[:4]}@{f.name}": {"weights_sha256": evidence.trained(f).sha256, "variant": f.name[:4]}
         for f in folders
     }
-    fake_run.write(tmp_path / "run", fake_run.Fake(methods=methods, method_changes=changes))
+    for seed in "01":  # a run a seed: of the same frames, so one table
+        its = {name: value for name, value in methods.items() if name.endswith((seed, "identity"))}
+        of = {name: change for name, change in changes.items() if name.endswith(seed)}
+        fake_run.write(tmp_path / f"run{seed}", fake_run.Fake(methods=its, method_changes=of))
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / stored.CLAIMS).write_text((stored.FOLDER / stored.CLAIMS).read_text())
-    assert run_command(tmp_path / "evidence", "comparison", tmp_path / "run", *folders) == 0
+    assert run_command(tmp_path / "evidence", "comparison", tmp_path / "run0", tmp_path / "run1", *folders) == 0
     assert "C2H1-1: ifirnn:C2H1, seed 1, 4000 steps, scored on mini" in capsys.readouterr().out
     text = page.page(tmp_path / "evidence")
     assert "| Two cells beat one | `ifirnn:C2H1` over `ifirnn:C1H1` | holds | +1." in text
