@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu --output gpu.json [--photographs FOLDER] [--seconds 20]
 
-* `ceiling`: the fastest of a few bf16 convolutions, in TFLOP/s: what the shares below are shares of.
+* `ceiling`: the fastest of a few bf16 convolutions, in FLOP/s: what the shares below are shares of.
 * `training`: IFI-RNN's paper-sized batches (4 clips of 12 frames of 256x256, bf16), frames a second, the arithmetic of
   a step (torch's count) as a share of the ceiling, and the share of the time spent waiting for batches.
 * `inference`: IFI-RNN C2H3 at 960x540 and 1280x720 in fp32, tf32 and bf16, by `bench`; fps beside the paper's 28.8 on
@@ -101,15 +101,18 @@ def _train(run: Run, device: str, seconds: float, most: float) -> dict[str, Any]
 
     workers = getattr(run.data.source, "workers", 1)
     ahead = Ahead(run.data.source, 0, workers=workers)
+    waits = []
 
     def step() -> None:
-        _step(run, run.module, ahead.next(), run.recipe.learning_rate)
+        before = ahead.waited
+        batch = ahead.next()
+        waits.append(ahead.waited - before)
+        _step(run, run.module, batch, run.recipe.learning_rate)
         run.step += 1
 
     try:
         with FlopCounterMode(display=False) as counter:
             step()
-        ahead.waited = 0.0
         taken = seconds_each(step, device, seconds)
     finally:
         ahead.close()
@@ -117,7 +120,7 @@ def _train(run: Run, device: str, seconds: float, most: float) -> dict[str, Any]
     return {
         "frames_per_s": run.recipe.batch * run.recipe.frames / each,
         "share_of_ceiling": counter.get_total_flops() / each / most,
-        "waiting_for_batches": ahead.waited / sum(taken),
+        "waiting_for_batches": sum(waits[-len(taken) :]) / sum(taken),
         "steps": len(taken),
         "step_seconds": {"median": each, "least": min(taken), "most": max(taken)},
     }
@@ -155,13 +158,8 @@ def agreement(device: str, small: bool) -> list[dict[str, Any]]:
 
 def _mean_psnr(name: str, device: str, precision: str, blurry: list[Any], sharp: list[Any]) -> float:
     planned = plan_method(name)
-    assert planned.weights
     set_precision_flags(precision)
-    job = MethodJob(
-        id=planned.id, name=planned.plugin.reference, variant=planned.variant, weights=str(planned.weights.file),
-        output="", dataset="", data_root=None, split="", metrics=[], device=device, precision=precision, tile=None,
-        seed=0,
-    )  # fmt: skip
+    job = MethodJob.alone(planned, device, precision)
     method, card = ready_method(job, device)
     settings = Settings(device=device, precision=precision, multiple_of=card.needs.multiple_of)
     walk = restored_frames(method, blurry, settings)

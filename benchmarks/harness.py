@@ -47,12 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     planned = plan_method(options.method, random_weights=True)
-    job = MethodJob(
-        id=planned.id, name=planned.card.name, variant=planned.variant,
-        weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None,
-        split="", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
-    )  # fmt: skip
-    method, card = ready_method(job, "cpu")
+    method, card = ready_method(MethodJob.alone(planned, "cpu"), "cpu")
     metrics = {name: metric(name).load() for name in ("psnr", "ssim")}
     settings = Settings(device="cpu", multiple_of=card.needs.multiple_of, metrics=metrics)
     with tempfile.TemporaryDirectory() as place:

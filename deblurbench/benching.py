@@ -211,7 +211,9 @@ def measure(
             )
     device = resolve_device(settings.device)
     set_precision_flags(settings.precision)
-    ready = [(planned, ready_method(_job(planned, device, settings), device)[0]) for planned in methods]
+    more = {"seed": settings.seed, "random_weights": True}
+    jobs = [MethodJob.alone(planned, device, settings.precision, **more) for planned in methods]
+    ready = [(planned, ready_method(job, device)[0]) for planned, job in zip(methods, jobs, strict=True)]
     machine = [machine_state(device)]
     results: list[Measured] = []
     for size in sizes:
@@ -220,14 +222,6 @@ def measure(
         _rounds(streams, settings, say)
         machine.append(machine_state(device))
     return Report(describe_device(device), settings, results, machine)
-
-
-def _job(planned: PlannedMethod, device: str, settings: Settings) -> MethodJob:
-    return MethodJob(
-        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
-        weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None, split="",
-        metrics=[], device=device, precision=settings.precision, tile=None, seed=settings.seed, random_weights=True,
-    )  # fmt: skip
 
 
 def _rounds(streams: list[_Stream], settings: Settings, say: Callable[[str], None]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from deblurbench import __version__
-from deblurbench.errors import DeblurbenchError, did_you_mean, plain_warnings
+from deblurbench.errors import INTERRUPTED, DeblurbenchError, did_you_mean, plain_warnings
 
 COMMANDS = {
     "run": "run:run",
@@ -34,7 +34,6 @@ COMMANDS = {
     "restore": "restore:restore",
     "env": "env:env",
 }
-INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):

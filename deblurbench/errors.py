@@ -9,6 +9,9 @@ import difflib
 import warnings
 from collections.abc import Iterable
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C or SIGTERM."""
+
 
 class DeblurbenchError(Exception):
     """Base of every error that is the user's to mend; printed without a traceback."""

@@ -38,7 +38,7 @@ from deblurbench.methods.foreign import Foreign
 from deblurbench.methods.parameters import count, differ, how_to_store, parameters_outside, random_places
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
-from deblurbench.planning import open_dataset
+from deblurbench.planning import PlannedMethod, open_dataset
 from deblurbench.restoring import ClipResult, Settings, restore_clip
 from deblurbench.rooms import Plugin
 from deblurbench.selection import fingerprint, first_frames
@@ -70,6 +70,16 @@ class MethodJob(BaseModel):
     seed: int
     timeout: float = 900.0
     random_weights: bool = False
+
+    @classmethod
+    def alone(cls, planned: PlannedMethod, device: str, precision: str = "fp32", **more: Any) -> MethodJob:
+        """A method outside a run: it has neither a dataset nor a place to write to."""
+        told: dict[str, Any] = {
+            "id": planned.id, "name": planned.plugin.reference, "variant": planned.variant, "output": "",
+            "weights": str(planned.weights.file) if planned.weights else None, "dataset": "", "data_root": None,
+            "split": "", "metrics": [], "device": device, "precision": precision, "tile": None, "seed": 0,
+        }  # fmt: skip
+        return cls(**{**told, **more})
 
 
 class ClipJob(BaseModel):

@@ -134,17 +134,15 @@ def _compare_with_shipped(file: Path, folder: Path, card: MethodCard, variant: s
     """
     own = [folder / w.file for w in card.weights if w.variant == variant]
     try:
-        _look_inside(own[0])
+        shipped = _look_inside(own[0])
     except (IndexError, OSError, UsageError):
         return
-    _refuse_unlike(file, _shapes(own[0]), _shapes(file))
+    _refuse_unlike(file, _shapes(shipped), _shapes(_look_inside(file)))
 
 
-def _shapes(file: Path) -> dict[str, Any]:
-    """The tensors of a safetensors file that was looked into, by name; of each only its `shape`."""
-    with file.open("rb") as stream:
-        head = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    return {name: SimpleNamespace(shape=entry["shape"]) for name, entry in head.items() if name != "__metadata__"}
+def _shapes(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the tensors that a header tells of only their `shape`, by name."""
+    return {name: SimpleNamespace(shape=entry["shape"]) for name, entry in entries.items()}
 
 
 def read_story(folder: Path) -> dict[str, Any]:
@@ -280,8 +278,8 @@ def shared_prefix(own: Mapping[str, object], state: Mapping[str, object]) -> str
     return before if before and {f"{before}{name}" for name in own} == set(state) else ""
 
 
-def _look_inside(file: Path) -> None:
-    """See, without torch, that a file is whole and safetensors.
+def _look_inside(file: Path) -> dict[str, Any]:
+    """See, without torch, that a file is whole and safetensors. Returns what its header tells of each tensor.
 
     Raises:
         UsageError: it is not; says what it is, or by how much it is cut short.
@@ -292,13 +290,14 @@ def _look_inside(file: Path) -> None:
         length = int.from_bytes(stream.read(8), "little")
         head = stream.read(length) if length < size else b""
     try:
-        told = json.loads(head)
-        ends = [entry["data_offsets"][1] for name, entry in told.items() if name != "__metadata__"]
+        told = {name: entry for name, entry in json.loads(head).items() if name != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in told.values()]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
     wanted = 8 + length + max(ends, default=0)
     if wanted != size:
         raise UsageError(f"{file}: damaged or cut short: {size} bytes, its header tells of {wanted}. Fetch it again.")
+    return told
 
 
 def _look_at_first_bytes(file: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import click
 
+from deblurbench.errors import INTERRUPTED
 from deblurbench.terminal import say
-
-INTERRUPTED = 130
 
 
 def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:

@@ -53,11 +53,7 @@ def restore(
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} exists already; name another --output.")
     set_precision_flags(precision)
-    job = MethodJob(
-        id=planned.id, name=planned.plugin.reference, variant=planned.variant,
-        weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None,
-        split="", metrics=[], device=place, precision=precision, tile=tile, seed=0,
-    )  # fmt: skip
+    job = MethodJob.alone(planned, place, precision, tile=tile)
     with _told(planned.id, tile):
         method, card = ready_method(job, place)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=card.needs.multiple_of)

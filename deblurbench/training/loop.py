@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deblurbench import provenance
-from deblurbench.errors import DeblurbenchError, UsageError
+from deblurbench.errors import INTERRUPTED, DeblurbenchError, UsageError
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.export import export
 from deblurbench.training.figure import draw_log
@@ -36,7 +36,7 @@ LENGTH = "norm of the gradient"
 class InterruptedTraining(DeblurbenchError):
     """SIGTERM or Ctrl-C; the run was saved."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 class NonFiniteLoss(DeblurbenchError):

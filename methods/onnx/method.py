@@ -44,8 +44,9 @@ class Onnx(Foreign):
 
     def place(self, device: str, precision: str) -> None:
         """Open the file anew for a GPU; without one it stays on the CPU, where it was opened to look into it."""
-        self.session = _open(self.file, device, precision)
-        self.caveat = self._caveat(device)
+        if device != "cpu":
+            self.session = _open(self.file, device, precision)
+            self.caveat = self._caveat(device)
 
     def call(self, *tensors: Any) -> Any:
         """Run the network on (1, ...) float tensors of any device; its outputs by position, or by name if asked so."""
@@ -136,7 +137,7 @@ def _providers(there: list[str], device: str, precision: str) -> list[Any]:
     """What onnxruntime shall compute with, best first."""
     if device == "cpu" or CUDA not in there:
         return [CPU]
-    exactly = {"device_id": int(device.partition(":")[2] or 0), "use_tf32": int(precision != "fp32")}
+    exactly = {"device_id": int(device.partition(":")[2] or 0), "use_tf32": int(precision == "tf32")}
     return [(CUDA, exactly), CPU]
 
 
