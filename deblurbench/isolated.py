@@ -222,7 +222,6 @@ class Restorer:
     """The method made ready, and the clips that pass through it."""
 
     def __init__(self, order: dict, answer: Any) -> None:
-
         self.order, self.answer = order, answer
         self.random = False
         self.outside: list[str] = []
