@@ -52,8 +52,9 @@ def _delta(conv: nn.Conv2d, colours: int) -> None:
     """Let the first `colours` outputs copy the first `colours` inputs."""
     conv.weight[:colours] = 0
     _biases(conv)[:colours] = 0
+    middle = conv.weight.shape[-1] // 2
     for colour in range(colours):
-        conv.weight[colour, colour, 2, 2] = 1
+        conv.weight[colour, colour, middle, middle] = 1
 
 
 def _biases(conv: nn.Conv2d | nn.ConvTranspose2d) -> torch.Tensor:

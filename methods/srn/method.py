@@ -18,7 +18,7 @@ class SRN(FrameMethod):
     """SRN for `colours` channels: 3, or 1, where the grey-scale network restores each colour channel by itself.
 
     `ablation` names a baseline of the paper's Table 1, which stands in for the whole network (see `ablations.py`).
-    `width` and `skip` are of the variants that are not the paper's.
+    `width`, `skip`, `kernel` and `fold` are of the variants that are not the paper's (see `network.py`).
     """
 
     def __init__(
@@ -29,10 +29,14 @@ class SRN(FrameMethod):
         ablation: str = "",
         width: int = 32,
         skip: bool = False,
+        kernel: int = 5,
+        fold: int = 1,
     ) -> None:
         self.colours = colours
         self.network: SRNNetwork | Ablation = (
-            Ablation(ablation, colours) if ablation else SRNNetwork(colours, lstm, conventions, width, skip)
+            Ablation(ablation, colours)
+            if ablation
+            else SRNNetwork(colours, lstm, conventions, width, skip, kernel, fold)
         )
 
     def restore_frame(self, frame: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ forget bias 1 and gates in the order i, j, f, o, whose h the decoder reads.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .resize import Conventions, Down, Up, resize
@@ -16,21 +17,21 @@ State = tuple[Tensor, Tensor]
 
 
 class ResBlock(nn.Module):
-    """x + conv5x5(ReLU(conv5x5(x)))."""
+    """x + conv(ReLU(conv(x))), 5x5 as in the source by default."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kernel: int = 5) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 5, padding=2)
-        self.second = nn.Conv2d(channels, channels, 5, padding=2)
+        self.first = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
+        self.second = nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same shape."""
         return x + self.second(torch.relu(self.first(x)))
 
 
-def blocks(channels: int) -> nn.Sequential:
+def blocks(channels: int, kernel: int = 5) -> nn.Sequential:
     """Three ResBlocks."""
-    return nn.Sequential(*(ResBlock(channels) for _ in range(3)))
+    return nn.Sequential(*(ResBlock(channels, kernel) for _ in range(3)))
 
 
 class Encoder(nn.Module):
@@ -39,14 +40,14 @@ class Encoder(nn.Module):
     Layers are named by the paper's widths: 32, 64 and 128 channels. `width` = 16 halves them all.
     """
 
-    def __init__(self, colours: int, conventions: Conventions, width: int = 32) -> None:
+    def __init__(self, colours: int, conventions: Conventions, width: int = 32, kernel: int = 5) -> None:
         super().__init__()
-        self.enter32 = nn.Conv2d(2 * colours, width, 5, padding=2)
-        self.blocks32 = blocks(width)
+        self.enter32 = nn.Conv2d(2 * colours, width, kernel, padding=kernel // 2)
+        self.blocks32 = blocks(width, kernel)
         self.down64 = Down(width, 2 * width, conventions)
-        self.blocks64 = blocks(2 * width)
+        self.blocks64 = blocks(2 * width, kernel)
         self.down128 = Down(2 * width, 4 * width, conventions)
-        self.blocks128 = blocks(4 * width)
+        self.blocks128 = blocks(4 * width, kernel)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 2 * colours, h, w) to (B, 32, h, w), (B, 64, h/2, w/2), (B, 128, h/4, w/4)."""
@@ -58,14 +59,14 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Bottleneck features to the frame, with the encoder's features added on the way."""
 
-    def __init__(self, colours: int, width: int = 32) -> None:
+    def __init__(self, colours: int, width: int = 32, kernel: int = 5) -> None:
         super().__init__()
-        self.blocks128 = blocks(4 * width)
+        self.blocks128 = blocks(4 * width, kernel)
         self.up64 = Up(4 * width, 2 * width)
-        self.blocks64 = blocks(2 * width)
+        self.blocks64 = blocks(2 * width, kernel)
         self.up32 = Up(2 * width, width)
-        self.blocks32 = blocks(width)
-        self.leave = nn.Conv2d(width, colours, 5, padding=2)
+        self.blocks32 = blocks(width, kernel)
+        self.leave = nn.Conv2d(width, colours, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor, e32: Tensor, e64: Tensor) -> Tensor:
         """(B, 128, h/4, w/4) and the encoder's features to the predicted frame (B, colours, h, w), linear."""
@@ -93,8 +94,10 @@ class ConvLSTM(nn.Module):
 class SRNNetwork(nn.Module):
     """SRN for `colours` channels, with or without the ConvLSTM.
 
-    Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1). `width` (channels at
-    full size) and `skip` (each scale's blurry frame is added to its prediction) are not the paper's.
+    Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1). Not the paper's are
+    `width` (channels at full size), `kernel` (of the convolutions without stride), `skip` (each scale's blurry frame is
+    added to its prediction), and `fold`: squares of `fold` x `fold` pixels become channels on the way in and pixels
+    again on the way out, so that every layer works at a `fold`-th of the size.
     """
 
     def __init__(
@@ -104,13 +107,15 @@ class SRNNetwork(nn.Module):
         conventions: Conventions = "torch",
         width: int = 32,
         skip: bool = False,
+        kernel: int = 5,
+        fold: int = 1,
     ) -> None:
         super().__init__()
         self.conventions: Conventions = conventions
-        self.skip = skip
-        self.encoder = Encoder(colours, conventions, width)
+        self.skip, self.fold = skip, fold
+        self.encoder = Encoder(colours * fold**2, conventions, width, kernel)
         self.lstm = ConvLSTM(4 * width) if lstm else None
-        self.decoder = Decoder(colours, width)
+        self.decoder = Decoder(colours * fold**2, width, kernel)
 
     def forward(self, blurry: Tensor) -> list[Tensor]:
         """(B, colours, H, W) in [0, 1] to predictions at 1/4, 1/2 and full size, coarse to fine. 16 divides H, W."""
@@ -127,12 +132,23 @@ class SRNNetwork(nn.Module):
 
     def at_scale(self, blurry: Tensor, below: Tensor, state: State | None) -> tuple[Tensor, State | None]:
         """One scale: the blurry frame and the prediction from below (both (B, colours, h, w)) to a prediction."""
-        e32, e64, e128 = self.encoder(torch.cat([blurry, below.to(blurry.dtype)], dim=1))
+        e32, e64, e128 = self.encoder(self._folded(torch.cat([blurry, below.to(blurry.dtype)], dim=1)))
         if self.lstm is None:
-            return self.decoder(e128, e32, e64), None
-        state = self._resized(state, e128)
-        hidden, state = self.lstm(e128, state)
-        return self.decoder(hidden, e32, e64), state
+            hidden = e128
+        else:
+            hidden, state = self.lstm(e128, self._resized(state, e128))
+        return self._unfolded(self.decoder(hidden, e32, e64), *blurry.shape[-2:]), state
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """(B, C, h, w), where 4 divides h and w, to (B, fold^2 C, h / fold, w / fold); edges are repeated to fit."""
+        if self.fold == 1:
+            return x
+        each = 4 * self.fold  # what the encoder halves twice must stay whole
+        down, right = -x.shape[-2] % each, -x.shape[-1] % each
+        return F.pixel_unshuffle(F.pad(x, (0, right, 0, down), mode="replicate"), self.fold)
+
+    def _unfolded(self, x: Tensor, height: int, width: int) -> Tensor:
+        return F.pixel_shuffle(x, self.fold)[..., :height, :width]
 
     def _resized(self, state: State | None, like: Tensor) -> State:
         if state is None:

@@ -14,7 +14,7 @@ SRN = PLUGIN.load()
 from deblurbench.methods.srn.network import ConvLSTM  # noqa: E402
 from deblurbench.methods.srn.resize import Down, resize  # noqa: E402
 
-COUNTS = {"rgb": 8_061_411, "lstm": 8_056_609, "gray": 6_876_449, "color": 6_881_251}
+COUNTS = {"rgb": 8_061_411, "lstm": 8_056_609, "gray": 6_876_449, "color": 6_881_251, "narrow": 987_436}
 
 
 @pytest.mark.parametrize("variant", COUNTS)
@@ -96,6 +96,26 @@ def test_identity_initialisation_copies_the_frame(variant):
     ours.initialise(identity=True, xavier_uniform=True)
     frame = torch.rand(3, 32, 48)
     assert (ours.restore_frame(frame) - frame).abs().max() < 1e-6
+
+
+@torch.no_grad()
+def test_folding_puts_squares_of_pixels_into_channels_and_back():
+    """A side that the folded network cannot halve twice is filled up and cut again."""
+    network = SRN(fold=2).network
+    x = torch.rand(2, 3, 4, 12)
+    folded = network._folded(x)
+    assert folded.shape == (2, 12, 4, 8)
+    assert torch.equal(folded[:, :4, 0, 0], x[:, 0, :2, :2].flatten(1))  # the first colour's square
+    assert torch.equal(network._unfolded(folded, 4, 12), x)
+
+
+def test_a_folded_network_works_at_half_the_size():
+    """Its first layer sees (B, 2 * 3 * 4, h / 2, w / 2), at three scales."""
+    network, seen = SRN(**VARIANTS["narrow"].parameters).network, []
+    network.encoder.enter32.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    predictions = network(torch.rand(1, 3, 64, 96))
+    assert [p.shape[-2:] for p in predictions] == [(16, 24), (32, 48), (64, 96)]
+    assert seen == [(1, 24, 8, 12), (1, 24, 16, 24), (1, 24, 32, 48)]
 
 
 def test_grey_network_restores_each_colour_by_itself():
