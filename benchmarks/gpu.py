@@ -97,7 +97,7 @@ def training(device: str, small: bool, photographs: list[Path], seconds: float, 
 def _train(run: Run, device: str, seconds: float, most: float) -> dict[str, Any]:
     from torch.utils.flop_counter import FlopCounterMode
 
-    from deblurbench.training.loop import _step
+    from deblurbench.training.loop import take_step
 
     workers = getattr(run.data.source, "workers", 1)
     ahead = Ahead(run.data.source, 0, workers=workers)
@@ -107,7 +107,7 @@ def _train(run: Run, device: str, seconds: float, most: float) -> dict[str, Any]
         before = ahead.waited
         batch = ahead.next()
         waits.append(ahead.waited - before)
-        _step(run, run.module, batch, run.recipe.learning_rate)
+        take_step(run, run.module, batch, run.recipe.learning_rate)
         run.step += 1
 
     try:

@@ -80,7 +80,7 @@ class Synth(SynthesisedDataset):
 
     def _plan(self, share: Share) -> list[PlannedClip]:
         """The clips of a share. The photographs are read when the first clip is drawn."""
-        count = self.parameters.get("clips", 8) if share == "test" else VALID_CLIPS
+        count = self.parameters.get("clips", 16) if share == "test" else VALID_CLIPS
         frames = self.parameters.get("frames", 12)
         photos: list[Photo] = []
         return [

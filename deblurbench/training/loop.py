@@ -109,7 +109,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
             rate = learning_rate(recipe, run.step, at)
             with pace.step(), _memory(run):
                 _seed(run)
-                run.sums.add(_step(run, module, ahead.next(), rate))
+                run.sums.add(take_step(run, module, ahead.next(), rate))
             run.step += 1
             run.elapsed += pace.last
             if run.step % LOG_EVERY == 0 or run.step <= 3:
@@ -124,7 +124,7 @@ def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:
     _save(run)
 
 
-def _step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
+def take_step(run: Run, module: nn.Module, batch: Batch, rate: float) -> dict[str, float]:
     """Forward, backward, and one step. Returns the loss's parts, and the blurry input's own content term."""
     run.optimiser.set_rate(rate)
     with _precision(run):
