@@ -11,7 +11,7 @@ from typing import Any
 from deblurbench.cards import IDENTITY
 from deblurbench.statistics import MIN_CLIPS, Paired, decide, holm, sign_flip, t_interval
 from deblurbench.training import stored
-from deblurbench.training.markdown import NONE, in_words, interval, table
+from deblurbench.training.markdown import NONE, in_words, interval, p_value, table
 from deblurbench.training.shipped import ASKED_FIRST, Shipped, asked_first, label, marked, parent, synthesised
 from deblurbench.training.stored import Scored
 
@@ -189,9 +189,8 @@ def _mean(run: Scored, by_clip: dict[str, float], told: dict[str, Any]) -> str:
 def _gain(found: Paired | None) -> list[str]:
     if found is None:
         return [NONE] * 5
-    p = NONE if found.p_holm is None else f"{found.p_holm:.3f}"
     wins = f"{found.wins} of {found.clips}"
-    return [f"{found.difference:+.2f}", interval(found.interval), wins, p, found.verdict]
+    return [f"{found.difference:+.2f}", interval(found.interval), wins, p_value(found.p_holm), found.verdict]
 
 
 def _clip_by_clip(run: Scored, weights: Shipped) -> str:

@@ -26,6 +26,11 @@ def interval(found: Interval | None) -> str:
     return f"{found.low:+.2f} to {found.high:+.2f}" if found else NONE
 
 
+def p_value(p: float | None) -> str:
+    """A p to three decimals, never as zero."""
+    return NONE if p is None else "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 def plain(value: Any) -> str:
     """A value of a recipe in words."""
     if isinstance(value, dict):
