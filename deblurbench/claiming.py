@@ -23,6 +23,20 @@ def claim(folder: Path) -> Iterator[None]:
         DiskError: the folder cannot be made or written.
     """
     refuse_strangers(folder)
+    with hold(folder):
+        for place in (folder.glob(".*.part"), *((folder / name).rglob(".*.part") for name in ("parts", "frames"))):
+            for left in place:  # the report is another's to write, also now
+                left.unlink(missing_ok=True)
+        yield
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made where it is not there, against a second process that asks for it.
+
+    Raises:
+        UsageError: another process is writing there. DiskError: the folder cannot be made or written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / ".lock")
@@ -32,9 +46,6 @@ def claim(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(f"{folder}: cannot be written ({error.strerror}). Name another --output.") from error
     try:
-        for place in (folder.glob(".*.part"), *((folder / name).rglob(".*.part") for name in ("parts", "frames"))):
-            for left in place:  # the report is another's to write, also now
-                left.unlink(missing_ok=True)
         yield
     finally:
         lock.release()

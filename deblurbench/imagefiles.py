@@ -1,7 +1,8 @@
 """Reading and writing frame files with one strict policy.
 
 Frames are 8-bit RGB. Anything else (grey, palette, alpha, 16 bit, an HTML page called .png, half a file) is refused
-with an error that names the file, because converting it silently changes the scores. EXIF orientation is ignored.
+with an error that names the file, because converting it silently changes the scores. EXIF orientation is ignored; a
+TIFF that has one is refused, since its decoder turns the pixels all the same.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deblurbench.downloads import not_the_file
-from deblurbench.errors import DiskError, FrameError, Notice
+from deblurbench.errors import DiskError, FrameError, Notice, UsageError
 from deblurbench.frames import Frame8, swap_red_blue
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-MAX_PIXELS = int(os.environ.get("DEBLURBENCH_MAX_PIXELS", 64_000_000))
+MOST_PIXELS = 64_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: "grey-scale", 3: "palette", 4: "grey-scale with alpha", 6: "RGBA"}
 _PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -208,12 +209,11 @@ def _other_header(path: Path, data: bytes) -> Header:
 
     from PIL import Image, UnidentifiedImageError
 
+    Image.MAX_IMAGE_PIXELS = None  # the one limit that counts is `_check_pixels`'s
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height, kind, mode = *image.size, (image.format or "").lower(), image.mode
-            turned = kind == "jpeg" and image.getexif().get(_ORIENTATION, 1) != 1
-    except Image.DecompressionBombError as error:
-        raise FrameError(f"{path}: {error}", "too-large") from error
+            turned = kind in ("jpeg", "tiff") and image.getexif().get(_ORIENTATION, 1) != 1
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise FrameError(
             f"{path}: not an image that can be read (it begins with {data[:16]!r})", "not-an-image"
@@ -223,6 +223,8 @@ def _other_header(path: Path, data: bytes) -> Header:
         raise FrameError(f"{path}: a {kind} file; frames are PNG, JPEG, BMP, TIFF or WebP", "not-an-image")
     if mode != "RGB":
         raise FrameError(f"{path}: {_MODES.get(mode, mode)}; frames must be RGB with 3 channels of 8 bits", "channels")
+    if turned and kind == "tiff":
+        raise FrameError(f"{path}: a TIFF with an orientation other than 1; store its pixels as they are to be seen")
     if turned:
         _warn_orientation(path.parent)
     if kind == "jpeg" and b"\xff\xd9" not in data[-64:]:
@@ -238,10 +240,23 @@ def _warn_orientation(folder: Path) -> None:
     )
 
 
+def most_pixels() -> int:
+    """The largest number of pixels of a frame: DEBLURBENCH_MAX_PIXELS, by default 64 million.
+
+    Raises:
+        UsageError: the variable is no whole number above 0.
+    """
+    told = os.environ.get("DEBLURBENCH_MAX_PIXELS", "")
+    if told and not (told.isdecimal() and int(told)):
+        raise UsageError(f"DEBLURBENCH_MAX_PIXELS is {told!r}; it must be a whole number of pixels, e.g. {MOST_PIXELS}")
+    return int(told or MOST_PIXELS)
+
+
 def _check_pixels(path: Path, width: int, height: int) -> None:
-    if not width or not height or width * height > MAX_PIXELS:
+    most = most_pixels()
+    if not width or not height or width * height > most:
         raise FrameError(
-            f"{path}: the header says {width}x{height}; at most {MAX_PIXELS:,} pixels are read "
+            f"{path}: the header says {width}x{height}; at most {most:,} pixels are read "
             "(DEBLURBENCH_MAX_PIXELS raises it)",
             "too-large",
         )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from deblurbench import provenance
+from deblurbench.claiming import hold
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, UsageError
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.export import export
@@ -50,13 +51,19 @@ def train(request: TrainRequest) -> Path:
     validation so far) and training.json.
 
     Raises:
-        UsageError, MissingError: see `prepare`. NonFiniteLoss: with step and batch. DiskError: the last good
-        checkpoint survives. InterruptedTraining: after SIGTERM or SIGINT, saved.
+        UsageError, MissingError: see `prepare`, or another process trains there. NonFiniteLoss: with step and batch.
+        DiskError: the last good checkpoint survives. InterruptedTraining: after SIGTERM or SIGINT, saved.
     """
     if request.threads:
         torch.set_num_threads(request.threads)
     provenance.source_state()  # as it is now: the code that runs, whatever is committed while it does
     run = prepare(request)
+    with hold(request.output) if run.ranks.rank == 0 else contextlib.nullcontext():  # for all that torchrun started
+        return _train(run)
+
+
+def _train(run: Run) -> Path:
+    request = run.request
     first, every = run.step, run.recipe.validate_every
     _tell_other_data(run)
     log = Log(request.output / "log.jsonl", first=first, every=every, quiet=request.quiet, active=run.ranks.rank == 0)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from deblurbench import imagefiles
-from deblurbench.errors import DiskError, FrameError, Notice
+from deblurbench.errors import DiskError, FrameError, Notice, UsageError
 from deblurbench.imagefiles import list_frames, natural_key, read_frame, read_header, write_atomically, write_png
 
 PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8), (0, 0), 1.5)
@@ -69,7 +69,7 @@ REFUSED = {
     "a CMYK JPEG": ("a.jpg", encoded(PICTURE.convert("CMYK"), "JPEG"), "channels", "CMYK"),
     "a palette BMP": ("a.bmp", encoded(PICTURE.quantize(16), "BMP"), "channels", "palette"),
     "a PNG header bomb": ("a.png", png_bomb(), "too-large", "40000x40000"),
-    "a JPEG header bomb": ("a.jpg", jpeg_bomb(), "too-large", "bomb"),
+    "a JPEG header bomb": ("a.jpg", jpeg_bomb(), "too-large", "40000x40000"),
 }
 
 
@@ -137,6 +137,16 @@ def test_exif_orientation_is_ignored_and_said_once_a_folder(tmp_path: Path):
     assert len(warned) == 1
 
 
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_tiff_with_an_orientation_is_refused(tmp_path: Path, orientation):
+    """Its decoder turns the pixels, whatever it is asked."""
+    (tmp_path / "a.tif").write_bytes(encoded(kind="TIFF", tiffinfo={0x0112: orientation}))
+    with pytest.raises(FrameError, match=r"a\.tif: a TIFF with an orientation other than 1"):
+        read_frame(tmp_path / "a.tif")
+    (tmp_path / "b.tif").write_bytes(encoded(kind="TIFF", tiffinfo={0x0112: 1}))
+    assert np.array_equal(read_frame(tmp_path / "b.tif"), PIXELS)
+
+
 def test_a_jpeg_whose_header_lies_behind_a_long_preamble(tmp_path: Path):
     file = tmp_path / "a.jpg"
     file.write_bytes(encoded(kind="JPEG", icc_profile=bytes(200_000)))
@@ -154,9 +164,24 @@ def test_a_header_costs_its_first_and_last_bytes_only(tmp_path: Path, monkeypatc
 
 def test_the_pixel_limit_can_be_set(tmp_path: Path, monkeypatch):
     write_png(tmp_path / "a.png", PIXELS)
-    monkeypatch.setattr(imagefiles, "MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setenv("DEBLURBENCH_MAX_PIXELS", str(64 * 48 - 1))
     with pytest.raises(FrameError, match="DEBLURBENCH_MAX_PIXELS"):
         read_frame(tmp_path / "a.png")
+
+
+def test_a_pixel_limit_that_is_no_number_is_told(tmp_path: Path, monkeypatch):
+    write_png(tmp_path / "a.png", PIXELS)
+    monkeypatch.setenv("DEBLURBENCH_MAX_PIXELS", "64e6")
+    with pytest.raises(UsageError, match="DEBLURBENCH_MAX_PIXELS is '64e6'"):
+        read_frame(tmp_path / "a.png")
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_pixel_limit_is_ours_and_not_pillow_s(tmp_path: Path, monkeypatch):
+    """Pillow warns above its own limit and refuses above twice that."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    (tmp_path / "a.jpg").write_bytes(encoded(kind="JPEG"))
+    assert read_header(tmp_path / "a.jpg")[:2] == (64, 48)
 
 
 def test_files_are_listed_in_natural_order_without_hidden_ones(tmp_path: Path):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from deblurbench.claiming import hold
 from deblurbench.errors import DiskError, MissingError, UsageError
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import Log
@@ -55,6 +56,13 @@ def test_a_crop_larger_than_the_frames_is_refused_before_anything_is_trained(tmp
     loop.train(files(tmp_path / "run", "gopro", root, settings=("crop=48",), limit_steps=1))
 
 
+def test_a_second_training_in_the_same_folder_is_refused(tmp_path):
+    with hold(tmp_path / "run"), pytest.raises(UsageError, match="another run is writing here"):
+        loop.train(request(tmp_path / "run", limit_steps=2))
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+    loop.train(request(tmp_path / "run", limit_steps=2))
+
+
 def test_a_file_cut_short_by_a_limit_keeps_the_last_good_checkpoint(tmp_path):
     """The system refuses to write beyond 1 MB, as a full disk would; a checkpoint has 13 MB."""
     loop.train(request(tmp_path / "run", limit_steps=2))
@@ -69,7 +77,7 @@ def test_a_file_cut_short_by_a_limit_keeps_the_last_good_checkpoint(tmp_path):
         signal.signal(signal.SIGXFSZ, handler)
     assert checkpoint.read(tmp_path / "run" / "checkpoint.pt").step == 2
     assert {file.name for file in (tmp_path / "run").iterdir() if file.is_file()} == {
-        "checkpoint.pt", "log.jsonl", "training.json", "weights.safetensors",
+        ".lock", "checkpoint.pt", "log.jsonl", "training.json", "weights.safetensors",
     }  # fmt: skip
     loop.train(request(tmp_path / "run", resume=True))
     assert checkpoint.read(tmp_path / "run" / "checkpoint.pt").step == 6
@@ -94,14 +102,14 @@ MEMORY = {
 
 
 def exhaust(monkeypatch, error, at):
-    step = loop._step
+    step = loop.take_step
 
     def failing(run, module, batch, rate):
         if run.step == at:
             raise error
         return step(run, module, batch, rate)
 
-    monkeypatch.setattr(loop, "_step", failing)
+    monkeypatch.setattr(loop, "take_step", failing)
 
 
 @pytest.mark.parametrize("kind", MEMORY)

@@ -73,14 +73,14 @@ def test_resuming_logs_what_the_run_that_was_not_stopped_logs(tmp_path, monkeypa
 
 @pytest.mark.parametrize("end", [0, 2])
 def test_a_stop_exports_no_untrained_weights(tmp_path, monkeypatch, end):
-    step = loop._step
+    step = loop.take_step
 
     def failing(run, *words):
         if run.step == end:
             raise KeyboardInterrupt
         return step(run, *words)
 
-    monkeypatch.setattr(loop, "_step", failing)
+    monkeypatch.setattr(loop, "take_step", failing)
     with pytest.raises(KeyboardInterrupt):
         loop.train(request(tmp_path / "run", settings=("validate_every=2",)))
     there = tmp_path / "run" / "weights.safetensors"
@@ -310,14 +310,14 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_batch(tmp_path, monkeypat
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_before_leaving(tmp_path, monkeypatch, number):
-    step = loop._step
+    step = loop.take_step
 
     def interrupted(run, module, batch, rate):
         if run.step == 2:
             os.kill(os.getpid(), number)
         return step(run, module, batch, rate)
 
-    monkeypatch.setattr(loop, "_step", interrupted)
+    monkeypatch.setattr(loop, "take_step", interrupted)
     before = signal.getsignal(number)
     with pytest.raises(loop.InterruptedTraining, match=r"after step 3.*--resume"):
         loop.train(request(tmp_path / "run"))

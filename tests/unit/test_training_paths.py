@@ -24,14 +24,14 @@ def losses(folder):
 def test_bf16_trains_near_fp32_and_keeps_weights_in_fp32(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     seen = set()
-    step = loop._step
+    step = loop.take_step
 
     def watched(run, module, batch, rate):
         with loop._precision(run):
             seen.add(run.network.cells[0].F_B(batch.blurry[:, 0]).dtype)
         return step(run, module, batch, rate)
 
-    monkeypatch.setattr(loop, "_step", watched)
+    monkeypatch.setattr(loop, "take_step", watched)
     half = loop.train(request(tmp_path / "half", "C1H4-reg", settings=("precision=bf16",), limit_steps=3))
     assert seen == {torch.bfloat16}
     full = loop.train(request(tmp_path / "full", "C1H4-reg", settings=("precision=fp32",), limit_steps=3))

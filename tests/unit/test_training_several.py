@@ -22,19 +22,19 @@ def steps(folder):
 
 
 def test_each_has_its_folder_and_the_rest_is_gone_on_with(tmp_path, monkeypatch):
-    step = loop._step
+    step = loop.take_step
 
     def interrupted(run, *words):
         if run.variant == "C2H1" and run.step == 2:
             raise KeyboardInterrupt
         return step(run, *words)
 
-    monkeypatch.setattr(loop, "_step", interrupted)
+    monkeypatch.setattr(loop, "take_step", interrupted)
     methods = "ifirnn:C1H1,ifirnn:C2H1, ifirnn:C1H2,ifirnn:C1H1"
     train(tmp_path / "out", methods, "--set", "save_minutes=1e-9")
     assert steps(tmp_path / "out") == {"ifirnn-C1H1": 6, "ifirnn-C2H1": 2}
     kept = (tmp_path / "out" / "ifirnn-C1H1" / "weights.safetensors").read_bytes()
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(loop, "take_step", step)
     done = train(tmp_path / "out", methods, "--set", "save_minutes=1e-9", "--resume")
     assert done.exit_code == 0, done.output
     assert steps(tmp_path / "out") == {"ifirnn-C1H1": 6, "ifirnn-C1H2": 6, "ifirnn-C2H1": 6}
