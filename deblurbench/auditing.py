@@ -32,6 +32,7 @@ from deblurbench.provenance import file_sha256
 from deblurbench.restoring import hashed
 from deblurbench.rooms import Plugin, plugin
 from deblurbench.store import Part, Run, Store
+from deblurbench.weights import file_and_tag
 
 State = Literal["ok", "DIFFERS", "not checked"]
 TOLERANCE, NETWORK_TOLERANCE = 1e-6, 1e-4
@@ -117,21 +118,32 @@ def _check_method(manifest: Manifest, method: MethodRecord) -> Iterator[Check]:
 
 
 def _weights_file(manifest: Manifest, method: MethodRecord, found: Plugin) -> Path | None:
-    """The file that a method's weights came from: the request's path, or what the card has under the tag."""
+    """The file that a method's weights came from: the request's path, or what the card has under the tag.
+
+    A path may lead to a tag that the card has, too. Of the two, the path is meant where the method's id names the tag:
+    an id without one is that of the card's usual weights.
+    """
     card = found.card
     assert isinstance(card, MethodCard)
     if found.opened:
         return found.opened
-    for entry in card.weights:
-        if (entry.tag, entry.variant) == (method.weights, method.variant):
-            return found.folder / entry.file
+    tagged = [found.folder / w.file for w in card.weights if (w.tag, w.variant) == (method.weights, method.variant)]
+    named = list(_named_files(manifest, method, {w.tag for w in card.weights}))
+    files = [*named, *tagged] if method.id.endswith(f"@{method.weights}") else [*tagged, *named]
+    return next(iter(files), None)
+
+
+def _named_files(manifest: Manifest, method: MethodRecord, tags: set[str]) -> Iterator[Path]:
+    """The weight files that the request names by a path for a method, under the tag that the run gave them."""
     for text in manifest.request.methods:
-        name, variant, path = split_method(text)
-        place = Path(path).expanduser() if path else None
-        if place and name in (method.name, method.source) and variant in (None, method.variant):
-            if method.weights in (place.stem, place.name):
-                return place / "weights.safetensors" if place.is_dir() else place
-    return None
+        name, variant, wanted = split_method(text)
+        if not wanted or wanted in tags:
+            continue
+        if name in (method.name, method.source) and variant in (None, method.variant):
+            place = Path(wanted).expanduser()
+            file, tag = file_and_tag(place)
+            if method.weights == tag or (method.weights == place.name and not place.exists()):
+                yield file
 
 
 def _same(what: str, recorded: str, now: str) -> Check:

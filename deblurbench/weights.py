@@ -106,7 +106,7 @@ def _train_me(reference: str, card: MethodCard, variant: str) -> str:
 
 
 def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> WeightsFile:
-    file = path / "weights.safetensors" if path.is_dir() else path
+    file, tag = file_and_tag(path)
     if not file.is_file():
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
     if not card.network:  # a card alone takes other people's checkpoints, too
@@ -120,8 +120,13 @@ def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> Weig
         )
     if not told and not card.network:
         _compare_with_shipped(file, folder, card, variant)
-    tag = file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
     return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())), told.get("note", ""))
+
+
+def file_and_tag(path: Path) -> tuple[Path, str]:
+    """The weight file that a path means, which may be a training's folder, and the tag that it goes by."""
+    file = path / "weights.safetensors" if path.is_dir() else path
+    return file, file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
 
 
 def _compare_with_shipped(file: Path, folder: Path, card: MethodCard, variant: str) -> None:

@@ -158,6 +158,24 @@ def test_changed_weights_are_a_difference_and_lost_ones_are_not(made, run, capsy
         file.write_bytes(whole)
 
 
+@pytest.mark.parametrize("named", ["own/first", "own/mine/weights.safetensors", "own/other.safetensors"])
+def test_weights_named_by_a_path_are_held_to_their_own_file(made, tmp_path, monkeypatch, capsys, named):
+    monkeypatch.setenv("DEBLURBENCH_PLUGINS", str(made / "plugins"))
+    torch.manual_seed(1)
+    file = tmp_path / named if named.endswith(".safetensors") else tmp_path / named / "weights.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file(torch.nn.Conv2d(3, 3, 3, padding=1).state_dict(), str(file))
+    tag = {"own/first": "first", "own/mine/weights.safetensors": "mine"}.get(named, "other")
+    deblurbench("run", "--methods", f"tinyconv,tinyconv@{tmp_path / named}", "--dataset", "folder", "--data-root",
+                made / "data", "--metrics", "psnr", "--in-process", "--output", tmp_path / "run")  # fmt: skip
+    found = checks(capsys, tmp_path / "run")
+    both = ("tinyconv: weights first", f"tinyconv@{tag}: weights {tag}")
+    assert [found[what][0] for what in both] == ["ok", "ok"]
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    found = checks(capsys, tmp_path / "run", code=4)
+    assert [found[what][0] for what in both] == ["ok", "DIFFERS"]
+
+
 @pytest.mark.parametrize("side", ["blur", "sharp"])
 def test_a_dataset_that_changed_since_is_a_difference_though_size_and_time_are_the_same(made, run, capsys, side):
     file = made / "data" / side / "one" / "000002.png"
