@@ -77,9 +77,15 @@ def audit(run: Run, every: bool = False) -> Audit:
 def read_parts(run: Run) -> tuple[dict[tuple[str, str], Part], list[Check]]:
     """The parts of the clips that ended well, by method and clip, and what is wrong with parts/."""
     parts, faults = {}, []
-    for outcome in [o for o in run.manifest.outcomes if o.status == "ok"]:
+    clips = {clip.name for clip in run.manifest.clips}
+    for outcome in run.manifest.outcomes:
         file = run.store.part_file(outcome.method, outcome.clip)
         what = f"part {outcome.method}/{outcome.clip}"
+        if outcome.clip not in clips:
+            faults.append(Check(what, "DIFFERS", "run.json has an outcome of this clip, but not the clip"))
+            continue
+        if outcome.status != "ok":
+            continue
         try:
             part = Part.from_json(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
@@ -207,8 +213,12 @@ def _check_source(what: str, recorded: str, source: FrameSource | None, count: i
 
 def dataset_clips(manifest: Manifest) -> dict[str, Clip]:
     """The clips under the recorded data root by name; none where it is gone."""
+    root = manifest.request.data_root  # None where DEBLURBENCH_DATA named it
     try:
-        dataset, protocol = open_dataset(manifest.request.dataset, manifest.request.data_root)
+        card = plugin("datasets", manifest.request.dataset.partition(":")[0]).card
+        if root is None and isinstance(card, DatasetCard) and card.needs_root:
+            root = manifest.data_root
+        dataset, protocol = open_dataset(manifest.request.dataset, root)
         return {clip.name: clip for clip in dataset.clips(protocol, manifest.split)}
     except DeblurbenchError:
         return {}
@@ -303,15 +313,14 @@ class _Rescoring:
         return saved[::step]
 
     def _check_method(self, method: str, wanted: list[tuple[str, str]]) -> Check:
-        what, faults, values, unknown = f"saved frames of {method}", [], 0, set()
+        what, faults, values, frames = f"saved frames of {method}", [], 0, 0
         for clip, stem in wanted:
             recorded = {m: v for frame, m, v in self.parts[method, clip].scores if frame == stem}
             try:
                 frame, truth = self._restored(method, clip, stem), self._truth(clip, stem)
                 if truth is None:
-                    unknown.add(clip)
                     continue
-                values += len(recorded)
+                frames, values = frames + 1, values + len(recorded)
                 faults += [f"{clip}/{stem}: {fault}" for fault in self._rescore(recorded, frame, truth)]
             except (FrameError, ValueError) as error:
                 faults.append(str(error))
@@ -319,9 +328,11 @@ class _Rescoring:
             return Check(
                 what, "DIFFERS", "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" * (len(faults) > 5))
             )
-        if len(unknown) == len({clip for clip, _ in wanted}):
+        if not frames:
             return Check(what, "not checked", "no ground truth: none was saved, and the data root is not here")
-        return Check(what, "ok", f"{values} values of {len(wanted)} frames recomputed")
+        unknown = len(wanted) - frames
+        without = f", {unknown} more have no ground truth here" if unknown else ""
+        return Check(what, "ok", f"{values} values of {frames} frames recomputed{without}")
 
     def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
         """What differs between a frame's recorded scores and those computed now."""
@@ -338,18 +349,25 @@ class _Rescoring:
                 continue
             try:
                 faults = list(self._rescore_clip(part, scored))
+            except MissingError as error:
+                yield Check(what, "not checked", str(error))
+                continue
             except (FrameError, ValueError) as error:
                 faults = [str(error)]
             yield Check(what, "DIFFERS" if faults else "ok", "; ".join(faults) or f"{len(self.metrics[1])} values")
 
     def _rescore_clip(self, part: Part, scored: list[str]) -> Iterator[str]:
-        """What differs between a clip's recorded clip-level scores and those computed now."""
+        """What differs between a clip's recorded clip-level scores and those computed now.
+
+        Raises:
+            MissingError: a scored frame has no ground truth here.
+        """
         recorded = {metric: value for frame, metric, value in part.scores if not frame}
         metrics = {name: factory() for name, factory in self.metrics[1].items()}
         for stem in scored:
             truth = self._truth(part.outcome.clip, stem)
             if truth is None:
-                return
+                raise MissingError("no ground truth: none was saved, and the data root is not here")
             frame = self._restored(part.outcome.method, part.outcome.clip, stem)
             for metric in metrics.values():
                 metric.add(frame, truth)

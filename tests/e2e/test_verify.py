@@ -198,8 +198,34 @@ def test_without_saved_ground_truth_the_data_root_serves_or_it_says_so(made, run
     assert checks(capsys, run)["saved frames of tinyconv"][0] == "ok"
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
-    state, why = checks(capsys, run)["saved frames of tinyconv"]
-    assert state == "not checked" and "no ground truth" in why
+    found = checks(capsys, run, "--all")
+    for what in ("saved frames of tinyconv", "metrics of whole clips, tinyconv/one"):
+        assert found[what][0] == "not checked" and "no ground truth" in found[what][1]
+
+
+def test_frames_without_ground_truth_are_not_counted_as_recomputed(made, run, capsys):
+    shutil.rmtree(run / "frames" / "_ground-truth" / "one")
+    edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    state, told = checks(capsys, run, "--all")["saved frames of tinyconv"]
+    assert state == "ok" and told == "10 values of 5 frames recomputed, 5 more have no ground truth here"
+
+
+def test_a_data_root_that_the_environment_named_is_found_where_run_json_says(made, run, capsys, monkeypatch):
+    monkeypatch.delenv("DEBLURBENCH_DATA", raising=False)
+    body = json.loads((run / "run.json").read_text())
+    body["request"]["data_root"] = None
+    (run / "run.json").write_text(json.dumps(body))
+    shutil.rmtree(run / "frames" / "_ground-truth")
+    found = checks(capsys, run, "--all")
+    assert {found[what][0] for what in ("blurry frames of one", "saved frames of tinyconv")} == {"ok"}
+
+
+def test_an_outcome_of_a_clip_that_run_json_does_not_have_is_a_difference(run, capsys):
+    body = json.loads((run / "run.json").read_text())
+    body["clips"] = [clip for clip in body["clips"] if clip["name"] != "two"]
+    (run / "run.json").write_text(json.dumps(body))
+    assert checks(capsys, run, "--all", code=4)["part tinyconv/two"][0] == "DIFFERS"
 
 
 def test_the_ground_truth_is_recorded_by_its_pixels_and_compared_with_the_data(made, run, capsys):
