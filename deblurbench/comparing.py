@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.errors import UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.metrics import METRICS
-from deblurbench.statistics import Interval, check_whole, compare, seconds
+from deblurbench.statistics import Interval, check_whole, compare
 from deblurbench.store import Run
 
 if TYPE_CHECKING:
@@ -41,13 +41,14 @@ class Difference:
 
     `a` and `b` are means over frames. `clip_change` is the mean of the clips' mean changes, which `interval` is of;
     that is None with fewer than three common clips, and for `seconds`, whose values are medians. `infinite_a` and
-    `infinite_b` count the frames that are infinite in that run only; they are in no mean.
+    `infinite_b` count the frames that are infinite in that run only; they are in no mean. Where no common frame is
+    finite in both, `a`, `b` and `change` are None.
     """
 
     method: str
     metric: str
-    a: float
-    b: float
+    a: float | None
+    b: float | None
     interval: Interval | None
     clips: int
     frames: int
@@ -57,9 +58,9 @@ class Difference:
     clip_change: float | None = None
 
     @property
-    def change(self) -> float:
+    def change(self) -> float | None:
         """How much the mean changed from A to B, in the metric's unit."""
-        return self.b - self.a
+        return None if self.a is None or self.b is None else self.b - self.a
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class Limit:
 
     def broken_by(self, found: Difference) -> bool:
         """Whether the change is beyond the limit; a frame that is infinite in one run only is an infinite change."""
-        changes = [found.change] + [-math.inf] * bool(found.infinite_a) + [math.inf] * bool(found.infinite_b)
+        changes = [] if found.change is None else [found.change]
+        changes += [-math.inf] * bool(found.infinite_a) + [math.inf] * bool(found.infinite_b)
         return any(c < self.delta if self.sign == "<" else c > self.delta for c in changes)
 
 
@@ -177,10 +179,16 @@ def _differences(a: Run, b: Run) -> Iterable[Difference]:
             found = _paired(method, metric, _by_clip(a, method, metric.id), _by_clip(b, method, metric.id), mark)
             if found:
                 yield found
-        times = seconds(a.timings, method), seconds(b.timings, method)
-        if times[0] and times[1]:
-            frames = min(times[0].frames, times[1].frames)
-            yield Difference(method, SECONDS, times[0].median, times[1].median, None, 0, frames)
+        times = _timed(a, method).merge(_timed(b, method), on=["clip", "frame"], suffixes=("_a", "_b"))
+        if len(times):
+            one, two = (float(times[side].median()) for side in ("seconds_a", "seconds_b"))
+            yield Difference(method, SECONDS, one, two, None, 0, len(times))
+
+
+def _timed(run: Run, method: str) -> pd.DataFrame:
+    """A method's restore times by clip and frame, without warm-up frames."""
+    table = run.timings
+    return table[(table["method"] == method) & ~table["warmup"]][["clip", "frame", "seconds"]]
 
 
 def _seen(method: str, *runs: Run) -> str:
@@ -210,7 +218,9 @@ def _paired(
     lost, gained = np.isinf(one) & np.isfinite(two), np.isfinite(one) & np.isinf(two)
     both = np.isfinite(one) & np.isfinite(two)
     paired = compare(b, a, "A", metric.higher_is_better)
-    means = (float(one[both].mean()), float(two[both].mean())) if both.any() else (0.0, 0.0)
+    means: tuple[float | None, float | None] = (None, None)
+    if both.any():
+        means = float(one[both].mean()), float(two[both].mean())
     return Difference(
         method, metric.id, *means, paired.interval if paired else None, paired.clips if paired else 0,
         int(both.sum()), int(lost.sum()), int(gained.sum()), mark, paired.difference if paired else None,
@@ -316,8 +326,9 @@ def _state(manifest: Manifest, method: str) -> str:
 
 
 def _broken(limit: Limit, found: Difference) -> str:
-    infinite = f", infinite on {counted(found.infinite_a + found.infinite_b, 'frame')} of one run only"
-    return (
-        f"{found.method}: {found.metric} changed by {found.change:+.6g} ({found.a:.6g} to {found.b:.6g}"
-        f"{infinite if found.infinite_a or found.infinite_b else ''}), beyond {limit.sign} {limit.delta:g}"
-    )
+    odd = found.infinite_a + found.infinite_b
+    by = "" if found.change is None else f" by {found.change:+.6g}"
+    means = f"{found.a:.6g} to {found.b:.6g}" if by else ""
+    infinite = f"infinite on {counted(odd, 'frame')} of one run only" if odd else ""
+    why = ", ".join(filter(None, (means, infinite)))
+    return f"{found.method}: {found.metric} changed{by} ({why}), beyond {limit.sign} {limit.delta:g}"

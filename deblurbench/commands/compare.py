@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deblurbench.comparing import SECONDS, Comparison, Difference, compare_runs, parse_limits
+from deblurbench.comparing import NOTHING, SECONDS, Comparison, Difference, compare_runs, parse_limits
 from deblurbench.errors import DifferenceError
 from deblurbench.store import Run
 from deblurbench.terminal import print_json, print_table, say
@@ -51,8 +51,9 @@ def _row(found: Comparison, d: Difference) -> tuple[object, ...]:
     places = 6 if d.metric == SECONDS else decimals + 2
     interval = f"[{d.interval.low:+.{places}f}, {d.interval.high:+.{places}f}]" if d.interval else ""
     clips = "" if d.clip_change is None else f"{d.clip_change:+.{places}f}"
-    values = (f"{d.a:.{places}f}", f"{d.b:.{places}f}") if d.frames else ("inf", "inf")
-    return d.method, d.metric, *values, f"{d.change:+.{places}f}", clips, interval, d.clips or "", d.frames, d.mark
+    values = [NOTHING if value is None else f"{value:.{places}f}" for value in (d.a, d.b)]
+    change = NOTHING if d.change is None else f"{d.change:+.{places}f}"
+    return d.method, d.metric, *values, change, clips, interval, d.clips or "", d.frames, d.mark
 
 
 def _short(text: str) -> str:

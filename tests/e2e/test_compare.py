@@ -117,6 +117,35 @@ def test_an_infinite_value_that_is_lost_breaks_a_limit(a, tmp_path, capsys):
     deblurbench("compare", a, b, "--fail-if", "psnr<-0.05")
 
 
+def test_where_no_frame_is_finite_in_both_there_is_no_mean_and_no_change(a, tmp_path, capsys):
+    one = fake(tmp_path, clips=["clip-01"], leaks={"srn:rgb": 12})
+    row = difference(compared(capsys, one, a), "srn:rgb")
+    assert (row["a"], row["b"], row["change"], row["frames"]) == (None, None, None, 0) and row["infinite_a"] == 7
+    deblurbench("compare", one, a)
+    line = next(text for text in capsys.readouterr().out.splitlines() if text.split()[:2] == ["srn:rgb", "psnr"])
+    assert line.split()[2:5] == ["\N{EN DASH}"] * 3
+    deblurbench("compare", one, a, "--fail-if", "psnr<-0.05", code=4)
+    assert "srn:rgb: psnr changed (infinite on 7 frames of one run only), beyond < -0.05" in capsys.readouterr().err
+
+
+def test_seconds_are_of_the_frames_that_both_runs_timed(a, tmp_path, capsys):
+    b = fake(tmp_path, clips=["clip-01", "clip-02"])
+
+    def retime(folder, name, warm):
+        lines = [line.split(",") for line in (folder / "timings.csv").read_text().splitlines()]
+        clips = {"clip-01": "0.1", "clip-02": "0.1"}
+        for line in lines[1:]:
+            line[4:] = [clips.get(line[2], "0.9"), str(int(line[3] in warm))]
+        (tmp_path / name).mkdir()
+        shutil.copytree(folder, tmp_path / name, dirs_exist_ok=True)
+        (tmp_path / name / "timings.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+        return tmp_path / name
+
+    runs = retime(a, "long", {"000001"}), retime(b, "short", {"000001", "000002", "000003"})
+    row = difference(compared(capsys, *runs, "--fail-if", "seconds<-0.05"), "srn:rgb", "seconds")
+    assert (row["a"], row["b"], row["frames"]) == (0.1, 0.1, 2 * 9)
+
+
 def test_unlike_protocols_are_refused_or_marked(a, tmp_path, capsys):
     b = fake(tmp_path, protocol=Protocol(name="mini", version=2, blur="gamma", leave_out=(2, 2)))
     deblurbench("compare", a, b, code=2)
