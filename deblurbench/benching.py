@@ -144,14 +144,15 @@ class Report:
         ]
         lines += [f"{m.method} ran with RANDOM weights: its time counts, its frames do not"
                   for m in {r.method: r for r in self.results if r.random_weights}.values()]  # fmt: skip
-        open_ = [f"{r.method} at {r.width}x{r.height}" for r in self.results if r.samples and not r.settled]
+        whole = [r for r in self.results if r.samples and not r.error]
+        open_ = [f"{r.method} at {r.width}x{r.height}" for r in whole if not r.settled]
         if open_:
             lines.append(f"time was up before the interval was narrower than 2 %: {', '.join(open_)}")
         busy = max((state["load"][0] for state in self.machine if state["load"]), default=0.0)
         if busy > (os.cpu_count() or 1) + 0.5:
             lines.append(f"the machine was busy: load {busy:.1f} on {os.cpu_count()} cores; times are too long")
         lines += [f"{r.method} at {r.width}x{r.height}: CUDA events and wall clock differ by more than 5 %"
-                  for r in self.results if _doubtful(r)]  # fmt: skip
+                  for r in whole if _doubtful(r)]  # fmt: skip
         return lines
 
 

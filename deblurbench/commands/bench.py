@@ -98,7 +98,7 @@ def _ratio_row(r: Ratio) -> tuple[str, ...]:
 
 def _row(m: Measured) -> tuple[str, ...]:
     name = f"{m.method}{' (random weights)' * m.random_weights}"
-    if not m.samples:
+    if m.error or not m.samples:
         return name, f"{m.width}x{m.height}", f"failed: {m.error}", *[""] * 7
     interval = f"{m.interval.low:.4g} to {m.interval.high:.4g}" if m.interval else "fewer than 6 rounds"
     memory = f"{m.peak_memory / 1e6:.0f}" if m.peak_memory is not None else "unknown"
@@ -117,6 +117,7 @@ def _as_dict(report: Report, methods: list[str], stored: Stored | None) -> dict[
     from deblurbench.pairing import circumstances
 
     environment = provenance.environment()
+    ratios = _ratios(report, stored)
     return {
         "schema_version": 1,
         "command": shlex.join(["deblurbench", *sys.argv[1:]]),
@@ -125,10 +126,10 @@ def _as_dict(report: Report, methods: list[str], stored: Stored | None) -> dict[
         "settings": vars(report.settings),
         "methods": methods,
         "results": [m.as_dict() for m in report.results],
-        "ratios": [r.as_dict() for r in _ratios(report, stored)],
+        "ratios": [r.as_dict() for r in ratios],
         "notes": [
             *report.notes,
-            *([PAIRED] if len(methods) > 1 else []),
+            *([PAIRED] if any(r.how == "interleaved" for r in ratios) else []),
             *(circumstances(report, stored, environment) if stored else ()),
         ],
         "machine": report.machine,

@@ -10,6 +10,7 @@ import pytest
 
 from deblurbench import benching
 from deblurbench.benching import Measured, Settings, measure, median_interval, parse_sizes
+from deblurbench.commands import bench
 from deblurbench.errors import UsageError
 from deblurbench.pairing import Stored, since, together
 from deblurbench.planning import plan_method
@@ -109,6 +110,17 @@ def test_clocks_that_disagree_are_told():
     assert any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
     found.events = [0.99]
     assert not any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
+
+
+def test_a_method_that_fails_after_its_first_round_is_a_failed_row():
+    broken = measured("a", [1.0, 2.0], error="out of memory", events=[9.0])
+    report = benching.Report("GPU", Settings(), [broken, measured("b", [1.0] * 9)], [])
+    (_, (row, _)), *more = bench._tables(report, None)
+    assert row[:3] == ("a", "8x4", "failed: out of memory") and not more
+    assert not any("a at 8x4" in note for note in report.notes)
+    assert bench.PAIRED not in bench._as_dict(report, ["a", "b"], None)["notes"]
+    both = benching.Report("GPU", Settings(), [measured("a", [1.0] * 9), measured("b", [1.0] * 9)], [])
+    assert bench.PAIRED in bench._as_dict(both, ["a,b"], None)["notes"]
 
 
 @pytest.fixture
