@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deblurbench.cards import MethodCard
-from deblurbench.errors import DeblurbenchError, MissingError
+from deblurbench.errors import DeblurbenchError, MissingError, UsageError, did_you_mean
 from deblurbench.frames import Frame8
 from deblurbench.isolated import reason_of
 from deblurbench.isolating import environment_of
@@ -49,12 +49,18 @@ def _require(holds: bool, otherwise: str) -> None:
 
 
 def check_method(name: str, variant: str | None = None, weights: str | None = None) -> list[Finding]:
-    """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail)."""
+    """Run all contract tests on a method's variant (the default one for None): (check, ok|FAILED|skipped, detail).
+
+    Raises:
+        UsageError: no such method or variant; the nearest name is given.
+    """
     found = find_method(name)
     card = found.card
     assert isinstance(card, MethodCard)
     if card.opens and found.opened is None:
         return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
+    if variant and variant not in card.variants:
+        raise UsageError(f"method {found.name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
     subject = _Subject(name, card, variant or card.default_variant, weights)
     for label, check in subject.checks():
         subject.findings.append(_one(label, check, subject.findings))
@@ -138,6 +144,8 @@ class _Subject:
             if file:
                 give_weights(found, method, file.file)
             method.network.eval()
+        if isinstance(method, Method):
+            method.place("cpu", "fp32")
         return method
 
     def fresh_elsewhere(self) -> Method:
@@ -149,12 +157,10 @@ class _Subject:
     def job(self) -> MethodJob:
         """The method as a run would ask for it."""
         from deblurbench.job import MethodJob
+        from deblurbench.planning import PlannedMethod
 
-        file = self.found_weights()
-        return MethodJob(
-            id=self.name, name=self.name, variant=self.variant, weights=str(file.file) if file else None, output="",
-            dataset="", data_root=None, split="", metrics=[], device="cpu", precision="fp32", tile=None, seed=0,
-        )  # fmt: skip
+        planned = PlannedMethod(self.name, find_method(self.name), self.variant, self.found_weights())
+        return MethodJob.alone(planned, "cpu")
 
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from deblurbench.commands import catalogue
 from deblurbench.contract import check_method
-from deblurbench.errors import CardError
+from deblurbench.errors import CardError, UsageError
 from deblurbench.job import refuse_other_window
 from deblurbench.methods.base import WindowMethod
 from deblurbench.rooms import plugin
@@ -68,6 +68,18 @@ def test_all_passes_where_every_method_does(three, monkeypatch):
     good = catalogue.plugins("methods")["good"]
     monkeypatch.setattr(catalogue, "plugins", lambda _: {"good": good})
     assert check("all").return_value == 0
+
+
+def test_an_unknown_variant_is_a_wrong_word(plugin_folder):
+    write_plugin(plugin_folder, "good", CODE.format(crops=False))
+    with pytest.raises(UsageError, match=r"'good' has no variant 'defualt'.*'default'"):
+        check_method("good", "defualt")
+
+
+def test_a_method_is_told_its_place(plugin_folder):
+    body = "    def place(self, device, precision):\n        self.told = (device, precision)\n"
+    body += restoring("return frame if self.told == ('cpu', 'fp32') else None")
+    assert "FAILED" not in {state for state, _ in findings(plugin_folder, body).values()}
 
 
 def findings(folder, body, head="from deblurbench.methods.base import FrameMethod", form="FrameMethod", card=""):
