@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -129,13 +128,14 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
     import yaml
 
     from deblurbench.provenance import file_sha256
+    from deblurbench.weights import read_story
 
     if not training.is_dir():
         raise UsageError(f"{training}: no such folder. Name the folder of a training, as 'deblurbench train' told it.")
     source, story = training / "weights.safetensors", training / "training.json"
     if not source.is_file() or not story.is_file():
         raise MissingError(f"{training}: no finished training here (weights.safetensors and training.json are needed)")
-    told = json.loads(story.read_text(encoding="utf-8"))
+    told = read_story(training)
     if told.get("sha256") not in (None, file_sha256(source)):
         raise UsageError(
             f"{story} tells of other weights than {source.name} (sha256): the training was cut off between the two. "

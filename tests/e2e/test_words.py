@@ -171,6 +171,13 @@ def test_weights_that_training_json_does_not_tell_of_are_not_exported(tmp_path, 
     assert "tells of other weights than weights.safetensors" in capsys.readouterr().err
 
 
+def test_a_cut_training_json_is_named_by_export(tmp_path, capsys):
+    (tmp_path / "weights.safetensors").write_bytes(b"new")
+    (tmp_path / "training.json").write_text('{"variant": "C1')
+    deblurbench("export", tmp_path, code=2)
+    assert "training.json: cannot be read" in capsys.readouterr().err
+
+
 def test_a_new_method_in_a_folder_that_is_not_searched_is_named_by_its_path(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DEBLURBENCH_PLUGINS", raising=False)
