@@ -118,12 +118,22 @@ def search_folders(room: Room) -> list[Path]:
     folders = [Path(__file__).resolve().parent / room, *map(Path, mount(room))]
     for entry in importlib.metadata.entry_points(group=GROUP):
         module, _, sub = entry.value.partition(":")
-        spec = importlib.util.find_spec(module)
+        try:
+            spec = importlib.util.find_spec(module)  # of a.b it imports a
+        except Exception as error:  # whatever it does, the other plugins are found
+            spec = None
+            _warn(entry.name, entry.value, f"{type(error).__name__}: {error}")
         for location in (spec.submodule_search_locations or []) if spec else []:
             folders.append(Path(location) / sub.replace(".", "/") / room)
     for private in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
         folders.append(Path(private).expanduser().resolve() / room)
     return [f for f in dict.fromkeys(folders) if f.is_dir()]
+
+
+@cache
+def _warn(name: str, value: str, why: str) -> None:
+    """Say once that the plugins of an installed package are left out."""
+    print(f"entry point {name} = {value} ({GROUP}) is left out, its package does not import: {why}", file=sys.stderr)
 
 
 @cache
