@@ -118,11 +118,13 @@ def search_folders(room: Room) -> list[Path]:
     folders = [Path(__file__).resolve().parent / room, *map(Path, mount(room))]
     for entry in importlib.metadata.entry_points(group=GROUP):
         module, _, sub = entry.value.partition(":")
+        why = f"no module {module}"
         try:
             spec = importlib.util.find_spec(module)  # of a.b it imports a
         except Exception as error:  # whatever it does, the other plugins are found
-            spec = None
-            _warn(entry.name, entry.value, f"{type(error).__name__}: {error}")
+            spec, why = None, f"{type(error).__name__}: {error}"
+        if spec is None:
+            _warn(entry.name, entry.value, why)
         for location in (spec.submodule_search_locations or []) if spec else []:
             folders.append(Path(location) / sub.replace(".", "/") / room)
     for private in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
@@ -133,7 +135,7 @@ def search_folders(room: Room) -> list[Path]:
 @cache
 def _warn(name: str, value: str, why: str) -> None:
     """Say once that the plugins of an installed package are left out."""
-    print(f"entry point {name} = {value} ({GROUP}) is left out, its package does not import: {why}", file=sys.stderr)
+    print(f"entry point {name} = {value} ({GROUP}) is left out: {why}", file=sys.stderr)
 
 
 @cache

@@ -96,8 +96,9 @@ def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path
     info = tmp_path / "gone_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gone-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[deblurbench.plugins]\nmine = gone_package.plugins\n")
+    (info / "entry_points.txt").write_text("[deblurbench.plugins]\nmine = gone_package.plugins\nyours = gone_too\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert rooms.plugins("reports") and rooms.plugins("methods")
     err = capsys.readouterr().err
     assert err.count("mine = gone_package.plugins") == 1 and "No module named 'gone_package'" in err
+    assert err.count("yours = gone_too") == 1 and "no module gone_too" in err
