@@ -59,10 +59,11 @@ def verdict(table: ResultTable, near: Mapping[str, Rivals]) -> list[str]:
         name = "The blurry input" if best.method.name == IDENTITY else best.label
         return [f"{name} has a mean {column.label} of {value}."]
     if len(order) == 1 and is_reference(table, best):
-        return [f"Nothing to compare with the blurry input ({value} {column.label}): no trained method finished."]
+        other = "trained" if table.reference == IDENTITY else "other trained"
+        return [f"Nothing to compare with {_named(table.reference)} ({value} {column.label}): no {other} method finished."]
     if is_reference(table, best):
         return [
-            f"No method is better than the blurry input ({value} {column.label}).",
+            f"No method is better than {_named(table.reference)} ({value} {column.label}).",
             *_unresolved(table, near.get(column.key)),
         ]
     lines = [f"{best.label} has the highest mean {column.label}: {value}."]
@@ -84,8 +85,12 @@ def _value(row: Row, column: Column) -> float:
     return math.inf if value is None else value
 
 
+def _named(reference: str) -> str:
+    return "the blurry input" if reference == IDENTITY else reference
+
+
 def _against_reference(paired: Paired, column: Column) -> str:
-    name = "the blurry input" if paired.reference == IDENTITY else paired.reference
+    name = _named(paired.reference)
     difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
     if paired.verdict == "too few clips":
         many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
