@@ -19,7 +19,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from deblurbench.cards import IDENTITY
 from deblurbench.errors import UsageError
@@ -34,6 +34,7 @@ MIN_CLIPS = 3
 EXACT_CLIPS = 16
 Verdict = Literal["better", "worse", "tied", "too few clips"]
 ByClip = dict[str, "pd.Series"]
+Key = TypeVar("Key", str, int)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class MethodSummary:
 
 def summarise(run: Run, reference: str = IDENTITY) -> list[MethodSummary]:
     """All methods of a run, in its order, each compared with `reference` where both are complete.
+
+    Holm's correction is over this run; `deblurbench.tables.build` does it anew over all rows of a table.
 
     Raises:
         UsageError: scores.csv is damaged or lacks frames of a method that finished.
@@ -231,6 +234,17 @@ def decide(paired: Paired, p_holm: float | None, family: int, higher: bool) -> P
     return Paired(**{**vars(paired), "p_holm": p_holm, "verdict": verdict})
 
 
+def correct(found: Mapping[Key, Paired], higher: bool, chosen: bool = False) -> dict[Key, Paired]:
+    """Fill in Holm's p and the verdicts of all comparisons with one reference by one metric.
+
+    `chosen` says that the same values chose the reference, so that all pairs count as tested.
+    """
+    tested = [key for key, paired in found.items() if paired.p is not None]
+    family = len(tested) * (len(tested) + 1) // 2 if chosen else len(tested)
+    adjusted = dict(zip(tested, holm([found[key].p or 0.0 for key in tested], family), strict=True))
+    return {key: decide(paired, adjusted.get(key), max(1, family), higher) for key, paired in found.items()}
+
+
 def compare_rows(
     rows: Mapping[str, tuple[Run, str]], metrics: Sequence[MetricRecord], references: Mapping[str, str]
 ) -> dict[str, dict[str, Paired]]:
@@ -270,13 +284,7 @@ def _compare_all(
         paired = compare(values[method][metric.id], base, reference, metric.higher_is_better)
         if paired:
             found[method] = paired
-    tested = [m for m, paired in found.items() if paired.p is not None]
-    family = len(tested) * (len(tested) + 1) // 2 if chosen else len(tested)
-    adjusted = dict(zip(tested, holm([found[m].p or 0.0 for m in tested], family), strict=True))
-    return {
-        method: decide(paired, adjusted.get(method), max(1, family), metric.higher_is_better)
-        for method, paired in found.items()
-    }
+    return correct(found, metric.higher_is_better, chosen)
 
 
 def _values(scores: pd.DataFrame, method: str) -> dict[str, ByClip]:

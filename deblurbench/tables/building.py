@@ -13,7 +13,7 @@ from deblurbench.errors import CardError, UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.rooms import plugin
 from deblurbench.selection import without
-from deblurbench.statistics import MIN_CLIPS, MethodSummary, Summary, summarise
+from deblurbench.statistics import MIN_CLIPS, MethodSummary, Summary, correct, summarise
 from deblurbench.store import Run
 from deblurbench.tables.model import (
     LEAK,
@@ -111,9 +111,20 @@ def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed:
             row = _row(number, run.manifest, summary, columns, bool(mixed[number]))
             if not any(_repeats(row, earlier) for earlier in rows):
                 rows.append(row)
+    _correct(rows, columns)
     counts = Counter(row.label for row in rows)
     labelled = [_with_run_name(row, runs) if counts[row.label] > 1 else row for row in rows]
     return sorted(labelled, key=lambda row: row.method.id != reference)
+
+
+def _correct(rows: Sequence[Row], columns: Sequence[Column]) -> None:
+    """Holm's correction over all rows of the table: those of several runs are one family, not one a run."""
+    for column in columns:
+        cells = {n: row.cells[column.key] for n, row in enumerate(rows) if column.key in row.cells}
+        found = {n: cell.paired for n, cell in cells.items() if cell.paired}
+        for n, paired in correct(found, column.higher_is_better).items():
+            rows[n].cells[column.key] = replace(cells[n], paired=paired)
+            rows[n].summary.paired[column.key] = paired
 
 
 def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Sequence[Column], mixed: bool) -> Row:

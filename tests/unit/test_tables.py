@@ -14,6 +14,7 @@ from deblurbench import tables
 from deblurbench.cards import Published
 from deblurbench.errors import UsageError
 from deblurbench.protocol import Protocol
+from deblurbench.statistics import summarise
 from deblurbench.store import Run
 from deblurbench.tables import building
 from tests import fake_run
@@ -210,6 +211,18 @@ def test_runs_share_identity_and_keep_both_others(tmp_path: Path) -> None:
     one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.6}))
     two_ = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "b": 0.5}))
     assert [row.label for row in tables.build([one, two_]).rows] == ["identity", "a", "b"]
+
+
+def test_methods_of_several_runs_are_corrected_together(tmp_path: Path) -> None:
+    def run(name: str, *methods: str) -> Run:
+        return fake_run.write(tmp_path / name, Fake(methods={"identity": 1.0} | dict.fromkeys(methods, 0.5)))
+
+    one, two_ = run("one", "b", "a"), run("two", "b", "c", "d")  # b repeats what the first run says
+    found = {row.label: row.cells["psnr"].paired for row in tables.build([one, two_]).rows}
+    assert list(found) == ["identity", "b", "a", "c", "d"] and found["identity"] is None
+    assert all(p.p_holm == pytest.approx(4 * 2 / 2**8) for p in found.values() if p)
+    alone = {row.label: row.cells["psnr"].paired for row in tables.build([one]).rows}
+    assert alone["b"] == summarise(one)[1].paired["psnr"] and alone["b"].p_holm == pytest.approx(2 * 2 / 2**8)
 
 
 def test_caveats(tmp_path: Path) -> None:

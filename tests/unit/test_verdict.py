@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from deblurbench import tables
-from deblurbench.rooms import plugin
+from deblurbench.reports.gallery import verdict
 from tests import fake_run
 from tests.fake_run import Fake
 
 
 def _said(folder: Path, fake: Fake, reference: str = "identity") -> str:
-    plugin("reports", "gallery").load()
-    from reports.gallery import verdict
-
     table = tables.build([fake_run.write(folder, fake)], reference=reference)
     return " ".join(verdict.verdict(table, verdict.rivals(table)))
 
