@@ -47,13 +47,7 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
     """
     if not runs:
         raise UsageError("no run to report on: name at least one output folder of `deblurbench run`")
-    mixed = [_unlike(runs[0].manifest, run.manifest) for run in runs]
-    if any(mixed) and not allow_mixed:
-        position = next(i for i, reason in enumerate(mixed) if reason)
-        raise UsageError(
-            f"{runs[0].folder} and {runs[position].folder} cannot share a table: {mixed[position]}. "
-            "Report them apart, or pass --allow-mixed to have the rows marked."
-        )
+    mixed = _mixed(runs, allow_mixed)
     ids = [method.id for run in runs for method in run.manifest.methods]
     if reference not in (IDENTITY, *ids):
         raise UsageError(f"reference {reference!r}: no such method in {runs[0].folder}. {did_you_mean(reference, ids)}")
@@ -73,6 +67,26 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
         warnings=tuple(_warnings(runs, rows)),
         paper_notes=tuple(_paper_notes(runs, rows)),
     )
+
+
+def _mixed(runs: Sequence[Run], allowed: bool) -> list[str]:
+    """Why each run does not compare with one before it that does; empty where it compares with all of them.
+
+    The first run does not tell all: it may lack the metric of which two later ones have unlike versions.
+    """
+    like: list[Run] = []
+    reasons = []
+    for run in runs:
+        unlike = [(one, reason) for one in like if (reason := _unlike(one.manifest, run.manifest))]
+        if unlike and not allowed:
+            raise UsageError(
+                f"{unlike[0][0].folder} and {run.folder} cannot share a table: {unlike[0][1]}. "
+                "Report them apart, or pass --allow-mixed to have the rows marked."
+            )
+        if not unlike:
+            like.append(run)
+        reasons.append(unlike[0][1] if unlike else "")
+    return reasons
 
 
 def _unlike(first: Manifest, other: Manifest) -> str:
@@ -314,7 +328,7 @@ def _absent_line(metric: MetricRecord) -> str:
 def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
     used = {mark for row in rows for mark in row.marks}
     texts = {
-        MIXED: "not comparable with the first run: " + "; ".join(dict.fromkeys(filter(None, mixed))),
+        MIXED: "not comparable with the rows without this mark: " + "; ".join(dict.fromkeys(filter(None, mixed))),
         RANDOM: "random weights, scored because it was asked for: these numbers say nothing about the method",
         SEEN: "trained on frames of this dataset",
         LEAK: "frames identical to the ground truth are left out of the means: suspected leak",

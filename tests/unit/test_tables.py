@@ -13,6 +13,7 @@ from rich.console import Console
 from deblurbench import tables
 from deblurbench.cards import Published
 from deblurbench.errors import UsageError
+from deblurbench.manifest import MetricRecord
 from deblurbench.protocol import Protocol
 from deblurbench.statistics import summarise
 from deblurbench.store import Run
@@ -194,6 +195,19 @@ def test_other_pictures_under_the_same_protocol_are_refused(tmp_path: Path) -> N
         tables.build([one, with_truth("two", "cd")])
     with pytest.raises(UsageError, match="split test is not train"):
         tables.build([one, with_truth("three", "ab", split="train")])
+
+
+def test_runs_are_held_to_all_before_them_not_to_the_first_alone(tmp_path: Path) -> None:
+    def run(name: str, metrics: list[MetricRecord], method: str) -> Run:
+        return fake_run.write(tmp_path / name, Fake(methods={"identity": 1.0, method: 0.5}, changes={"metrics": metrics}))
+
+    newer = METRICS[1].model_copy(update={"version": 2})
+    one, two_ = run("one", [METRICS[0]], "a"), run("two", list(METRICS), "b")
+    three, four = run("three", [METRICS[0], newer], "c"), run("four", list(METRICS), "d")
+    with pytest.raises(UsageError, match=r"two and .*three cannot share a table: metric ssim has version 1 in one and 2"):
+        tables.build([one, two_, three])
+    rows = tables.build([one, two_, three, four], allow_mixed=True).rows
+    assert {row.method.id for row in rows if "†" in row.marks} == {"identity", "c"}  # four is like one and two
 
 
 def test_times_on_different_devices_are_not_ranked(tmp_path: Path) -> None:
