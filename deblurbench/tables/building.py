@@ -115,7 +115,7 @@ def _columns(runs: Sequence[Run]) -> tuple[Column, ...]:
 def _column(metric: MetricRecord) -> Column:
     label = LABELS.get(metric.id, metric.id.upper() if len(metric.id) < 5 else metric.id)
     unit = "" if metric.unit in ("", "1", "none") else metric.unit
-    return Column(metric.id, label, metric.title or label, unit, metric.higher_is_better, metric.decimals)
+    return Column(metric.id, label, metric.title or label, unit, metric.higher_is_better, metric.decimals, metric.level)
 
 
 def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed: Sequence[str]) -> list[Row]:
@@ -270,11 +270,30 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         lines += [_own_python(method) for method in m.methods if method.environment and not method.includes_startup]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
-        lines.append("Values are means over frames. " + _interval_line(runs, rows))
+        lines.append(f"{_means_line(columns, rows)} {_interval_line(runs, rows)}")
     metrics = [m for run in runs for m in run.manifest.metrics]
     lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
     lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
+
+
+def _means_line(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """What the values are means of, and what intervals and differences are of, which may be another mean."""
+    by_frame = [c for c in columns if c.key != SECONDS and c.level == "frame"]
+    by_clip = ", ".join(c.label for c in columns if c.key != SECONDS and c.level == "clip")
+    if not by_frame:
+        return "Values are means over clips."
+    other = ", ".join(c.label for c in by_frame if any(_means_differ(row.cells.get(c.key), c) for row in rows))
+    told = f" ({by_clip}: over clips)" if by_clip else ""
+    differ = f", which print other numbers here ({other})" if other else ""
+    return f"Values are means over frames{told}; intervals and differences are of means over clips{differ}."
+
+
+def _means_differ(cell: Cell | None, column: Column) -> bool:
+    """Whether the mean over frames and that of the clip means differ as printed."""
+    if cell is None or cell.value is None or cell.clip_mean is None:
+        return False
+    return column.show(cell.value) != column.show(cell.clip_mean)
 
 
 def _less(manifest: Manifest) -> str:
@@ -331,7 +350,7 @@ def _notes(rows: Sequence[Row], mixed: Sequence[str]) -> dict[str, str]:
         MIXED: "not comparable with the rows without this mark: " + "; ".join(dict.fromkeys(filter(None, mixed))),
         RANDOM: "random weights, scored because it was asked for: these numbers say nothing about the method",
         SEEN: "trained on frames of this dataset",
-        LEAK: "frames identical to the ground truth are left out of the means: suspected leak",
+        LEAK: "frames or clips identical to the ground truth are left out of the means: suspected leak",
         STARTUP: "a command: its time includes starting it and the disk, and does not compare with the others'",
         TILED: "ran out of memory and was restored in tiles, which differs from whole frames at seams",
     }
@@ -357,7 +376,7 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
     ]
     if len({(run.manifest.device, run.manifest.precision) for run in runs}) > 1:
         lines.append("the runs used different devices or precisions: compare qualities, not times")
-    lines += _unequal_frames(rows)
+    lines += _unequal_frames(_columns(runs), rows)
     for row in rows:
         lines += _row_warnings(row, runs[row.run].manifest)
     return list(dict.fromkeys(lines))
@@ -372,17 +391,18 @@ def _way_out(manifest: Manifest) -> list[str]:
     return [f"no row has a mean, since every method failed on {some(unscored)}. {without(rest)}"]
 
 
-def _unequal_frames(rows: Sequence[Row]) -> list[str]:
+def _unequal_frames(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """Where infinite values are left out, means are over unlike frames; paired differences are not."""
     counts: dict[str, dict[int, list[str]]] = {}
     for row in [row for row in rows if row.ok]:
         for key, cell in row.cells.items():
             if key != SECONDS and cell.frames:
                 counts.setdefault(key, {}).setdefault(cell.frames, []).append(row.label)
+    level = {column.key: column.level for column in columns}
     return [
-        f"{key}: means over unlike frames, "
+        f"{key}: means over unlike {level[key]}s, "
         + "; ".join(f"{frames} of {', '.join(labels)}" for frames, labels in sorted(found.items()))
-        + ". Compare by the paired differences, which take the frames that both have"
+        + f". Compare by the paired differences, which take the {level[key]}s that both have"
         for key, found in counts.items()
         if len(found) > 1
     ]
@@ -399,11 +419,7 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
         lines.append(f"{row.label}: random weights, untrained; its numbers say nothing about the method")
     if row.method.caveat:
         lines.append(f"{row.label}: {row.method.caveat}")
-    most = max((s.infinite for s in row.summary.metrics.values()), default=0)
-    if most:
-        frames = f"{most} frame{'s' if most > 1 else ''}"
-        why = "the data hold sharp frames as blurry ones" if row.method.name == IDENTITY else "suspected leak"
-        lines.append(f"{row.label}: {frames} identical to the ground truth, left out of the means: {why}")
+    lines += _leak_warnings(row, manifest)
     seen = manifest.seen_in_training(row.method)
     if seen:
         lines.append(f"{row.label}: trained on {', '.join(seen)}, which may include the frames scored here")
@@ -420,6 +436,19 @@ def _row_warnings(row: Row, manifest: Manifest) -> list[str]:
             + _likely_range(clipped)
         )
     return lines
+
+
+def _leak_warnings(row: Row, manifest: Manifest) -> list[str]:
+    """How many frames, and by metrics with one value a clip how many clips, were identical to the ground truth."""
+    why = "the data hold sharp frames as blurry ones" if row.method.name == IDENTITY else "suspected leak"
+    most: dict[str, int] = {}
+    for metric in [m for m in manifest.metrics if m.id in row.summary.metrics]:
+        most[metric.level] = max(most.get(metric.level, 0), row.summary.metrics[metric.id].infinite)
+    return [
+        f"{row.label}: {counted(most[level], level)} identical to the ground truth, left out of the means: {why}"
+        for level in ("frame", "clip")
+        if most.get(level)
+    ]
 
 
 def _likely_range(clipped: float) -> str:

@@ -18,7 +18,10 @@ MIXED, RANDOM, SEEN, LEAK, STARTUP, TILED = "†", "‡", "§", "¶", "‖", "�
 
 @dataclass(frozen=True)
 class Column:
-    """A metric (or `seconds`) of the table: `key` is the metric's id, `label` its short printed name."""
+    """A metric (or `seconds`) of the table: `key` is the metric's id, `label` its short printed name.
+
+    `level` says what one value is of.
+    """
 
     key: str
     label: str
@@ -26,6 +29,7 @@ class Column:
     unit: str
     higher_is_better: bool
     decimals: int
+    level: Literal["frame", "clip"] = "frame"
 
     @property
     def arrow(self) -> str:

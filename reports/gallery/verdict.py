@@ -90,18 +90,17 @@ def _named(reference: str) -> str:
 
 
 def _against_reference(paired: Paired, column: Column) -> str:
-    name = _named(paired.reference)
     difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
+    told = f"Against {_named(paired.reference)} the mean over clips changes by {difference}"
     if paired.verdict == "too few clips":
         many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
-        return f"Against {name} that is {difference}; with {many} no test can tell whether this would hold on others."
-    interval = ""
+        return f"{told}; with {many} no test can tell whether this would hold on others."
     if paired.interval:
         low, high = column.show_difference(paired.interval.low), column.show_difference(paired.interval.high)
-        interval = f" (95 % interval {low} to {high})"
+        told += f" (95 % interval {low} to {high})"
     if paired.verdict == "tied":
-        return f"Against {name} that is {difference}{interval}: a tie, not distinguishable on these clips."
-    return f"Against {name} that is {difference}{interval}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
+        return f"{told}: a tie, not distinguishable on these clips."
+    return f"{told}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
 
 
 def _unresolved(table: ResultTable, near: Rivals | None) -> list[str]:

@@ -162,8 +162,9 @@ def _time(row: Row, cell: Cell) -> CellView:
 
 
 def _hint(cell: Cell, column: Column) -> str:
-    clip_mean = column.show(cell.clip_mean) if cell.clip_mean is not None else ""
-    lines = [f"mean of {counted(cell.frames, 'frame')}; mean of clip means {clip_mean}"]
+    lines = [f"mean of {counted(cell.frames, column.level)}"]
+    if column.level == "frame":
+        lines[0] += f"; mean of clip means {show(column, cell.clip_mean)}"
     if cell.paired:
         lines.append(compared(cell.paired, column))
     return "\n".join(lines)
@@ -174,7 +175,7 @@ def compared(paired: Paired, column: Column) -> str:
     text = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
     if paired.interval:
         text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
-    text += f" against {paired.reference}; better on {paired.wins} of {counted(paired.clips, 'clip')}"
+    text += f" in the mean over clips against {paired.reference}; better on {paired.wins} of {counted(paired.clips, 'clip')}"
     if paired.p_holm is not None:
         text += f"; sign-flip p = {paired.p_holm:.2g} after Holm: {paired.verdict}"
     return text
@@ -254,7 +255,7 @@ def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Ma
         base = next((v for r in table.rows if is_reference(table, r) and (v := scores.get(r.label)) is not None), None)
         if base is not None and not reference and math.isfinite(value) and math.isfinite(base):
             difference = column.show_difference(value - base)
-            worse = (value < base) == column.higher_is_better
+            worse = value < base if column.higher_is_better else value > base
     title = "Blurry input" if row.method.name == IDENTITY else shot.label
     return ShotView(
         shot, title, text, difference, worse, svg.swatch(looks[shot.label]), "input" if reference else "method"

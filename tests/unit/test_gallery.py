@@ -195,6 +195,20 @@ def test_metrics_with_one_value_a_clip(tmp_path: Path) -> None:
     text = page(Run.open(run.folder), tmp_path / "report")
     assert "This metric has one value a clip, none a frame." in text
     assert text.count(">3.75<") == 3  # 0.25 + the mean of 0..7, in every row
+    assert text.count("TOF 3.75: mean of 8 clips") == 3 and ": mean of 56 frames; mean of" in text
+
+
+def test_a_frame_is_worse_only_where_its_value_is(tmp_path: Path) -> None:
+    lower = METRICS[0].model_copy(update={"id": "lower", "higher_is_better": False})
+    changes = {"metrics": [lower, *METRICS]}
+    run = fake_run.write(tmp_path / "run", Fake(pictures=True, changes=changes, **SMALL))
+    values = {"identity": 1.0, "ifirnn:C2H3": 1.0, "srn:rgb": 2.0}
+    lines = [f"{m},mini,{clip.name},{stem},lower,{v}" for m, v in values.items() for clip in run.manifest.clips
+             for stem in clip.scored]  # fmt: skip
+    with (run.folder / "scores.csv").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    text = page(Run.open(run.folder), tmp_path / "report")
+    assert text.count("<i>+0.00</i>") == text.count('<i class="worse">+1.00</i>') == 9
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:

@@ -119,6 +119,31 @@ def test_infinite_clips_are_not_counted_for_intervals(tmp_path: Path) -> None:
     assert "No interval: 2 of 3 clips with a finite mean, and an interval needs at least 3" in caption
 
 
+def test_the_caption_says_where_frame_means_and_clip_means_differ(tmp_path: Path) -> None:
+    plain = "\n".join(tables.build([fake_run.write(tmp_path / "plain")]).caption)
+    assert "Values are means over frames; intervals and differences are of means over clips. Inter" in plain
+    leaky = fake_run.write(tmp_path / "leaky", Fake(leaks={"srn:rgb": 3}))  # so that the first clip has fewer frames
+    assert "means over clips, which print other numbers here (PSNR). Inter" in "\n".join(tables.build([leaky]).caption)
+
+
+def test_values_of_clips_are_not_called_frames(tmp_path: Path) -> None:
+    tof = METRICS[0].model_copy(update={"id": "tof", "level": "clip"})
+    fake = Fake(methods={"identity": 1.0, "a": 0.5}, clips=("c", "d"), changes={"metrics": [*METRICS, tof]})
+    run = fake_run.write(tmp_path, fake)
+    lines = [f"{m},mini,{clip},,tof,{v}" for m, v in (("identity", 25.0), ("a", float("inf"))) for clip in "cd"]
+    with (run.folder / "scores.csv").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    table = tables.build([Run.open(run.folder)])
+    assert any("Values are means over frames (TOF: over clips); " in line for line in table.caption)
+    assert "a: 2 clips identical to the ground truth, left out of the means: suspected leak" in table.warnings
+    with (run.folder / "scores.csv").open("w") as file:
+        file.write("\n".join(["method,dataset,clip,frame,metric,value", *lines[:3], "a,mini,d,,tof,26.0"]) + "\n")
+    run.store.write_manifest(run.manifest.model_copy(update={"metrics": [tof]}))
+    alone = tables.build([Run.open(run.folder)])
+    assert any(line.startswith("Values are means over clips.") for line in alone.caption)
+    assert any(line.startswith("tof: means over unlike clips, 1 of a; 2 of identity") for line in alone.warnings)
+
+
 def test_every_cause_of_failure_is_told(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path, Fake(methods={"identity": 1.0}))
     reasons = ["no clip-01 there", "no clip-02 there", "sizes\ndiffer", "cut short", "not a frame"]

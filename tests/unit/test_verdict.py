@@ -23,3 +23,10 @@ def test_the_reference_is_called_by_its_name(tmp_path: Path) -> None:
     changes = {"identity": {"random_weights": True}, "poor": {"random_weights": True}}
     alone = Fake(methods=fake.methods, method_changes=changes)
     assert _said(tmp_path / "three", alone, "good").startswith("Nothing to compare with good (")
+
+
+def test_differences_are_said_to_be_of_means_over_clips(tmp_path: Path) -> None:
+    said = _said(tmp_path / "one", Fake())
+    assert "Against the blurry input the mean over clips changes by +2." in said and "better on 8 of 8 clips" in said
+    few = _said(tmp_path / "few", Fake(clips=("a",)))
+    assert "the mean over clips changes by +2." in few and "with 1 clip no test can tell" in few
