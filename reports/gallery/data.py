@@ -78,7 +78,7 @@ def _clips(table: ResultTable, labels: Sequence[str]) -> list[dict[str, object]]
     return [
         {
             "name": clip.name,
-            "frames": _stems(clip),
+            "frames": view.stems(clip),
             "values": {
                 key: _values(clip, found[clip.name], labels, _digits(table, key)) for key, found in frames.items()
             },
@@ -91,10 +91,6 @@ def _clips(table: ResultTable, labels: Sequence[str]) -> list[dict[str, object]]
     ]
 
 
-def _stems(clip: ClipRecord) -> list[str]:
-    return clip.scored or clip.frames
-
-
 def _digits(table: ResultTable, key: str) -> int:
     """Decimals kept: enough that the page prints what the table prints."""
     return 9 if key == SECONDS else next(column.decimals for column in table.columns if column.key == key) + 4
@@ -103,7 +99,7 @@ def _digits(table: ResultTable, key: str) -> int:
 def _values(
     clip: ClipRecord, found: Mapping[str, Mapping[str, float]], labels: Sequence[str], digits: int
 ) -> list[list[Number] | None]:
-    stems = _stems(clip)
+    stems = view.stems(clip)
     return [[_number(found[la].get(stem), digits) for stem in stems] if found.get(la) else None for la in labels]
 
 

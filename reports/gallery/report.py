@@ -43,7 +43,7 @@ class Gallery(Report):
         looks = palette.styles(table)
         gallery, films = _collect(table, folder, options)
         files = _static() | {"palette.css": palette.stylesheet().encode(), "data.js": data.script(table, looks, folder)}
-        plotted = bool(table.metrics and runtime.plottable(table, table.metrics[0]))
+        plotted = runtime.plotted(table)
         for theme in runtime.THEMES if plotted else ():
             files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
         page = _template().render(_context(table, looks, gallery, plotted) | {"playback": films})
@@ -107,6 +107,7 @@ def _context(
         "verdict": verdicts.verdict(table, near),
         "heading": view.heading,
         "plotted": plotted,
+        "devices": runtime.devices(table) if runtime.timed(table) else [],
         "plots": plots,
         "ranks": ranks.context(table, looks),
         "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
@@ -127,7 +128,7 @@ def _plots(table: tables.ResultTable, looks: dict[str, palette.Style], column: t
     by_frame = view.frame_values(table, column)
     curves = []
     for clip in table.clips:
-        frames = [f for f in clip.scored if any(f in values for values in by_frame[clip.name].values())]
+        frames = [f for f in view.stems(clip) if any(f in values for values in by_frame[clip.name].values())]
         values = {label: [found.get(f) for f in frames] for label, found in by_frame[clip.name].items()}
         if frames:
             curves.append((clip.name, svg.curves(clip.name, frames, svg.by_label(values, looks), column)))

@@ -25,6 +25,21 @@ SETTINGS = {
 }
 
 
+def plotted(table: ResultTable) -> bool:
+    """Whether there is a plot: not without points, nor of times that do not compare."""
+    return timed(table) and len(devices(table)) == 1
+
+
+def timed(table: ResultTable) -> bool:
+    """Whether any method has a point."""
+    return bool(table.metrics and plottable(table, table.metrics[0]))
+
+
+def devices(table: ResultTable) -> list[str]:
+    """The devices and precisions of the runs; times compare where there is one."""
+    return list(dict.fromkeys(f"{run.manifest.device} ({run.manifest.precision})" for run in table.runs))
+
+
 def plottable(table: ResultTable, column: Column) -> list[Point]:
     """Methods with a finite mean and a time; what the blurry input's and a command's time say is something else."""
     points = []

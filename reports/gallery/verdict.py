@@ -59,8 +59,8 @@ def verdict(table: ResultTable, near: Mapping[str, Rivals]) -> list[str]:
         name = "The blurry input" if best.method.name == IDENTITY else best.label
         return [f"{name} has a mean {column.label} of {value}."]
     if len(order) == 1 and is_reference(table, best):
-        other = "trained" if table.reference == IDENTITY else "other trained"
-        return [f"Nothing to compare with {_named(table.reference)} ({value} {column.label}): no {other} method finished."]
+        missing = "no trained method" if table.reference == IDENTITY else "no other trained method"
+        return [f"Nothing to compare with {_named(table.reference)} ({value} {column.label}): {missing} finished."]
     if is_reference(table, best):
         return [
             f"No method is better than {_named(table.reference)} ({value} {column.label}).",

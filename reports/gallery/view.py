@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from deblurbench.cards import IDENTITY
 from deblurbench.errors import counted
-from deblurbench.manifest import Manifest
+from deblurbench.manifest import ClipRecord, Manifest
 from deblurbench.statistics import Paired, clip_means
 from deblurbench.tables import Cell, Column, ResultTable, Row
 from deblurbench.tables.building import paper_note
@@ -175,7 +175,8 @@ def compared(paired: Paired, column: Column) -> str:
     text = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
     if paired.interval:
         text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
-    text += f" in the mean over clips against {paired.reference}; better on {paired.wins} of {counted(paired.clips, 'clip')}"
+    text += f" in the mean over clips against {paired.reference}"
+    text += f"; better on {paired.wins} of {counted(paired.clips, 'clip')}"
     if paired.p_holm is not None:
         text += f"; sign-flip p = {paired.p_holm:.2g} after Holm: {paired.verdict}"
     return text
@@ -200,6 +201,11 @@ def clip_values(table: ResultTable, column: Column) -> dict[str, list[float | No
         if means:
             found[row.label] = [means.get(name) for name in names]
     return found
+
+
+def stems(clip: ClipRecord) -> list[str]:
+    """The frames of a clip that may have values: those scored, all where there is no ground truth."""
+    return clip.scored or clip.frames
 
 
 def frame_values(table: ResultTable, column: Column) -> dict[str, dict[str, dict[str, float]]]:

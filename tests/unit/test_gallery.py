@@ -166,6 +166,7 @@ def test_twenty_methods(tmp_path: Path) -> None:
 def test_leaks_and_infinite_frames(tmp_path: Path) -> None:
     text = page(fake_run.write(tmp_path / "run", Fake(leaks={"srn:rgb": 3})), tmp_path / "report")
     assert f"3 {TIMES} ∞" in text and "suspected leak" in text
+    assert "a sign-flip test over clips" in text and "exact sign-flip" not in text  # random above 16 clips
 
 
 def test_random_weights_are_never_called_best(tmp_path: Path) -> None:
@@ -209,6 +210,40 @@ def test_a_frame_is_worse_only_where_its_value_is(tmp_path: Path) -> None:
         file.write("\n".join(lines) + "\n")
     text = page(Run.open(run.folder), tmp_path / "report")
     assert text.count("<i>+0.00</i>") == text.count('<i class="worse">+1.00</i>') == 9
+
+
+def test_frame_values_without_ground_truth_have_curves(tmp_path: Path) -> None:
+    sharp = METRICS[0].model_copy(update={"id": "sharpness", "unit": ""})
+    protocol = Protocol(name="folder", blur="as-found")
+    fake = Fake(ground_truth=False, protocol=protocol, changes={"metrics": [sharp]}, **SMALL)
+    run = fake_run.write(tmp_path / "run", fake)
+    clips = [clip.model_copy(update={"scored": []}) for clip in run.manifest.clips]
+    run.store.write_manifest(run.manifest.model_copy(update={"clips": clips}))
+    lines = [f"{m.id},folder,{clip.name},{stem},sharpness,{0.5 + n}" for m in run.manifest.methods
+             for clip in clips for n, stem in enumerate(clip.frames)]  # fmt: skip
+    with (run.folder / "scores.csv").open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    text = page(Run.open(run.folder), tmp_path / "report")
+    assert "This metric has one value a clip" not in text
+    assert text.count('data-metric="sharpness"') == 3
+
+
+def test_times_of_several_devices_are_not_plotted_on_one_axis(tmp_path: Path) -> None:
+    found = plugin("reports", "gallery")
+    one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.6}, **SMALL))
+    other = {"device": "NVIDIA H200 (cuda:0)"}
+    two = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "b": 0.5}, changes=other, **SMALL))
+    text = found.load()(found.card).write([one, two], tmp_path / "report")[0].read_text(encoding="utf-8")
+    assert (
+        "No plot: the times were taken on CPU: AMD EPYC 9354, 2 threads (fp32) and NVIDIA H200 (cuda:0) (fp32)" in text
+    )
+    assert "runtime-light.svg" not in text and not (tmp_path / "report/runtime-light.svg").exists()
+    assert "runtime-light.svg" in page(one, tmp_path / "alone")
+
+
+def test_the_page_alone_does_not_promise_tables_beside_it(tmp_path: Path) -> None:
+    text = page(fake_run.write(tmp_path / "run"), tmp_path / "report")
+    assert "table.csv" not in text and "deblurbench report --kind tables" in text
 
 
 def test_unwritable_folder(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deblurbench import tables
 from deblurbench.reports.gallery import verdict
+
+from deblurbench import tables
 from tests import fake_run
 from tests.fake_run import Fake
 
