@@ -6,8 +6,8 @@ Conventions, the same in every report:
 * A 95 % interval is Student's t over clip means. Frames of a clip resemble each other, so intervals over frames are
   several times too narrow; with fewer than three clips there is none.
 * A comparison is paired: the differences of clip means over the frames that both methods have a finite value for,
-  an exact sign-flip test (the smallest two-sided p with n clips is 2 / 2**n), and Holm's correction over all methods
-  that are compared with the same reference. What is not distinguishable is called "tied".
+  a sign-flip test (exact up to 16 clips: the smallest two-sided p with n clips is 2 / 2**n), and Holm's correction over
+  all methods that are compared with the same reference. What is not distinguishable is called "tied".
 * Infinite values (a frame identical to the ground truth) are left out of means and counted.
 * A method with a failed or unfinished clip has no mean: an average over survivors would flatter it.
 * Seconds per frame are the median of the frames that were not warm-up, with the 95th percentile beside it.
@@ -65,8 +65,8 @@ class Summary:
 class Paired:
     """A method against a reference on the same frames; `difference` is method minus reference, mean over clips.
 
-    `p` is the exact sign-flip p-value (None with fewer than two clips), `p_holm` the same after Holm's correction;
-    `wins` counts the clips on which the method is better.
+    `p` is the sign-flip p-value (exact up to 16 clips, None with fewer than two), `p_holm` the same after Holm's
+    correction; `wins` counts the clips on which the method is better.
     """
 
     reference: str
