@@ -30,6 +30,9 @@ from deblurbench.supervisor import Worker, WorkerLost
 POISONED = ("CUDA error", "CUBLAS_STATUS", "cuBLAS", "CUDNN_STATUS", "cuDNN error")
 """Words of errors that leave a process unable to use its GPU."""
 
+DAMAGED = "damaged record"
+"""Why a clip is done again whose part cannot be read; `--dry-run` leaves the file as it is, a run keeps it aside."""
+
 
 @dataclass
 class Work:
@@ -53,7 +56,7 @@ class RunResult:
 
 
 def survey(plan: Plan, store: Store) -> list[Work]:
-    """Compare what is asked with what is stored, method by method and clip by clip."""
+    """Compare what is asked with what is stored, method by method and clip by clip; nothing is written."""
     came = _metrics_that_came(store)
     return [_survey_one(plan, store, method, clip, came) for method in plan.methods for clip in plan.clips]
 
@@ -70,7 +73,10 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
     key = plan.key(method, clip)
     if clip.problems:
         return Work(method, clip, "problem", key, "; ".join(clip.problems))
-    part = store.read_part(method.id, clip.clip.name)
+    try:
+        part = store.look_at_part(method.id, clip.clip.name)
+    except DamagedError:
+        return Work(method, clip, "stale", key, DAMAGED)
     if part is None:
         return Work(method, clip, "new", key)
     changed = sorted(name for name in key.keys() | part.key.keys() if key.get(name) != part.key.get(name))
@@ -193,6 +199,8 @@ class _Session:
         total = sum(len(work.clip.clip) for work in pending)
         self.listener.begin(total, sum(len(w.clip.clip) for w in self.work if w.state == "cached"))
         for work in pending:
+            if work.why == DAMAGED:
+                self.store.set_part_aside(work.method.id, work.clip.clip.name)
             if work.state == "stale":
                 self.listener.say(f"{work.method.id} on {work.clip.clip.name} is done again ({work.why})")
         try:

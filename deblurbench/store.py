@@ -114,14 +114,30 @@ class Store:
 
     def read_part(self, method: str, clip: str) -> Part | None:
         """The part of a method x clip; None where there is none. A damaged one is kept aside and counts as none."""
+        try:
+            return self.look_at_part(method, clip)
+        except DamagedError:
+            self.set_part_aside(method, clip)
+            return None
+
+    def look_at_part(self, method: str, clip: str) -> Part | None:
+        """The part of a method x clip, and nothing is written; None where there is none.
+
+        Raises:
+            DamagedError: the record is damaged.
+        """
         file = self.part_file(method, clip)
         if not file.is_file():
             return None
         try:
             return Part.from_json(file.read_text(encoding="utf-8"))
-        except (ValueError, KeyError, TypeError, ValidationError):
-            file.replace(file.with_suffix(".damaged"))
-            return None
+        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+            raise DamagedError(f"{file}: damaged record") from error
+
+    def set_part_aside(self, method: str, clip: str) -> None:
+        """Rename a damaged part to CLIP.damaged, so that the new one does not take its place unseen."""
+        file = self.part_file(method, clip)
+        file.replace(file.with_suffix(".damaged"))
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write run.json atomically."""
@@ -146,7 +162,7 @@ class Store:
                     f"{file}: schema version {raw['schema_version']}, this deblurbench reads up to {SCHEMA}. Update it."
                 )
             return Manifest.model_validate(raw)
-        except (ValueError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise DamagedError(
                 f"{file}: damaged or not a run.json ({str(error).splitlines()[0]}). "
                 "The run's command writes it anew; what lies in parts/ is kept."

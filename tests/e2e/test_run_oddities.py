@@ -109,6 +109,24 @@ def test_a_damaged_manifest_costs_nothing_computed(here, capsys):
     assert (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns == stamp
 
 
+def test_a_damaged_part_is_left_by_a_dry_run_and_kept_aside_by_a_run(here, capsys):
+    write_folder(here / "data", clips=["one"], frames=3)
+    words = ["--methods", "identity", "--data-root", "data", "--output", "out"]
+    run(*words)
+    scores = (here / "out" / "scores.csv").read_bytes()
+    part = here / "out" / "parts" / "identity" / "one.json"
+    part.write_text("{")
+    capsys.readouterr()
+    run(*words, "--dry-run", "--json")
+    (told,) = json.loads(capsys.readouterr().out)["work"]
+    assert (told["state"], told["why"]) == ("stale", "damaged record")
+    assert part.read_text() == "{" and not part.with_suffix(".damaged").exists()
+    run(*words)
+    assert "identity on one is done again (damaged record)" in capsys.readouterr().err
+    assert part.with_suffix(".damaged").read_text() == "{"
+    assert (here / "out" / "scores.csv").read_bytes() == scores
+
+
 def test_changed_data_are_noticed_and_the_rest_is_kept(here, capsys):
     root = write_folder(here / "data", frames=3)
     words = ["--methods", "identity", "--data-root", "data", "--output", "out"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblurbench.errors import DiskError, UsageError
+from deblurbench.errors import DamagedError, DiskError, UsageError
 from deblurbench.imagefiles import natural_key, write_atomically
 from deblurbench.manifest import Outcome
 from deblurbench.store import Part, Run, Store, folder_name
@@ -31,10 +31,14 @@ def test_a_damaged_part_is_kept_aside_and_counts_as_none(tmp_path):
     file = store.part_file("a:b", "c")
     assert store.read_part("a:b", "c") is not None
     text = file.read_text()
-    for damaged in (text[:-40], text.replace("31.5", "41.5"), "", "{}", "[]", "null"):
+    for damaged in (text[:-40], text.replace("31.5", "41.5"), "", "{}", "[]", "null", '{"sha256":"","part":5}'):
         file.write_text(damaged)
+        with pytest.raises(DamagedError, match="damaged record"):
+            store.look_at_part("a:b", "c")
+        assert file.read_text() == damaged and not file.with_suffix(".damaged").exists()
         assert store.read_part("a:b", "c") is None
         assert not file.exists() and file.with_suffix(".damaged").exists()
+        file.with_suffix(".damaged").unlink()
 
 
 def test_names_become_safe_folders():
@@ -53,7 +57,7 @@ def test_a_newer_schema_is_refused(tmp_path):
         Run.open(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema_version": 1}', '{"schema_version": "2"}'])
 def test_a_damaged_manifest_is_told(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(UsageError, match=r"run\.json"):
