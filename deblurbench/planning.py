@@ -43,6 +43,11 @@ def any_network(metrics: Sequence[MetricRecord]) -> bool:
     return any(METRICS[m.id].uses_network for m in metrics)
 
 
+def metric_weights(metrics: Sequence[MetricRecord]) -> str:
+    """Where the user said that the metrics' networks lie; empty where none of them runs one."""
+    return os.environ.get(ENVIRONMENT, "") if any_network(metrics) else ""
+
+
 @dataclass(frozen=True)
 class PlannedMethod:
     """A method, its variant and its weights, found and checked."""
@@ -127,7 +132,7 @@ class Plan:
             "frames": list(clip.clip.stems),
             "data": clip.fingerprint(),
             "metrics": {m.id: m.version for m in self.metrics},
-            "metric weights": os.environ.get(ENVIRONMENT, "") if any_network(self.metrics) else "",
+            "metric weights": metric_weights(self.metrics),
             "precision": self.request.precision,
             "tile": self.request.tile,
             "device": self.request.device,

@@ -25,7 +25,7 @@ from deblurbench.job import describe_device, load_metrics, resolve_device
 from deblurbench.keeping import FrameKeeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder
-from deblurbench.planning import Plan, make_plan
+from deblurbench.planning import Plan, make_plan, metric_weights
 from deblurbench.restoring import prefetch
 from deblurbench.runner import Listener, RunResult, claim
 from deblurbench.store import Part, Store, walk_parts
@@ -116,7 +116,7 @@ def _score_clips(given: Submission, store: Store, manifest: Manifest, listener: 
             continue
         key = _key(given, matched[name])
         part = store.read_part(given.name, name)
-        if part is None or part.key != key or part.outcome.status != "ok":
+        if part is None or part.key != key or part.outcome.status != "ok" or _lacking(part, store, manifest):
             scorer = scorer or _Scorer(given, store, manifest)
             listener.clip(given.name, name, len(matched[name].stems))
             part = scorer.run(matched[name], key, lambda stem, clip=name: listener.frame(given.name, clip, stem))  # type: ignore[misc]
@@ -124,6 +124,18 @@ def _score_clips(given: Submission, store: Store, manifest: Manifest, listener: 
             listener.outcome(part.outcome)
         outcomes.append(part.outcome)
     return outcomes
+
+
+def _lacking(part: Part, store: Store, manifest: Manifest) -> set[str]:
+    """Metrics that a stored part has no values of, as those that could not be computed when it was made, and can now.
+
+    What the blurry input has none of either has no value on this clip, as a clip-level metric of a single frame.
+    """
+    wanted = {metric.id for metric in manifest.metrics if not metric.absent}
+    blurry = store.read_part(IDENTITY, part.outcome.clip)
+    if blurry and blurry.outcome.status == "ok":
+        wanted &= {name for _, name, _ in blurry.scores}
+    return wanted - {name for _, name, _ in part.scores}
 
 
 def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
@@ -137,6 +149,7 @@ def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
         "scored": list(matched.planned.scored),
         "data": matched.planned.fingerprint(),
         "metrics": {m.id: m.version for m in given.plan.metrics},
+        "metric weights": metric_weights(given.plan.metrics),
         "saved frames": given.plan.request.save_frames,
     }
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurbench.datasets.video import write_video
+from deblurbench.store import Store
 from tests.e2e.conftest import read_scores
 from tests.e2e.inprocess import deblurbench
 from tests.fakes import write_folder
@@ -78,6 +80,16 @@ def test_the_folder_stands_as_a_method_with_scikit_images_numbers(data, theirs, 
 
     deblurbench("score", theirs, *words, "--name", "other", code=2)
     assert "another request" in capsys.readouterr().err
+
+
+def test_a_metric_that_came_is_computed_for_what_was_scored_before(theirs, words, tmp_path):
+    deblurbench("score", theirs, *words)
+    store = Store(tmp_path / "run")
+    found, part = values(store.folder, "their-frames"), store.read_part("their-frames", "one")
+    assert part.key["metric weights"] == ""
+    store.write_part(replace(part, scores=[score for score in part.scores if score[1] != "ssim"]))
+    deblurbench("score", theirs, *words)
+    assert values(store.folder, "their-frames") == found
 
 
 def test_frames_that_a_run_saved_score_the_same_and_share_a_table(data, words, tmp_path, capsys):
