@@ -86,7 +86,7 @@ def _plan(table: PaperTable, ready: list[str], asked: dict[str, Any]) -> Plan:
     changed = {
         "methods": ready, "dataset": asked["dataset"] or table.protocol,
         "metrics": metrics_of(table, protocol_of(table, asked["dataset"])),
-        "clips": names(asked["clips"]), "data_root": resolved(asked["data_root"]),
+        "clips": names(asked["clips"], "--clips"), "data_root": resolved(asked["data_root"]),
     }  # fmt: skip
     try:
         return make_plan(Request(**{**asked, **changed}))

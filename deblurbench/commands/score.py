@@ -64,8 +64,8 @@ def _request(**asked: Any) -> Request:
         **{
             **asked,
             "methods": [],
-            "clips": names(asked["clips"]),
-            "metrics": names(asked["metrics"]),
+            "clips": names(asked["clips"], "--clips"),
+            "metrics": names(asked["metrics"], "--metrics"),
             "data_root": resolved(asked["data_root"]),
         }
     )

@@ -94,6 +94,8 @@ def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_
     small = rows["small"]["psnr"]
     assert rows["small"]["weights"] == "w" and small["difference"] == pytest.approx(small["ours"] - 20.5)
     assert (tmp_path / "run" / "report" / "index.html").is_file()
+    deblurbench(*words, "--clips", "", code=2)
+    assert "--clips '' names nothing" in capsys.readouterr().err
     deblurbench(*words)
     told = capsys.readouterr()
     assert "no weights yet" in told.out and "20.50" in told.out and "frames are there already" in told.err

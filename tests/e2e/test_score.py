@@ -92,6 +92,12 @@ def test_a_metric_that_came_is_computed_for_what_was_scored_before(theirs, words
     assert values(store.folder, "their-frames") == found
 
 
+@pytest.mark.parametrize("option", ["--clips", "--metrics"])
+def test_an_option_that_names_nothing_is_refused(theirs, words, tmp_path, capsys, option):
+    deblurbench("score", theirs, *words, option, "", code=2)
+    assert f"{option} '' names nothing" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
 def test_frames_that_a_run_saved_score_the_same_and_share_a_table(data, words, tmp_path, capsys):
     first = tmp_path / "first"
     deblurbench("run", "--methods", "identity", *words[:-1], first, "--save-frames", "all", "--in-process")
