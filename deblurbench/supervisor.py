@@ -143,14 +143,21 @@ def _environment() -> dict[str, str]:
 
 
 def _keep_log(source: IO[bytes], file: Path) -> None:
-    """Read all that a worker prints, so that it never waits for us; keep the first of it, as far as the disk allows."""
-    kept = 0
+    """Read all that a worker prints, so that it never waits for us; keep the first of it, as far as the disk allows.
+
+    What the workers before it printed is in the same file, and counts.
+    """
+    kept = left_out = 0
+    with contextlib.suppress(OSError):
+        kept = file.stat().st_size
     for line in iter(lambda: source.readline(65536), b""):
         if kept < LOG_LIMIT:
             _append(file, line)
-        kept += len(line)
-    if kept > LOG_LIMIT:
-        _append(file, f"\n[{kept - LOG_LIMIT} more bytes were printed and left out]\n".encode())
+            kept += len(line)
+        else:
+            left_out += len(line)
+    if left_out:
+        _append(file, f"\n[{left_out} more bytes were printed and left out]\n".encode())
 
 
 def _append(file: Path, text: bytes) -> None:

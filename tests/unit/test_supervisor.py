@@ -1,5 +1,6 @@
 """The parent's side of a worker: it notices death, silence and full disks, and leaves no process behind."""
 
+import io
 import os
 import signal
 import subprocess
@@ -90,6 +91,16 @@ def test_a_log_that_cannot_be_written_stops_nobody(worker_of, tmp_path):
     log.mkdir(parents=True)
     worker = worker_of('sys.stderr.write("x" * 3_000_000)\nprint(json.dumps({"event": "hello"}))', log)
     assert worker.hello() == {"event": "hello"}
+
+
+def test_a_log_holds_what_all_its_workers_printed_up_to_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "LOG_LIMIT", 1000)
+    log = tmp_path / "a.log"
+    for _ in range(3):
+        supervisor._keep_log(io.BytesIO(b"x" * 99 + b"\n" + b"y" * 599 + b"\n"), log)
+    text = log.read_text()
+    assert text.count("x" * 99) == text.count("y" * 599) == 2
+    assert text.endswith("\n[700 more bytes were printed and left out]\n")
 
 
 def test_signals_without_a_name_have_one():
