@@ -44,6 +44,7 @@ def reproduce(
 ) -> int:
     """Run the variants of a paper's table that have weights, and print the paper's numbers beside ours."""
     from deblurbench import reproducing, runner
+    from deblurbench.commands.reporting import write_reports
 
     found = plugin("methods", method)
     card = found.card
@@ -59,14 +60,12 @@ def reproduce(
     try:
         with ProgressBars() as bars:
             result = runner.run(plan, folder, command=command, fresh=fresh, timeout=timeout, listener=bars)
+        laid = reproducing.beside(table, card, Run.open(result.folder), missing)
+        print_json(reproducing.as_dict(laid)) if as_json else _print(laid)
+        for file in write_reports([result.folder], result.folder / "report"):
+            say(f"  {file}")
     except KeyboardInterrupt:
         return interrupted(folder)
-    laid = reproducing.beside(table, card, Run.open(result.folder), missing)
-    print_json(reproducing.as_dict(laid)) if as_json else _print(laid)
-    from deblurbench.commands.reporting import write_reports
-
-    for file in write_reports([result.folder], result.folder / "report"):
-        say(f"  {file}")
     if not ready:
         raise MissingError(
             f"none of the variants of {table.title} has weights yet. 'deblurbench train {method}:VARIANT' makes them."

@@ -145,10 +145,10 @@ def execute(
                 plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
                 timeout=timeout, listener=bars,
             )  # fmt: skip
+        files = write_reports([result.folder], result.folder / "report", options=options)
+        print_results([result.folder], as_json)
     except KeyboardInterrupt:
         return interrupted(folder)
-    files = write_reports([result.folder], result.folder / "report", options=options)
-    print_results([result.folder], as_json)
     say_left_out(plan.request.methods)
     terminal.say("")
     for file in files:

@@ -48,10 +48,10 @@ def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_j
     try:
         with ProgressBars() as bars:
             result = scoring.score(given, place, command=command, fresh=fresh, listener=bars)
+        files = write_reports([place], place / "report")
+        print_results([place], as_json)
     except KeyboardInterrupt:
         return interrupted(place)
-    files = write_reports([place], place / "report")
-    print_results([place], as_json)
     for file in [*files, place / "scores.csv"]:
         say(f"  {file}")
     return 1 if result.failed else 0

@@ -12,3 +12,8 @@ def deblurbench(*words: object, code: int = 0) -> None:
     with pytest.raises(SystemExit) as left:
         main([str(word) for word in words])
     assert left.value.code == code
+
+
+def interrupt(*_: object, **__: object) -> None:
+    """What Ctrl-C does where it is put in the place of a function."""
+    raise KeyboardInterrupt

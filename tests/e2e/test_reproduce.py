@@ -13,7 +13,7 @@ from deblurbench.errors import UsageError
 from deblurbench.protocol import Protocol
 from deblurbench.reproducing import NO_WEIGHTS, OTHER_METHOD, OTHER_PROTOCOL, beside, choose_table, paper_tables
 from tests.conftest import write_plugin
-from tests.e2e.inprocess import deblurbench
+from tests.e2e.inprocess import deblurbench, interrupt
 from tests.e2e.test_verify import TINY
 from tests.fake_run import Fake, write
 from tests.fakes import write_folder
@@ -74,7 +74,7 @@ def test_without_the_data_it_says_what_is_missing(capsys):
     deblurbench("reproduce", "ifirnn", "--table", "99", code=2)
 
 
-def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_path, capsys):
+def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     save_file(torch.nn.Conv2d(3, 3, 3, padding=1).state_dict(), str(tmp_path / "w.safetensors"))
     digest = hashlib.sha256((tmp_path / "w.safetensors").read_bytes()).hexdigest()
@@ -99,3 +99,6 @@ def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_
     deblurbench(*words)
     told = capsys.readouterr()
     assert "no weights yet" in told.out and "20.50" in told.out and "frames are there already" in told.err
+    monkeypatch.setattr("deblurbench.commands.reporting.write_reports", interrupt)
+    deblurbench(*words, code=130)
+    assert "Resume with" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from deblurbench.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
-from tests.e2e.inprocess import deblurbench
+from tests.e2e.inprocess import deblurbench, interrupt
 from tests.fakes import write_folder
 
 RUDE = """
@@ -107,6 +107,14 @@ def test_a_damaged_manifest_costs_nothing_computed(here, capsys):
     assert "run.json.damaged" in capsys.readouterr().err
     assert (here / "out" / "scores.csv").read_bytes() == scores
     assert (here / "out" / "parts" / "identity" / "one.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize("step", ["write_reports", "print_results"])
+def test_ctrl_c_after_the_last_clip_says_how_to_resume(here, monkeypatch, capsys, step):
+    write_folder(here / "data", clips=["one"], frames=3)
+    monkeypatch.setattr(f"deblurbench.commands.run.{step}", interrupt)
+    run("--methods", "identity", "--data-root", "data", "--output", "out", code=130)
+    assert "Resume with" in capsys.readouterr().err
 
 
 def test_a_damaged_part_is_left_by_a_dry_run_and_kept_aside_by_a_run(here, capsys):

@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from deblurbench.datasets.video import write_video
 from deblurbench.store import Store
 from tests.e2e.conftest import read_scores
-from tests.e2e.inprocess import deblurbench
+from tests.e2e.inprocess import deblurbench, interrupt
 from tests.fakes import write_folder
 
 
@@ -80,6 +80,12 @@ def test_the_folder_stands_as_a_method_with_scikit_images_numbers(data, theirs, 
 
     deblurbench("score", theirs, *words, "--name", "other", code=2)
     assert "another request" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_report_is_written_says_how_to_resume(theirs, words, monkeypatch, capsys):
+    monkeypatch.setattr("deblurbench.commands.reporting.write_reports", interrupt)
+    deblurbench("score", theirs, *words, code=130)
+    assert "Resume with" in capsys.readouterr().err
 
 
 def test_a_metric_that_came_is_computed_for_what_was_scored_before(theirs, words, tmp_path):
