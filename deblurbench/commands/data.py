@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from deblurbench.errors import DifferenceError, counted
+from deblurbench.errors import INTERRUPTED, DifferenceError, counted
 from deblurbench.planning import open_dataset
 from deblurbench.terminal import print_json, print_table, say
 
@@ -51,17 +53,23 @@ def verify(dataset: str, data_root: str | None, deep: bool, as_json: bool) -> in
 
 @data.command()
 @_place
-def prepare(dataset: str, data_root: str | None) -> None:
+def prepare(dataset: str, data_root: str | None) -> int:
     """Make what a protocol needs and can be made from the data (resumable)."""
     from rich.console import Console
     from rich.progress import Progress
 
     opened, protocol = open_dataset(dataset, data_root)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(protocol.name, total=None)
-        opened.prepare(protocol, lambda done, total: bars.update(task, completed=done, total=total))
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(protocol.name, total=None)
+            opened.prepare(protocol, lambda done, total: bars.update(task, completed=done, total=total))
+    except KeyboardInterrupt:
+        resume = shlex.join(["deblurbench", *sys.argv[1:]])
+        say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
+        return INTERRUPTED
     clips = opened.clips(protocol)
     say(f"{protocol.name} is ready: {counted(len(clips), 'clip')}")
+    return 0
 
 
 @data.command()

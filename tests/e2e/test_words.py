@@ -2,13 +2,15 @@
 
 import json
 import os
+import shlex
 import sys
 
 import pytest
 
 from deblurbench.datasets.strict import quiet_decoders
+from deblurbench.planning import open_dataset
 from tests.conftest import write_plugin
-from tests.e2e.inprocess import deblurbench
+from tests.e2e.inprocess import deblurbench, interrupt
 from tests.fakes import write_folder, write_gopro
 
 
@@ -193,6 +195,17 @@ def test_prepared_is_what_has_clips(tmp_path, capsys):
     deblurbench("data", "prepare", "gopro", "--data-root", root)
     assert "gopro is ready: 1 clip" in capsys.readouterr().err
     deblurbench("data", "prepare", "gopro:linear", "--data-root", tmp_path, code=3)
+
+
+def test_ctrl_c_while_preparing_says_how_to_resume(tmp_path, monkeypatch, capsys):
+    root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
+    words = ["data", "prepare", "gopro", "--data-root", str(root)]
+    opened, protocol = open_dataset("gopro", str(root))
+    monkeypatch.setattr(opened, "prepare", interrupt)
+    monkeypatch.setattr("deblurbench.commands.data.open_dataset", lambda *_: (opened, protocol))
+    monkeypatch.setattr(sys, "argv", ["deblurbench", *words])
+    deblurbench(*words, code=130)
+    assert f"Resume with:\n  {shlex.join(sys.argv)}\n" in capsys.readouterr().err
 
 
 def test_a_method_that_is_not_there_is_told_before_an_output_that_is(tmp_path, capsys):
