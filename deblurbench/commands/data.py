@@ -74,9 +74,10 @@ def prepare(dataset: str, data_root: str | None) -> int:
 
 @data.command()
 @click.argument("what", nargs=-1, required=True)
-def fetch(what: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True)
+def fetch(what: tuple[str, ...], as_json: bool) -> None:
     """Download the trunk of a metric: lpips-alex, lpips-vgg, lpips-squeeze or dists."""
     from deblurbench.metrics.lpips_weights import fetch as download
 
     rows = [(name, download(name)) for name in what]
-    print_table(("metric", "file"), rows)
+    print_table(("metric", "file"), rows, as_json)

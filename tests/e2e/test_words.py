@@ -197,6 +197,12 @@ def test_prepared_is_what_has_clips(tmp_path, capsys):
     deblurbench("data", "prepare", "gopro:linear", "--data-root", tmp_path, code=3)
 
 
+def test_what_was_fetched_is_told_as_json(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("deblurbench.metrics.lpips_weights.fetch", lambda name: tmp_path / name)
+    deblurbench("data", "fetch", "lpips-alex", "--json")
+    assert json.loads(capsys.readouterr().out) == [{"metric": "lpips-alex", "file": str(tmp_path / "lpips-alex")}]
+
+
 def test_ctrl_c_while_preparing_says_how_to_resume(tmp_path, monkeypatch, capsys):
     root = write_gopro(tmp_path / "data", clips=["GOPR0384_11_00"])
     words = ["data", "prepare", "gopro", "--data-root", str(root)]
