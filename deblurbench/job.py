@@ -48,6 +48,8 @@ from deblurbench.weights import load_weights
 if TYPE_CHECKING:
     from deblurbench.methods.base import Method
 
+TRAINING = "it put its network into training mode while restoring, in which dropout and batch statistics are active"
+
 
 class MethodJob(BaseModel):
     """One method of a run, told to a worker: plain values only, since it crosses a pipe."""
@@ -174,15 +176,16 @@ class Bench:
             self.method.network.eval()  # however the clip before left it
         tile = self.job.tile if self.job.again else None
         outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
-        result = ClipResult()
+        result, caveat, before = ClipResult(), "", in_training(self.method)
         try:
             result = self._restore(job, on_frame)
             outcome = outcome.model_copy(update=self._success(result))
+            caveat = TRAINING if in_training(self.method) - before else ""
         except DiskError:
             raise
         except (Exception, SystemExit) as error:  # whatever a plugin raises is this clip's failure, told in full
             outcome = outcome.model_copy(update=describe_failure(error, self._less(job.clip)))
-        self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved))
+        self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved, caveat=caveat))
         return outcome
 
     def _restore(self, job: ClipJob, on_frame: Callable[[str], None]) -> ClipResult:
@@ -364,6 +367,12 @@ def method_elsewhere(
         found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
         device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
     )  # fmt: skip
+
+
+def in_training(method: Method) -> set[str]:
+    """Names of the modules of a method's network that are in training mode; those of some files always are."""
+    modules = method.network.named_modules() if method.network is not None else ()
+    return {name for name, module in modules if getattr(module, "training", False)}
 
 
 def count_parameters(method: Method) -> int | None:

@@ -332,7 +332,8 @@ class _Session:
         self.greeted = True
         for record in self.manifest.methods:
             if record.id == method.id:
-                record.parameters, record.caveat = hello["parameters"], hello["caveat"]
+                told = [part.caveat for (its, _), part in self.parts.items() if its == method.id]
+                record.parameters, record.caveat = hello["parameters"], _joined(hello["caveat"], *told)
                 record.environment |= hello["environment"]
                 record.random_weights = record.random_weights or hello["random"]
         for column in self.manifest.metrics:
@@ -354,6 +355,9 @@ class _Session:
 
     def _keep(self, part: Part) -> None:
         self.parts[part.outcome.method, part.outcome.clip] = part
+        for record in self.manifest.methods:
+            if record.id == part.outcome.method and part.caveat not in record.caveat:
+                record.caveat = _joined(record.caveat, part.caveat)
         self._note(part.outcome)
 
     def _note(self, outcome: Outcome) -> None:
@@ -427,6 +431,11 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
             environment = before.environment | record.environment if record.environment else {}
             return record.model_copy(update={**told, "environment": environment})
     return record
+
+
+def _joined(*caveats: str) -> str:
+    """Caveats as one, each once."""
+    return "; ".join(dict.fromkeys(filter(None, caveats)))
 
 
 def _runtime(old: Manifest | None) -> dict[str, Any]:

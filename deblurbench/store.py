@@ -53,6 +53,7 @@ class Part:
     timings: list[tuple[str, float, bool]] = field(default_factory=list)  # (frame, seconds, warm-up)
     saved: list[str] = field(default_factory=list)  # stems of the PNGs kept
     choice: Choice | None = None  # why these, once all methods of the run ended on the clip; the same in all its parts
+    caveat: str = ""  # what is to be told below every table of how this clip was restored
 
     def to_json(self) -> str:
         """JSON with floats as repr strings, so that inf and every bit survive."""
@@ -63,6 +64,7 @@ class Part:
             "timings": [[frame, repr(seconds), warmup] for frame, seconds, warmup in self.timings],
             "saved": self.saved,
             "choice": self.choice.model_dump() if self.choice else None,
+            "caveat": self.caveat,
         }
         text = json.dumps(body, indent=1)
         return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "part": text})
@@ -85,6 +87,7 @@ class Part:
             [(f, float(s), bool(w)) for f, s, w in body["timings"]],
             list(body["saved"]),
             Choice.model_validate(body["choice"]) if body.get("choice") else None,
+            str(body.get("caveat", "")),
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from deblurbench.job import TRAINING
 from deblurbench.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
@@ -77,10 +78,18 @@ def test_rude_plugins_cost_no_data(here, plugin_folder, capsys):
     assert values["rude", "000001"] == values["identity", "000001"]
 
 
-def test_every_clip_begins_in_evaluation(here, plugin_folder):
+def test_every_clip_begins_in_evaluation_and_a_change_is_told(here, plugin_folder):
     write_folder(here / "data", frames=2)
     write_plugin(plugin_folder, "trains", LEFT_IN_TRAINING)
-    run("--methods", "trains", "--data-root", "data", "--output", "out")
+    words = ["--methods", "trains", "--data-root", "data", "--output", "out"]
+    run(*words)
+    for again in ("one", "two"):
+        table = (here / "out" / "report" / "table.md").read_text()
+        assert table.count("trains: it put its network into training mode") == 1
+        (here / "out" / "parts" / "trains" / f"{again}.json").unlink()
+        run(*words)
+    caveats = {m["id"]: m["caveat"] for m in json.loads((here / "out" / "run.json").read_text())["methods"]}
+    assert caveats == {"identity": "", "trains": TRAINING}
     values = {(row["method"], row["clip"], row["frame"]): row["value"] for row in read_scores(here / "out")}
     for clip in ("one", "two"):
         assert values["trains", clip, "000000"] == values["identity", clip, "000000"]
