@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,8 @@ def shown_frame(page: Any, number: int, stem: str) -> list[np.ndarray]:
         video.scroll_into_view_if_needed()
         box = video.bounding_box()
         assert (box["width"], box["height"]) == SIZE
-        clip = {"x": round(box["x"]), "y": round(box["y"]), "width": SIZE[0], "height": SIZE[1]}
+        x, y = (math.floor(box[side] + 0.5) for side in "xy")  # as the browser snaps halves; round() takes the even one
+        clip = {"x": x, "y": y, "width": SIZE[0], "height": SIZE[1]}
         found.append(np.asarray(Image.open(io.BytesIO(page.screenshot(clip=clip))).convert("RGB")))
     return found
 
