@@ -127,7 +127,8 @@ def test_keyboard_alone_steps_plays_and_changes_speed(open_page: Opener, played:
     page.keyboard.press(" ")
     settled(page, "000014")  # to the end, where it stays: no loop under reduced motion
     assert not player.locator("[data-player=loop]").is_checked()
-    assert player.locator("[data-player=play]").inner_text() == "Play"
+    stopped = "() => document.querySelector('article.player [data-player=play]').innerText === 'Play'"
+    page.wait_for_function(stopped, timeout=60_000)  # the last frame is shown a moment before the video ends
     assert "000014 (14 of 14)" in player.locator("[data-player=says]").inner_text()
 
 
