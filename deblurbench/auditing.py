@@ -17,11 +17,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
-from deblurbench.errors import CardError, DeblurbenchError, FrameError, MissingError, UsageError
+from deblurbench.errors import CardError, DamagedError, DeblurbenchError, FrameError, MissingError, UsageError
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, Outcome
@@ -35,6 +33,7 @@ from deblurbench.store import Part, Run, Store
 from deblurbench.weights import file_and_tag
 
 State = Literal["ok", "DIFFERS", "not checked"]
+NO_TRUTH = "no ground truth: none was saved, and the data root is not here"
 TOLERANCE, NETWORK_TOLERANCE = 1e-6, 1e-4
 SAMPLE = 24
 
@@ -87,9 +86,12 @@ def read_parts(run: Run) -> tuple[dict[tuple[str, str], Part], list[Check]]:
         if outcome.status != "ok":
             continue
         try:
-            part = Part.from_json(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-            faults.append(Check(what, "DIFFERS", f"{file}: missing or damaged ({type(error).__name__}: {error})"))
+            part = run.store.look_at_part(outcome.method, outcome.clip)
+        except (OSError, DamagedError) as error:
+            faults.append(Check(what, "DIFFERS", str(error)))
+            continue
+        if part is None:
+            faults.append(Check(what, "DIFFERS", f"{file}: missing"))
             continue
         parts[outcome.method, outcome.clip] = part
         if part.outcome != outcome:
@@ -329,7 +331,7 @@ class _Rescoring:
                 what, "DIFFERS", "; ".join(faults[:5]) + (f" (and {len(faults) - 5} more)" * (len(faults) > 5))
             )
         if not frames:
-            return Check(what, "not checked", "no ground truth: none was saved, and the data root is not here")
+            return Check(what, "not checked", NO_TRUTH)
         unknown = len(wanted) - frames
         without = f", {unknown} more have no ground truth here" if unknown else ""
         return Check(what, "ok", f"{values} values of {frames} frames recomputed{without}")
@@ -367,7 +369,7 @@ class _Rescoring:
         for stem in scored:
             truth = self._truth(part.outcome.clip, stem)
             if truth is None:
-                raise MissingError("no ground truth: none was saved, and the data root is not here")
+                raise MissingError(NO_TRUTH)
             frame = self._restored(part.outcome.method, part.outcome.clip, stem)
             for metric in metrics.values():
                 metric.add(frame, truth)

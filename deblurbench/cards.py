@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from deblurbench.errors import CardError, did_you_mean
+from deblurbench.errors import CardError, UsageError, did_you_mean
 from deblurbench.protocol import Protocol
 
 ENTRY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
@@ -216,6 +216,17 @@ class MethodCard(PluginCard):
     def default_variant(self) -> str:
         """The variant that the bare name means: the card's default, else its first."""
         return self.default.variant if self.default else next(iter(self.variants))
+
+    def known_variant(self, name: str | None) -> str:
+        """A variant by its name, the default one for None.
+
+        Raises:
+            UsageError: no such variant; the nearest name is given.
+        """
+        variant = name or self.default_variant
+        if variant not in self.variants:
+            raise UsageError(f"method {self.name!r} has no variant {variant!r}. {did_you_mean(variant, self.variants)}")
+        return variant
 
     @property
     def needs_weights(self) -> bool:

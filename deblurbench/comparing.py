@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.errors import UsageError, counted, did_you_mean
 from deblurbench.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
 from deblurbench.metrics import METRICS
-from deblurbench.statistics import Interval, check_whole, compare
+from deblurbench.statistics import Interval, check_whole, compare, timed
 from deblurbench.store import Run
 
 if TYPE_CHECKING:
@@ -179,16 +179,10 @@ def _differences(a: Run, b: Run) -> Iterable[Difference]:
             found = _paired(method, metric, _by_clip(a, method, metric.id), _by_clip(b, method, metric.id), mark)
             if found:
                 yield found
-        times = _timed(a, method).merge(_timed(b, method), on=["clip", "frame"], suffixes=("_a", "_b"))
+        times = timed(a.timings, method).merge(timed(b.timings, method), on=["clip", "frame"], suffixes=("_a", "_b"))
         if len(times):
             one, two = (float(times[side].median()) for side in ("seconds_a", "seconds_b"))
             yield Difference(method, SECONDS, one, two, None, 0, len(times))
-
-
-def _timed(run: Run, method: str) -> pd.DataFrame:
-    """A method's restore times by clip and frame, without warm-up frames."""
-    table = run.timings
-    return table[(table["method"] == method) & ~table["warmup"]][["clip", "frame", "seconds"]]
 
 
 def _seen(method: str, *runs: Run) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deblurbench.cards import MethodCard
-from deblurbench.errors import DeblurbenchError, MissingError, UsageError, did_you_mean
+from deblurbench.errors import DeblurbenchError, MissingError
 from deblurbench.frames import Frame8
 from deblurbench.isolated import reason_of
 from deblurbench.isolating import environment_of
@@ -59,9 +59,7 @@ def check_method(name: str, variant: str | None = None, weights: str | None = No
     assert isinstance(card, MethodCard)
     if card.opens and found.opened is None:
         return [("card and import", "skipped", f"runs files: check one, {name}@PATH ({', '.join(card.opens)})")]
-    if variant and variant not in card.variants:
-        raise UsageError(f"method {found.name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
-    subject = _Subject(name, card, variant or card.default_variant, weights)
+    subject = _Subject(name, card, card.known_variant(variant), weights)
     for label, check in subject.checks():
         subject.findings.append(_one(label, check, subject.findings))
     return subject.findings

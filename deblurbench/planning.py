@@ -17,7 +17,7 @@ from deblurbench import provenance
 from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset, folders_of, how_to_get
-from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.errors import MissingError, UsageError
 from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.metrics import METRICS, metric
@@ -155,9 +155,7 @@ def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
         found.refuse_missing_packages()
     card, name = found.card, found.name
     assert isinstance(card, MethodCard)
-    variant = variant or _variant_of(wanted, card)
-    if variant not in card.variants:
-        raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
+    variant = card.known_variant(variant or _variant_of(wanted, card))
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
     if card.command:
         program(found, environment)

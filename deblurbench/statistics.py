@@ -262,10 +262,15 @@ def compare_rows(
 
 def seconds(timings: pd.DataFrame, method: str) -> Seconds | None:
     """Median and 95th percentile of a method's restore times without warm-up frames; None where none is left."""
-    mine = timings[(timings["method"] == method) & ~timings["warmup"]]["seconds"]
+    mine = timed(timings, method)["seconds"]
     if mine.empty:
         return None
     return Seconds(float(mine.median()), float(mine.quantile(0.95)), len(mine))
+
+
+def timed(timings: pd.DataFrame, method: str) -> pd.DataFrame:
+    """A method's restore times by clip and frame, without warm-up frames."""
+    return timings[(timings["method"] == method) & ~timings["warmup"]][["clip", "frame", "seconds"]]
 
 
 def _compare_all(

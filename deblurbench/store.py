@@ -135,7 +135,7 @@ class Store:
         try:
             return Part.from_json(file.read_text(encoding="utf-8"))
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
-            raise DamagedError(f"{file}: damaged record") from error
+            raise DamagedError(f"{file}: damaged record ({type(error).__name__}: {error})") from error
 
     def set_part_aside(self, method: str, clip: str) -> None:
         """Rename a damaged part to CLIP.damaged, so that the new one does not take its place unseen."""

@@ -35,16 +35,16 @@ def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) ->
     return tag
 
 
-def interrupted(folder: Path) -> int:
-    """Tell how what was interrupted is resumed in `folder`; the exit code."""
+def interrupted(folder: Path | None = None) -> int:
+    """Tell how what was interrupted is resumed, in `folder` where it has one; the exit code."""
     resume = resume_command(sys.argv[1:], folder)
     say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
     return INTERRUPTED
 
 
-def resume_command(argv: list[str], folder: Path) -> str:
+def resume_command(argv: list[str], folder: Path | None) -> str:
     """The command that resumes a run in `folder`, as one can paste it; the folder is named, as a default has a date."""
     words = [word for word in argv if word != "--fresh"]
-    if not any(word == "--output" or word.startswith("--output=") for word in words):
+    if folder and not any(word == "--output" or word.startswith("--output=") for word in words):
         words += ["--output", str(folder)]
     return shlex.join(["deblurbench", *words])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from deblurbench.errors import INTERRUPTED, DifferenceError, counted
+from deblurbench.commands.checks import interrupted
+from deblurbench.errors import DifferenceError, counted
 from deblurbench.planning import open_dataset
 from deblurbench.terminal import print_json, print_table, say
 
@@ -64,9 +63,7 @@ def prepare(dataset: str, data_root: str | None) -> int:
             task = bars.add_task(protocol.name, total=None)
             opened.prepare(protocol, lambda done, total: bars.update(task, completed=done, total=total))
     except KeyboardInterrupt:
-        resume = shlex.join(["deblurbench", *sys.argv[1:]])
-        say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
-        return INTERRUPTED
+        return interrupted()
     clips = opened.clips(protocol)
     say(f"{protocol.name} is ready: {counted(len(clips), 'clip')}")
     return 0

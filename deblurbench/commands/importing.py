@@ -8,7 +8,7 @@ import click
 
 from deblurbench.cards import MethodCard
 from deblurbench.commands.checks import fit_tag
-from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.errors import UsageError
 from deblurbench.rooms import Plugin
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
@@ -67,7 +67,4 @@ def _method_and_variant(text: str) -> tuple[Plugin, str]:
     found = find_method(name)
     card = found.card
     assert isinstance(card, MethodCard)
-    variant = variant or card.default_variant
-    if variant not in card.variants:
-        raise UsageError(f"method {name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
-    return found, variant
+    return found, card.known_variant(variant)

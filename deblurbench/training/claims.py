@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from deblurbench.statistics import Paired, decide, holm, sign_flip, t_interval
+from deblurbench.statistics import Paired, correct, sign_flip, t_interval
 from deblurbench.training.stored import Claim, Scored, Trained
 
 MIN_SEEDS = 2
@@ -53,13 +53,8 @@ def findings(claims: Iterable[Claim], trainings: Sequence[Trained], run: Scored,
     found = [
         _compare(claim.claim, better, than, trainings, run, metric) for claim in claims for better, than in claim.pairs
     ]
-    tested = [f for f in found if f.paired and f.paired.p is not None]
-    adjusted = holm([f.paired.p or 0.0 for f in tested if f.paired])
-    p_holm = {id(f): p for f, p in zip(tested, adjusted, strict=True)}
-    return [
-        replace(f, paired=decide(f.paired, p_holm.get(id(f)), max(1, len(tested)), True)) if f.paired else f
-        for f in found
-    ]
+    decided = correct({number: f.paired for number, f in enumerate(found) if f.paired}, True)
+    return [replace(f, paired=decided.get(number)) for number, f in enumerate(found)]
 
 
 def budget(trained: Trained) -> str:

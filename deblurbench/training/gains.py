@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench.cards import IDENTITY
-from deblurbench.statistics import MIN_CLIPS, Paired, decide, holm, sign_flip, t_interval
+from deblurbench.statistics import MIN_CLIPS, Paired, correct, sign_flip, t_interval
 from deblurbench.training import stored
 from deblurbench.training.markdown import NONE, in_words, interval, p_value, table
 from deblurbench.training.shipped import ASKED_FIRST, Shipped, asked_first, label, marked, parent, synthesised
@@ -165,8 +165,7 @@ def paired(run: Scored, names: Sequence[str]) -> dict[str, Paired]:
         mean = math.fsum(gains) / len(gains)
         wins = sum(gain > 0 for gain in gains)
         found[name] = Paired(IDENTITY, mean, t_interval(gains), len(gains), wins, sign_flip(gains))
-    adjusted = holm([p.p or 0.0 for p in found.values()])
-    return {n: decide(p, a, len(found), True) for (n, p), a in zip(found.items(), adjusted, strict=True)}
+    return correct(found, True)
 
 
 def _metrics(run: Scored) -> list[str]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from deblurbench.cards import MethodCard
 from deblurbench.datasets.base import Dataset, folders_of
-from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.errors import MissingError, UsageError
 from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import CONTENT
@@ -225,10 +225,7 @@ def _assemble(
 def _variant(card: MethodCard, wanted: str | None) -> str:
     if not card.trainable:
         raise UsageError(f"method {card.name!r} has nothing to train")
-    variant = wanted or card.default_variant
-    if variant not in card.variants:
-        raise UsageError(f"method {card.name!r} has no variant {variant!r}. {did_you_mean(variant, card.variants)}")
-    return variant
+    return card.known_variant(wanted)
 
 
 def _check_trainable(method: Method, found: Plugin, card: MethodCard, variant: str, seed: int) -> None:
