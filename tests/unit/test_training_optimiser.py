@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from deblurbench.training import optimiser as optimiser_module
 from deblurbench.training.optimiser import MIXES, Muon, make_optimiser, orthogonalised
 from deblurbench.training.recipe import Recipe
 
@@ -13,7 +14,7 @@ from deblurbench.training.recipe import Recipe
 @pytest.mark.parametrize("shape", [(20, 180), (180, 20), (40, 40)])
 def test_singular_values_are_brought_near_one_and_singular_vectors_stay(shape):
     torch.manual_seed(1)
-    matrix = torch.randn(shape) * 100
+    matrix = torch.randn(shape, dtype=torch.float64) * 100
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     found = u.T @ orthogonalised(matrix) @ vh.T
     values = found.diagonal()
@@ -21,6 +22,17 @@ def test_singular_values_are_brought_near_one_and_singular_vectors_stay(shape):
     assert values.min() > 0.3 and values.max() < 1.3
     assert values.std() < 0.25 < s.std() / s.mean() * 10
     assert not orthogonalised(torch.zeros(shape)).any()
+
+
+@pytest.mark.parametrize("amx", [False, True])
+def test_float32_iterates_in_bfloat16_where_the_processor_multiplies_it_and_ends_near_the_same(monkeypatch, amx):
+    monkeypatch.setattr(optimiser_module, "has_amx", lambda: amx)
+    torch.manual_seed(5)
+    matrix = torch.randn(40, 360)
+    found, exact = orthogonalised(matrix), orthogonalised(matrix.double()).float()
+    assert found.dtype == torch.float32
+    assert (found - exact).norm() / exact.norm() < (0.1 if amx else 1e-4)
+    assert amx == bool((found != found.bfloat16().float()).sum() == 0)
 
 
 def test_a_step_is_nesterovs_momentum_orthogonalised():
