@@ -4,11 +4,13 @@
 * `psnr`: mean over the frames of log(mse + floor). Its gradient is that of mse divided by the frame's own error, so
   that a frame blurred little and one blurred much weigh alike, as they do in a mean of PSNR values. After PSNRLoss of
   HINet (Chen et al., CVPR Workshops 2021) and NAFNet (Chen et al., ECCV 2022), without their factor 10 / ln 10, which
-  Adam's steps do not see. Theirs has a floor of 1e-8, 80 dB.
+  Adam's steps do not see. Theirs has a floor of 1e-8, 80 dB. A recipe's `loss_floor` sets ours: frames nearer to their
+  ground truth than the floor hardly pull, and a higher one lets strongly blurred frames rule.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FLOOR = 3e-5
-"""Of `psnr`, on the scale where white is 1: 45 dB. Frames nearer to their ground truth than that hardly pull."""
+"""The usual floor of `psnr`, a mean squared error on the scale where white is 1: 45 dB."""
 
 Name = Literal["mse", "psnr"]
 Content = Callable[["Tensor", "Tensor"], "Tensor"]
@@ -33,4 +35,6 @@ def log_squared_error(restored: Tensor, sharp: Tensor, floor: float = FLOOR) -> 
     return (errors + floor).log().mean()
 
 
-CONTENT: dict[Name, Content] = {"mse": mean_squared_error, "psnr": log_squared_error}
+def content(name: Name, floor: float = FLOOR) -> Content:
+    """The content term of a name; `floor` is of `psnr`."""
+    return mean_squared_error if name == "mse" else functools.partial(log_squared_error, floor=floor)

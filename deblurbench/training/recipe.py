@@ -31,6 +31,9 @@ class Recipe(Frozen):
     loss: content.Name = Field(
         default="mse", description="content term: mse, the papers', or psnr, see methods/content.py"
     )
+    loss_floor: float = Field(
+        default=content.FLOOR, gt=0, description="psnr: squared error (white is 1) below which frames hardly pull"
+    )
     optimiser: Literal["adam", "muon"] = Field(
         default="adam", description="adam: the papers'; see training/optimiser.py"
     )

@@ -22,7 +22,7 @@ from deblurbench.datasets.base import Dataset, folders_of
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
 from deblurbench.methods.base import Method
-from deblurbench.methods.content import CONTENT
+from deblurbench.methods.content import content
 from deblurbench.methods.parameters import how_to_store, parameters_outside, random_places
 from deblurbench.outside import find_method
 from deblurbench.planning import open_dataset, trainable_datasets
@@ -212,7 +212,7 @@ def resolve(request: TrainRequest) -> tuple[Plugin, MethodCard, str, Recipe]:
 def _assemble(
     request: TrainRequest, recipe: Recipe, card: MethodCard, variant: str, method: Method, device: str, ranks: Ranks
 ) -> Run:
-    method.content = CONTENT[recipe.loss]
+    method.content = content(recipe.loss, recipe.loss_floor)
     module = LossModule(method).to(device)
     if recipe.channels_last:
         prefer_channels_last(module)
