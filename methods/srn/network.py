@@ -40,9 +40,11 @@ class Encoder(nn.Module):
     Layers are named by the paper's widths: 32, 64 and 128 channels. `width` = 16 halves them all.
     """
 
-    def __init__(self, colours: int, conventions: Conventions, width: int = 32, kernel: int = 5) -> None:
+    def __init__(
+        self, colours: int, conventions: Conventions, width: int = 32, kernel: int = 5, frames: int = 1
+    ) -> None:
         super().__init__()
-        self.enter32 = nn.Conv2d(2 * colours, width, kernel, padding=kernel // 2)
+        self.enter32 = nn.Conv2d((frames + 1) * colours, width, kernel, padding=kernel // 2)
         self.blocks32 = blocks(width, kernel)
         self.down64 = Down(width, 2 * width, conventions)
         self.blocks64 = blocks(2 * width, kernel)
@@ -50,7 +52,7 @@ class Encoder(nn.Module):
         self.blocks128 = blocks(4 * width, kernel)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 2 * colours, h, w) to (B, 32, h, w), (B, 64, h/2, w/2), (B, 128, h/4, w/4)."""
+        """(B, (frames + 1) * colours, h, w) to (B, 32, h, w), (B, 64, h/2, w/2), (B, 128, h/4, w/4)."""
         e32 = self.blocks32(torch.relu(self.enter32(x)))
         e64 = self.blocks64(torch.relu(self.down64(e32)))
         return e32, e64, self.blocks128(torch.relu(self.down128(e64)))
@@ -96,8 +98,9 @@ class SRNNetwork(nn.Module):
 
     Parameters: 8,061,411 (3 colours, LSTM), 8,056,609 (1, LSTM), 6,881,251 (3), 6,876,449 (1). Not the paper's are
     `width` (channels at full size), `kernel` (of the convolutions without stride), `skip` (each scale's blurry frame is
-    added to its prediction), and `fold`: squares of `fold` x `fold` pixels become channels on the way in and pixels
-    again on the way out, so that every layer works at a `fold`-th of the size.
+    added to its prediction), `fold`: squares of `fold` x `fold` pixels become channels on the way in and pixels
+    again on the way out, so that every layer works at a `fold`-th of the size, and `radius`: every scale sees that many
+    neighbouring frames on either side, too, as they are.
     """
 
     def __init__(
@@ -109,35 +112,41 @@ class SRNNetwork(nn.Module):
         skip: bool = False,
         kernel: int = 5,
         fold: int = 1,
+        radius: int = 0,
     ) -> None:
         super().__init__()
         self.conventions: Conventions = conventions
-        self.skip, self.fold = skip, fold
-        self.encoder = Encoder(colours * fold**2, conventions, width, kernel)
+        self.colours, self.skip, self.fold = colours, skip, fold
+        self.encoder = Encoder(colours * fold**2, conventions, width, kernel, 2 * radius + 1)
         self.lstm = ConvLSTM(4 * width) if lstm else None
         self.decoder = Decoder(colours * fold**2, width, kernel)
 
     def forward(self, blurry: Tensor) -> list[Tensor]:
-        """(B, colours, H, W) in [0, 1] to predictions at 1/4, 1/2 and full size, coarse to fine. 16 divides H, W."""
+        """(B, colours, H, W) in [0, 1] to predictions at 1/4, 1/2 and full size, coarse to fine. 16 divides H, W.
+
+        With a radius, (B, (2 * radius + 1) * colours, H, W): the frame to restore, then its neighbours.
+        """
         height, width = blurry.shape[-2:]
         predictions: list[Tensor] = []
         state: State | None = None
         for scale in SCALES:
-            here = resize(blurry, height // scale, width // scale, self.conventions)
+            frames = resize(blurry, height // scale, width // scale, self.conventions)
+            here = frames[:, : self.colours]
             below = predictions[-1].detach() if predictions else here
             below = resize(below, here.shape[-2], here.shape[-1], self.conventions)
-            prediction, state = self.at_scale(here, below, state)
+            prediction, state = self.at_scale(frames, below, state)
             predictions.append(prediction + here if self.skip else prediction)
         return predictions
 
-    def at_scale(self, blurry: Tensor, below: Tensor, state: State | None) -> tuple[Tensor, State | None]:
-        """One scale: the blurry frame and the prediction from below (both (B, colours, h, w)) to a prediction."""
-        e32, e64, e128 = self.encoder(self._folded(torch.cat([blurry, below.to(blurry.dtype)], dim=1)))
+    def at_scale(self, frames: Tensor, below: Tensor, state: State | None) -> tuple[Tensor, State | None]:
+        """One scale: the blurry frames and the prediction from below (B, colours, h, w) to a prediction."""
+        here, near = frames[:, : self.colours], frames[:, self.colours :]
+        e32, e64, e128 = self.encoder(self._folded(torch.cat([here, below.to(here.dtype), near], dim=1)))
         if self.lstm is None:
             hidden = e128
         else:
             hidden, state = self.lstm(e128, self._resized(state, e128))
-        return self._unfolded(self.decoder(hidden, e32, e64), *blurry.shape[-2:]), state
+        return self._unfolded(self.decoder(hidden, e32, e64), *frames.shape[-2:]), state
 
     def _folded(self, x: Tensor) -> Tensor:
         """(B, C, h, w), where 4 divides h and w, to (B, fold^2 C, h / fold, w / fold); edges are repeated to fit."""
