@@ -245,7 +245,7 @@ class _Stream:
     def __init__(
         self, planned: PlannedMethod, method: Method, size: tuple[int, int], device: str, settings: Settings
     ) -> None:
-        needs, network = planned.card.needs, method.network
+        needs, network = planned.needs, method.network
         self.method, self.device, self.settings, self.size = method, device, settings, size
         self.idle = planned.plugin.name == IDENTITY
         self.hidden = bool(planned.card.opens) and network is None  # what another library runs cannot be counted

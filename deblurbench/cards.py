@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -58,11 +58,16 @@ class Needs(Frozen):
         return self
 
 
+Kind: TypeAlias = Literal["baseline", "image", "window", "recurrent", "video"]
+
+
 class Variant(Frozen):
     """One configuration of a method: the parameters its class is called with."""
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     summary: str = ""
+    kind: Kind | None = Field(default=None, description="where it is another than the card's")
+    needs: dict[str, Any] = Field(default_factory=dict, description="what differs from the card's `needs`")
     of_the_paper: bool = True
     parameter_count: int | None = Field(default=None, description="trainable parameters at inference; a test checks it")
 
@@ -136,7 +141,7 @@ class MethodCard(PluginCard):
     network: str | None = Field(default=None, pattern=ENTRY, description="package.module:Class of a torch.nn.Module")
     path: str = Field(default="", description="folder that `network` is imported from; by default what is installed")
     opens: tuple[str, ...] = Field(default=(), description="suffixes of the files that it makes methods of")
-    kind: Literal["baseline", "image", "window", "recurrent", "video"] = "image"
+    kind: Kind = "image"
     needs: Needs = Needs()
     variants: dict[str, Variant] = Field(default_factory=lambda: {"default": Variant()}, min_length=1)
     default: Default | None = None
@@ -211,6 +216,30 @@ class MethodCard(PluginCard):
         if self.default and self.default.variant not in self.variants:
             raise ValueError(f"default names variant {self.default.variant!r}, which is not in variants")
         return self
+
+    @model_validator(mode="after")
+    def _needs_are_known(self) -> MethodCard:
+        for name, variant in self.variants.items():
+            if variant.needs and (self.network or self.opens):
+                raise ValueError(f"variant {name!r}, needs: a network from outside has one `needs`, the card's")
+            for key in sorted(variant.needs.keys() - Needs.model_fields.keys()):
+                raise ValueError(f"variant {name!r}, needs.{key}: no such key. {did_you_mean(key, Needs.model_fields)}")
+            try:
+                self.needs_of(name)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(map(str, ("needs", *first["loc"])))
+                raise ValueError(f"variant {name!r}, {place}: {first['msg']} (found {first['input']!r})") from error
+        return self
+
+    def needs_of(self, variant: str) -> Needs:
+        """What a variant needs of its frames: the card's `needs`, and over them the variant's own."""
+        own = self.variants[variant].needs
+        return Needs(**{**self.needs.model_dump(exclude_unset=True), **own}) if own else self.needs
+
+    def kind_of(self, variant: str) -> Kind:
+        """What a variant restores at a time: its own kind, or the card's."""
+        return self.variants[variant].kind or self.kind
 
     @property
     def default_variant(self) -> str:

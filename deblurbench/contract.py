@@ -99,7 +99,8 @@ class _Subject:
 
     def __init__(self, name: str, card: MethodCard, variant: str, weights: str | None) -> None:
         self.name, self.card, self.variant, self.weights = name, card, variant, weights
-        self.side = max(32, card.needs.min_size, 2 * card.needs.multiple_of)
+        self.needs = card.needs_of(variant)
+        self.side = max(32, self.needs.min_size, 2 * self.needs.multiple_of)
         self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
         self.findings: list[Finding] = []
@@ -162,7 +163,7 @@ class _Subject:
 
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()
-        settings = Settings(device="cpu", multiple_of=self.card.needs.multiple_of)
+        settings = Settings(device="cpu", multiple_of=self.needs.multiple_of)
         return [restored.rounded.frame for restored in restored_frames(self.made, frames, settings)]
 
     def imports(self) -> str:
@@ -171,7 +172,7 @@ class _Subject:
 
         method = self.fresh()
         _require(isinstance(method, Method), f"{type(method).__name__} is no deblurbench.methods.base.Method")
-        refuse_other_window(self.card, method)
+        refuse_other_window(self.card, self.variant, method)
         count = count_parameters(method)
         declared = self.card.variants[self.variant].parameter_count
         _require(declared in (None, count), f"the card says {declared} parameters, the network has {count}")
@@ -257,7 +258,7 @@ class _Subject:
 
     def causal(self) -> str:
         """Frames do not change when later ones do, where the card claims it."""
-        if not self.card.needs.causal:
+        if not self.needs.causal:
             raise Skipped("the card does not claim it")
         unsteady = [label for label in (DETERMINISTIC, NO_STATE) if _failed(label, self.findings)]
         if unsteady:

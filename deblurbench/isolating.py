@@ -212,7 +212,7 @@ class IsolatedMethod(Elsewhere):
     """
 
     def __init__(
-        self, plugin: Plugin, environment: Mapping[str, str], *, parameters: Mapping[str, Any], weights: str | None,
+        self, plugin: Plugin, environment: Mapping[str, str], *, variant: str, weights: str | None,
         device: str, precision: str, tile: int | None, seed: int,
     ) -> None:  # fmt: skip
         card = plugin.card
@@ -222,16 +222,17 @@ class IsolatedMethod(Elsewhere):
                 f"method {plugin.name!r} opens files by a class of the harness's, which a Python of its own has not. "
                 f"Write a card with `network`, `weights` and `python`, or leave it out of {VARIABLE}."
             )
+        needs = card.needs_of(variant)
         self._weights = _readable(weights, foreign=plugin.is_adapted)
         self._python = environment["executable"]
         self._order: dict[str, Any] = {
             "order": "make", "package": str(Path(deblurbench.__file__).parent), "rooms": [str(plugin.folder.parent)],
-            "folder": plugin.folder.name, "entry": card.entry, "parameters": dict(parameters),
+            "folder": plugin.folder.name, "entry": card.entry, "parameters": dict(card.variants[variant].parameters),
             "file": str(plugin.file) if isinstance(plugin, FoundFile) else None,
-            "network": card.network, "needs": card.needs.model_dump(mode="json"),
+            "network": card.network, "needs": needs.model_dump(mode="json"),
             "paths": [str(place) for place in _import_places(plugin, card)],
             "weights": None, "device": device, "precision": precision, "tile": tile,
-            "multiple_of": card.needs.multiple_of, "seed": seed,
+            "multiple_of": needs.multiple_of, "seed": seed,
         }  # fmt: skip
         try:
             json.dumps(self._order)

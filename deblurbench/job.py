@@ -111,6 +111,7 @@ class Bench:
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         before = describe_runtime(self.device, job.seed)  # before a plugin changes it
         self.method, self.card = ready_method(job, self.device, alive)
+        self.needs = self.card.needs_of(job.variant)
         self.random = job.random_weights and bool(is_random(job, self.method) or random_outside(job, self.method))
         self.settings = self._settings()
         told = {"device": describe_device(self.device), **before, **self.implementations}
@@ -156,8 +157,8 @@ class Bench:
             device=self.device,
             precision=self.job.precision,
             tile=self.job.tile,
-            multiple_of=self.card.needs.multiple_of,
-            window=self.card.needs.window,
+            multiple_of=self.needs.multiple_of,
+            window=self.needs.window,
             warmup=3 if self.device.startswith("cuda") else 1,
             metrics={n: score for n, score in frame_level.items() if metric(n).needs_reference and n not in networks},
             networks={name: frame_level[name] for name in networks},
@@ -211,7 +212,7 @@ class Bench:
         return result
 
     def _check_size(self, clip: Clip) -> None:
-        size, least = clip_size(clip), self.card.needs.min_size
+        size, least = clip_size(clip), self.needs.min_size
         if size and min(size) < least:
             raise UsageError(
                 f"{self.job.id} takes frames of at least {least} pixels a side (needs.min_size of its card), "
@@ -256,12 +257,12 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     environment = environment_of(found)
     if environment or card.command:
         elsewhere = method_elsewhere(found, environment, job, alive)
-        refuse_other_window(card, elsewhere)
+        refuse_other_window(card, job.variant, elsewhere)
         _refuse_random(job, elsewhere)
         return elsewhere, card
     seed_everything(job.seed)
     method: Method = found.load()(**card.variants[job.variant].parameters)
-    refuse_other_window(card, method)
+    refuse_other_window(card, job.variant, method)
     if job.weights:
         give_weights(found, method, Path(job.weights))
     _refuse_random(job, method)
@@ -274,8 +275,8 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     return method, card
 
 
-def refuse_other_window(card: MethodCard, method: Method) -> None:
-    """See that the class reads the window that its card tells; of several variants, a smaller one may read less.
+def refuse_other_window(card: MethodCard, variant: str, method: Method) -> None:
+    """See that the class reads the window that its card tells of the variant.
 
     Raises:
         CardError: it reads another one.
@@ -284,12 +285,12 @@ def refuse_other_window(card: MethodCard, method: Method) -> None:
         radius = method.radius
     else:  # a network from outside has its window from the card or from its file
         radius = method.radius if isinstance(method, WindowMethod) and not isinstance(method, Foreign) else None
-    told = card.needs.window
-    if radius is None or radius == told or (radius < told and len(card.variants) > 1):
+    told = card.needs_of(variant).window
+    if radius is None or radius == told:
         return
     raise CardError(
-        f"card of {card.name!r}: needs.window is {told}, but the class has radius = {radius}: both are the frames "
-        "that it reads on either side. Make them equal (of several variants, the card tells the largest)."
+        f"card of {card.name!r}: needs.window of variant {variant!r} is {told}, but the class has radius = {radius}: "
+        "both are the frames that it reads on either side. Make them equal; a variant may have `needs` of its own."
     )
 
 
@@ -364,7 +365,7 @@ def method_elsewhere(
             precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
         )  # fmt: skip
     return IsolatedMethod(
-        found, environment, parameters=found.card.variants[job.variant].parameters, weights=job.weights,
+        found, environment, variant=job.variant, weights=job.weights,
         device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench import provenance
-from deblurbench.cards import IDENTITY, DatasetCard, MethodCard
+from deblurbench.cards import IDENTITY, DatasetCard, MethodCard, Needs
 from deblurbench.commanding import command_key, program
 from deblurbench.datasets.base import Dataset, folders_of, how_to_get
 from deblurbench.errors import MissingError, UsageError
@@ -65,6 +65,11 @@ class PlannedMethod:
         assert isinstance(self.plugin.card, MethodCard)
         return self.plugin.card
 
+    @property
+    def needs(self) -> Needs:
+        """What the variant needs of its frames."""
+        return self.card.needs_of(self.variant)
+
     def record(self) -> MethodRecord:
         """The method as run.json names it."""
         card, weights = self.card, self.weights
@@ -73,7 +78,7 @@ class PlannedMethod:
             name=card.name,
             variant=self.variant,
             title=card.title,
-            kind=card.kind,
+            kind=card.kind_of(self.variant),
             weights=weights.tag if weights else None,
             weights_sha256=weights.sha256 if weights else None,
             random_weights=self.random,
@@ -122,7 +127,7 @@ class Plan:
             "weights": record.weights_sha256,
             "random weights": method.random,
             "code": record.code_sha256,
-            "needs": method.card.needs.model_dump(mode="json"),
+            "needs": method.needs.model_dump(mode="json"),
             "command": command_key(method.plugin),
             "environment": {name: told for name, told in record.environment.items() if name != "executable"},
             "harness": provenance.harness_digest(),

@@ -297,7 +297,7 @@ class _Session:
     def _tile_to_try(self, work: Work, part: Part | None = None) -> int | None:
         part = part or self.store.read_part(work.method.id, work.clip.clip.name)
         before = self.plan.request.tile or max(work.clip.size or (0,))
-        return tile_to_try(part.outcome, work.method.card.needs, before) if part else None
+        return tile_to_try(part.outcome, work.method.needs, before) if part else None
 
     def _is_poisoned(self, work: Work) -> bool:
         """Whether a clip failed by an error after which a process can no longer use its GPU."""

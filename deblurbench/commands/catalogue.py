@@ -99,6 +99,7 @@ def _method_details(found: Plugin) -> dict[str, object]:
         return {}
     return {
         "kind": card.kind,
+        "kinds": {name: card.kind_of(name) for name in card.variants},
         "year": card.year,
         "authors": card.authors,
         "link": card.url or (f"https://doi.org/{card.doi}" if card.doi else ""),

@@ -55,8 +55,8 @@ def restore(
     set_precision_flags(precision)
     job = MethodJob.alone(planned, place, precision, tile=tile)
     with _told(planned.id, tile):
-        method, card = ready_method(job, place)
-    settings = Settings(device=place, precision=precision, tile=tile, multiple_of=card.needs.multiple_of)
+        method, _ = ready_method(job, place)
+    settings = Settings(device=place, precision=precision, tile=tile, multiple_of=planned.needs.multiple_of)
     stems = list(frames.stems)
     with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
         restored = _walked(naming_the_frame(stems, walk), planned.id, tile)

@@ -73,6 +73,7 @@ def multiply_adds(found: Plugin, variant: str, size: tuple[int, int] = SIZE) -> 
     assert isinstance(card, MethodCard)
     if not card.trainable:
         return None
+    needs = card.needs_of(variant)
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -81,10 +82,10 @@ def multiply_adds(found: Plugin, variant: str, size: tuple[int, int] = SIZE) -> 
     with torch.inference_mode(), torch.device("meta"):
         method = found.load()(**card.variants[variant].parameters)
         method.network.eval()
-        frame = pad_to_multiple(torch.empty(3, size[1], size[0]), card.needs.multiple_of)
+        frame = pad_to_multiple(torch.empty(3, size[1], size[0]), needs.multiple_of)
         try:
             walk = iter(method.restore(itertools.repeat(frame)))
-            for _ in range(2 + card.needs.window):
+            for _ in range(2 + needs.window):
                 next(walk)
             with FlopCounterMode(display=False) as counter:
                 next(walk)
@@ -124,7 +125,7 @@ def _row(card: MethodCard, variant: str, counts: Mapping[str, int | None]) -> li
         f"`{name}`",
         f"[{card.title}](#{card.name})",
         str(card.year or "-"),
-        card.kind,
+        card.kind_of(variant),
         f"{chosen.parameter_count:,}" if chosen.parameter_count else "the file's" if card.opens else "none",
         f"{macs:,}" if macs else NOT_COUNTED,
         ", ".join(tags) or card.without_weights,

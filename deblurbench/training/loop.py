@@ -200,7 +200,7 @@ def _check(run: Run, log: Log) -> None:
         return
     averaged = run.average.inside(run.network) if run.average else contextlib.nullcontext()
     with averaged, _memory(run, validating=True):
-        found = validate(run.method, run.data.held, run.device, run.card.needs)
+        found = validate(run.method, run.data.held, run.device, run.card.needs_of(run.variant))
     figures = dataclasses.asdict(found)
     log.write(step=run.step, **figures)
     if run.step and found.pooled > run.best.get("pooled", -math.inf):

@@ -50,8 +50,8 @@ def _quick_dtype(matrix: Tensor) -> torch.dtype:
 @functools.cache
 def has_amx() -> bool:
     """Whether this processor multiplies bfloat16 matrices in units of their own (AMX), several times as fast."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # of newer torch only
-    return bool(capabilities.get("amx_bf16", False))
+    tell = getattr(torch.cpu, "get_capabilities", None)  # newer torch has it
+    return bool(tell and tell().get("amx_bf16", False))
 
 
 class Muon(torch.optim.Optimizer):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from deblurbench.cards import MethodCard
+from deblurbench.cards import MethodCard, Needs
 from deblurbench.datasets.base import Dataset, folders_of
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
@@ -205,7 +205,7 @@ def resolve(request: TrainRequest) -> tuple[Plugin, MethodCard, str, Recipe]:
     assert isinstance(card, MethodCard)
     variant = _variant(card, request.variant)
     recipe = read_recipe(card, request.recipe, request.settings)
-    _check_crop(recipe, card)
+    _check_crop(recipe, card, card.needs_of(variant))
     return found, card, variant, recipe
 
 
@@ -244,8 +244,8 @@ def _check_trainable(method: Method, found: Plugin, card: MethodCard, variant: s
         )
 
 
-def _check_crop(recipe: Recipe, card: MethodCard) -> None:
-    each, least = card.needs.multiple_of, max(card.needs.min_size, card.needs.multiple_of)
+def _check_crop(recipe: Recipe, card: MethodCard, needs: Needs) -> None:
+    each, least = needs.multiple_of, max(needs.min_size, needs.multiple_of)
     if recipe.crop % each or recipe.crop < least:
         fits = max(recipe.crop // each, math.ceil(least / each)) * each
         raise UsageError(

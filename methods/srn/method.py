@@ -1,4 +1,4 @@
-"""SRN as a method of the harness: each frame by itself, or beside its neighbours in a variant that is not the paper's."""
+"""SRN as a method of the harness: frame by frame, or with its neighbours in a variant that is not the paper's."""
 
 from __future__ import annotations
 

@@ -53,6 +53,23 @@ def test_weights_and_default_must_name_a_variant(tmp_path):
         read_card(write(tmp_path, text), MethodCard)
 
 
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [("{windw: 1}", "needs.windw: no such key. Did you mean 'window'"), ("{window: -1}", "variant 'x', needs.window")],
+)
+def test_a_variants_own_needs_are_checked(tmp_path, needs, words):
+    with pytest.raises(CardError, match=words):
+        read_card(write(tmp_path, GOOD + f"variants: {{x: {{needs: {needs}}}}}\n"), MethodCard)
+
+
+def test_a_variants_own_needs_and_kind_stand_over_the_cards(tmp_path):
+    variants = "variants: {x: {}, y: {kind: window, needs: {window: 1, causal: false}}}\n"
+    card = read_card(write(tmp_path, GOOD + "kind: image\nneeds: {multiple_of: 8}\n" + variants), MethodCard)
+    assert card.needs_of("x") == card.needs and card.kind_of("x") == "image"
+    own = card.needs_of("y")
+    assert (own.multiple_of, own.window, own.causal) == (8, 1, False) and card.kind_of("y") == "window"
+
+
 def test_protocols_belong_to_their_dataset(tmp_path):
     text = "name: d\nentry: dataset:D\ntitle: D\nprotocols: [{name: 'other:x'}]\n"
     with pytest.raises(CardError, match="other:x"):

@@ -155,11 +155,14 @@ def test_card_and_class_tell_the_same_window(plugin_folder, radius, told, fits):
     found = findings(plugin_folder, WINDOW.format(radius), head, "WindowMethod", card)
     state, detail = found["card and import"]
     assert (state == "ok") == fits
-    assert fits or f"needs.window is {told}, but the class has radius = {radius}" in detail
+    assert fits or f"needs.window of variant 'default' is {told}, but the class has radius = {radius}" in detail
 
 
-def test_a_smaller_variant_may_read_a_smaller_window(plugin_folder):
-    head, card = "from deblurbench.methods.base import WindowMethod", "needs: {window: 2}\nvariants: {a: {}, b: {}}\n"
+def test_a_variant_may_have_a_window_of_its_own(plugin_folder):
+    head = "from deblurbench.methods.base import WindowMethod"
+    card = "needs: {window: 2}\nvariants: {a: {needs: {window: 1}}, b: {}}\n"
     assert findings(plugin_folder, WINDOW.format(1), head, "WindowMethod", card)["card and import"][0] == "ok"
-    with pytest.raises(CardError, match="radius = 3"):
-        refuse_other_window(plugin("methods", "tried").card, type("Wide", (WindowMethod,), {"radius": 3})())
+    method = type("Narrow", (WindowMethod,), {"radius": 1})()
+    refuse_other_window(plugin("methods", "tried").card, "a", method)
+    with pytest.raises(CardError, match="variant 'b' is 2, but the class has radius = 1"):
+        refuse_other_window(plugin("methods", "tried").card, "b", method)

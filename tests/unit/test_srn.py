@@ -14,7 +14,8 @@ SRN = PLUGIN.load()
 from deblurbench.methods.srn.network import ConvLSTM  # noqa: E402
 from deblurbench.methods.srn.resize import Down, resize  # noqa: E402
 
-COUNTS = {"rgb": 8_061_411, "lstm": 8_056_609, "gray": 6_876_449, "color": 6_881_251, "narrow": 987_436}
+COUNTS = {"rgb": 8_061_411, "lstm": 8_056_609, "gray": 6_876_449, "color": 6_881_251, "narrow": 987_436,
+          "narrow-window": 990_892}  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", COUNTS)
@@ -94,8 +95,44 @@ def test_identity_initialisation_copies_the_frame(variant):
     torch.manual_seed(1)
     ours = SRN(**VARIANTS[variant].parameters)
     ours.initialise(identity=True, xavier_uniform=True)
-    frame = torch.rand(3, 32, 48)
-    assert (ours.restore_frame(frame) - frame).abs().max() < 1e-6
+    frames = torch.rand(2 * ours.radius + 1, 3, 32, 48)
+    assert (ours.restore_window(frames) - frames[ours.radius]).abs().max() < 1e-6
+
+
+@torch.no_grad()
+def test_the_window_is_the_frame_itself_then_the_frames_before_and_after_at_every_scale():
+    ours, seen = SRN(**VARIANTS["narrow-window"].parameters), []
+    ours.network.encoder.enter32.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    frames = torch.rand(3, 3, 32, 32)
+    ours.restore_window(frames)
+    for entered, size in zip(seen, (8, 16, 32), strict=True):
+        small = F.interpolate(frames, size=(size, size), mode="bilinear", align_corners=False)
+        before, centre, after = ours.network._folded(small)
+        assert torch.equal(entered[0, :12], centre)
+        assert torch.equal(entered[0, 24:], torch.cat([before, after]))
+
+
+@torch.no_grad()
+def test_a_window_starts_from_the_weights_for_single_frames_as_the_very_same_network():
+    torch.manual_seed(5)
+    single, window = (SRN(**VARIANTS[name].parameters) for name in ("narrow", "narrow-window"))
+    window.network.load_state_dict(window.adopt(single.network.state_dict(), VARIANTS["narrow"].parameters))
+    clip = torch.rand(3, 3, 16, 16)
+    for one, other in zip(single.restore(iter(clip)), window.restore(iter(clip)), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    own = window.network.state_dict()
+    assert window.adopt(own, VARIANTS["narrow-window"].parameters) is own
+
+
+@torch.no_grad()
+def test_a_training_step_sees_each_frame_in_the_window_in_which_it_is_restored():
+    torch.manual_seed(6)
+    ours = SRN(**VARIANTS["narrow-window"].parameters)
+    blurry, sharp = torch.rand(2, 4, 3, 16, 16), torch.rand(2, 4, 3, 16, 16)
+    restored = torch.stack([frame for clip in blurry for frame in ours.restore(iter(clip))])
+    assert float(ours.loss(blurry, sharp)["fine"]) == pytest.approx(
+        float(F.mse_loss(restored, sharp.flatten(0, 1))), rel=1e-5
+    )
 
 
 @torch.no_grad()
@@ -123,8 +160,8 @@ def test_grey_network_restores_each_colour_by_itself():
     ours = SRN(**VARIANTS["gray"].parameters)
     frame = torch.rand(3, 16, 16)
     with torch.no_grad():
-        together = ours.restore_frame(frame)
-        green = ours.restore_frame(frame[1:2].expand(3, -1, -1))[0]
+        together = ours.restore_window(frame[None])
+        green = ours.restore_window(frame[1:2].expand(3, -1, -1)[None])[0]
     assert torch.allclose(together[1], green, atol=1e-5)
 
 

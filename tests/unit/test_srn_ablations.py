@@ -71,7 +71,7 @@ def test_identity_initialisation_copies_the_frame(variant):
     ours = make(variant)
     ours.initialise(identity=True, xavier_uniform=True)
     frame = torch.rand(3, 16, 32)
-    assert (ours.restore_frame(frame) - frame).abs().max() < 1e-5
+    assert (ours.restore_window(frame[None]) - frame).abs().max() < 1e-5
 
 
 @torch.no_grad()
