@@ -48,6 +48,7 @@ from deblurbench.weights import load_weights
 if TYPE_CHECKING:
     from deblurbench.methods.base import Method
 
+SWAPPED = "its frames fit the ground truth better with red and blue changed over: is one side BGR?"
 TRAINING = "it put its network into training mode while restoring, in which dropout and batch statistics are active"
 
 
@@ -181,7 +182,7 @@ class Bench:
         try:
             result = self._restore(job, on_frame)
             outcome = outcome.model_copy(update=self._success(result))
-            caveat = TRAINING if in_training(self.method) - before else ""
+            caveat = "; ".join([TRAINING] * bool(in_training(self.method) - before) + [SWAPPED] * result.swapped)
         except DiskError:
             raise
         except (Exception, SystemExit) as error:  # whatever a plugin raises is this clip's failure, told in full

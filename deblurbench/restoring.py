@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 
 from deblurbench.datasets.base import Clip
+from deblurbench.datasets.colours import SwapProbe
 from deblurbench.elsewhere import Elsewhere
 from deblurbench.errors import ContractError, DeblurbenchError
 from deblurbench.frames import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
@@ -76,6 +77,7 @@ class ClipResult:
     sharp_sha256: str = ""
     saved: list[str] = field(default_factory=list)
     peak: int = 0  # bytes of a GPU's memory, see _Clock
+    swapped: bool = False  # restored frames fit the ground truth better with red and blue changed over
 
 
 def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]:
@@ -385,6 +387,7 @@ class _Behind:
         self.clip_metrics = {name: factory() for name, factory in settings.clip_metrics.items()}
         self.in_order = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="clip metrics"))
         self.adding: deque[Future[None]] = deque()
+        self.probe = SwapProbe()
         stack.callback(self._cancel)
 
     def _cancel(self) -> None:
@@ -398,6 +401,7 @@ class _Behind:
     ) -> None:
         """Score a frame and write it, in the background; waits when too many are pending."""
         if scored and truth is not None:
+            self.probe.add(frame, truth)
             self.adding += [self.in_order.submit(m.add, frame, truth) for m in self.clip_metrics.values()]
             self.result.scores += [(stem, name, float(m(frame, truth))) for name, m in self.settings.networks.items()]
         self.waiting.append(self.pool.submit(self._work, stem, frame, truth, scored, file, sharp_file))
@@ -408,6 +412,7 @@ class _Behind:
 
     def finish(self) -> None:
         """Wait for all frames, then take the clip-level metrics."""
+        self.result.swapped = self.probe.found
         while self.waiting:
             self.result.scores += self.waiting.popleft().result()
         while self.adding:

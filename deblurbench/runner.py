@@ -333,7 +333,7 @@ class _Session:
         for record in self.manifest.methods:
             if record.id == method.id:
                 told = [part.caveat for (its, _), part in self.parts.items() if its == method.id]
-                record.parameters, record.caveat = hello["parameters"], _joined(hello["caveat"], *told)
+                record.parameters, record.caveat = hello["parameters"], joined(hello["caveat"], *told)
                 record.environment |= hello["environment"]
                 record.random_weights = record.random_weights or hello["random"]
         for column in self.manifest.metrics:
@@ -357,7 +357,7 @@ class _Session:
         self.parts[part.outcome.method, part.outcome.clip] = part
         for record in self.manifest.methods:
             if record.id == part.outcome.method and part.caveat not in record.caveat:
-                record.caveat = _joined(record.caveat, part.caveat)
+                record.caveat = joined(record.caveat, part.caveat)
         self._note(part.outcome)
 
     def _note(self, outcome: Outcome) -> None:
@@ -433,7 +433,7 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
     return record
 
 
-def _joined(*caveats: str) -> str:
+def joined(*caveats: str) -> str:
     """Caveats as one, each once."""
     return "; ".join(dict.fromkeys(filter(None, caveats)))
 

@@ -17,17 +17,18 @@ from typing import Any
 
 from deblurbench import provenance, runner
 from deblurbench.cards import IDENTITY
+from deblurbench.datasets.colours import SwapProbe
 from deblurbench.errors import DiskError, UsageError
 from deblurbench.failures import describe_failure
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
-from deblurbench.job import describe_device, load_metrics, resolve_device
+from deblurbench.job import SWAPPED, describe_device, load_metrics, resolve_device
 from deblurbench.keeping import FrameKeeper
 from deblurbench.manifest import Manifest, MethodRecord, Outcome, Request
 from deblurbench.matching import Match, MatchedClip, match_folder
 from deblurbench.planning import Plan, make_plan, metric_weights
 from deblurbench.restoring import prefetch
-from deblurbench.runner import Listener, RunResult, claim
+from deblurbench.runner import Listener, RunResult, claim, joined
 from deblurbench.store import Part, Store, walk_parts
 
 MARKER = "scored from files"
@@ -96,9 +97,12 @@ def score(
     store = Store(output)
     with claim(output):
         manifest = result.manifest
-        manifest.methods.append(given.record())
+        record = given.record()
+        manifest.methods.append(record)
         manifest.warnings += [f"{given.name}: {note}" for note in given.match.notes]
         manifest.outcomes += _score_clips(given, store, manifest, listener)
+        told = (part.caveat for part in walk_parts(store, manifest) if part.outcome.method == given.name)
+        record.caveat = joined(*told)
         store.write_manifest(manifest)
         store.write_tables(manifest, walk_parts(store, manifest))
     return RunResult(output, manifest, [o for o in manifest.outcomes if o.status == "failed"])
@@ -185,7 +189,9 @@ class _Scorer:
         saved = set(self.frame_keeper.to_save(planned)) & set(planned.scored)
         folder = self.store.frames_folder(self.given.name, planned.clip.name)
         clip_level = {name: factory() for name, factory in self.clip_level.items()}
+        probe = SwapProbe()
         for stem, frame, truth in _pairs(matched):
+            probe.add(frame, truth)
             part.scores += [(stem, name, float(metric(frame, truth))) for name, metric in self.frame_level.items()]
             for accumulated in clip_level.values():
                 accumulated.add(frame, truth)
@@ -194,6 +200,7 @@ class _Scorer:
                 write_png(folder / f"{stem}.png", frame)
                 part.saved.append(stem)
             on_frame(stem)
+        part.caveat = SWAPPED if probe.found else ""
         values = {name: float(accumulated.result()) for name, accumulated in clip_level.items()}
         part.scores += [("", name, value) for name, value in values.items() if not math.isnan(value)]
         return digest.hexdigest()

@@ -7,15 +7,37 @@ from collections.abc import Iterable
 from deblurbench.frames import Frame8, swap_red_blue
 
 CLEARLY = 0.8  # of the squared error, in grey frames both are the same
+PAIRS = 5
+STEP = 4  # every fourth pixel of every fourth row tells enough
+
+
+class SwapProbe:
+    """Looks at the first PAIRS pairs of frames (H, W, 3) uint8 that it is shown; costs about a millisecond each."""
+
+    def __init__(self) -> None:
+        self.straight = self.swapped = 0.0
+        self.seen = 0
+
+    def add(self, one: Frame8, other: Frame8) -> None:
+        """Take in a pair of frames of the same size."""
+        if self.seen == PAIRS:
+            return
+        import numpy as np
+
+        self.seen += 1
+        ours, theirs = one[::STEP, ::STEP].astype(np.float32), other[::STEP, ::STEP]
+        self.straight += float(np.square(ours - theirs).mean())
+        self.swapped += float(np.square(ours - swap_red_blue(theirs)).mean())
+
+    @property
+    def found(self) -> bool:
+        """Whether the two sides are clearly nearer to each other with red and blue of one of them swapped."""
+        return self.swapped < CLEARLY * self.straight
 
 
 def look_swapped(pairs: Iterable[tuple[Frame8, Frame8]]) -> bool:
-    """Whether blurry and sharp frames (H, W, 3) uint8 are clearly nearer to each other with red and blue swapped."""
-    import numpy as np
-
-    straight = swapped = 0.0
+    """Whether blurry and sharp frames are clearly nearer to each other with red and blue swapped."""
+    probe = SwapProbe()
     for blurry, sharp in pairs:
-        ours = blurry.astype(np.float32)
-        straight += float(np.square(ours - sharp).mean())
-        swapped += float(np.square(ours - swap_red_blue(sharp)).mean())
-    return swapped < CLEARLY * straight
+        probe.add(blurry, sharp)
+    return probe.found

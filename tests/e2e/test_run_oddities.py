@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from deblurbench.job import TRAINING
+from deblurbench.job import SWAPPED, TRAINING
 from deblurbench.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
@@ -45,6 +45,12 @@ class Plugin(FrameMethod):
         restored = self.network(frame)
         self.network.train()
         return restored
+"""
+CHANGES_COLOURS = """
+from deblurbench.methods.base import FrameMethod
+class Plugin(FrameMethod):
+    def restore_frame(self, frame):
+        return frame.flip(0)
 """
 EMPTY_MEMORY = LEAVES.replace("sys.exit(0)", "raise MemoryError")
 
@@ -94,6 +100,14 @@ def test_every_clip_begins_in_evaluation_and_a_change_is_told(here, plugin_folde
     for clip in ("one", "two"):
         assert values["trains", clip, "000000"] == values["identity", clip, "000000"]
         assert values["trains", clip, "000001"] != values["identity", clip, "000001"]
+
+
+def test_red_and_blue_changed_over_is_told(here, plugin_folder):
+    write_folder(here / "data", frames=3)
+    write_plugin(plugin_folder, "bgr", CHANGES_COLOURS)
+    run("--methods", "bgr", "--data-root", "data", "--output", "out")
+    table = (here / "out" / "report" / "table.md").read_text()
+    assert table.count(f"bgr: {SWAPPED}") == 1 and table.count(SWAPPED) == 1
 
 
 def test_names_that_are_not_utf8_are_refused(here, capsys):

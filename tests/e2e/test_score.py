@@ -11,6 +11,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurbench.datasets.video import write_video
+from deblurbench.job import SWAPPED
 from deblurbench.store import Store
 from tests.e2e.conftest import read_scores
 from tests.e2e.inprocess import deblurbench, interrupt
@@ -113,6 +114,15 @@ def test_frames_that_a_run_saved_score_the_same_and_share_a_table(data, words, t
     deblurbench("report", first, tmp_path / "run", "--json")
     methods = json.loads(capsys.readouterr().out)["methods"]
     assert [m["method"] for m in methods] == ["identity", "again:v2"]
+
+
+def test_frames_written_as_bgr_are_told_below_the_table(theirs, words, tmp_path):
+    for file in theirs.glob("*/*.png"):
+        cv2.imwrite(str(file), image(file))  # RGB handed to a writer that takes BGR
+    for _ in ("scored", "kept"):
+        deblurbench("score", theirs, *words)
+        table = (tmp_path / "run" / "report" / "table.md").read_text()
+        assert table.count(f"their-frames: {SWAPPED}") == 1 and "identity: its frames" not in table
 
 
 def test_every_fault_of_a_folder_is_named_at_once_and_nothing_is_scored(theirs, words, tmp_path, capsys):
