@@ -146,17 +146,19 @@ class Plan:
         }
 
 
-def plan_method(text: str, random_weights: bool = False) -> PlannedMethod:
+def plan_method(text: str, random_weights: bool = False, beside_others: bool = False) -> PlannedMethod:
     """Find a method, its variant and its weights.
+
+    `beside_others`: packages that are not installed cost this method its row when it is made ready, and no other one.
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
-        MissingError: there are no weights for it, or its own Python environment or command is not there.
+        MissingError: there are no weights for it, or its packages, its own Python environment or command are not there.
     """
     reference, variant, wanted = split_method(text)
     found = find_method(reference)
     environment = environment_of(found)
-    if not environment:
+    if not environment and not beside_others:
         found.refuse_missing_packages()
     card, name = found.card, found.name
     assert isinstance(card, MethodCard)
@@ -192,11 +194,12 @@ def _variant_of(wanted: str | None, card: MethodCard) -> str:
 def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMethod, ...]:
     """All methods of a request, `identity` first, each once. `all` means every one that has weights or needs none."""
     planned = [plan_method(IDENTITY)]
+    several = len({*texts} - {IDENTITY}) > 1
     for text in texts:
         if text == "all":
             planned += _everyone()[0]
         else:
-            planned.append(plan_method(text, random_weights))
+            planned.append(plan_method(text, random_weights, beside_others=several))
     unique: dict[str, PlannedMethod] = {}
     for method in planned:
         same = unique.setdefault(method.id, method)

@@ -110,6 +110,24 @@ def test_red_and_blue_changed_over_is_told(here, plugin_folder):
     assert table.count(f"bgr: {SWAPPED}") == 1 and table.count(SWAPPED) == 1
 
 
+def test_a_package_that_is_not_installed_costs_its_method_the_row(here, plugin_folder, capsys):
+    write_folder(here / "data", clips=["one"], frames=3)
+    write_plugin(plugin_folder, "lacking", CHANGES_COLOURS, card="requires: [no-such-package]\n")
+    words = ["--data-root", "data", "--output", "out"]
+    run("--methods", "lacking,unsharp", *words, code=1)
+    outcomes = {o["method"]: o for o in json.loads((here / "out" / "run.json").read_text())["outcomes"]}
+    assert {name: o["status"] for name, o in outcomes.items()} == {
+        "identity": "ok",
+        "unsharp": "ok",
+        "lacking": "failed",
+    }
+    told = "needs no-such-package, not installed here. Install it: pip install 'no-such-package'"
+    assert told in outcomes["lacking"]["reason"]
+    capsys.readouterr()
+    run("--methods", "lacking", *words[:-1], "alone", code=3)  # nothing else to run: said before anything is made
+    assert told in capsys.readouterr().err and not (here / "alone").exists()
+
+
 def test_names_that_are_not_utf8_are_refused(here, capsys):
     root = write_folder(here / "data", clips=["one"], frames=2)
     for side in ("blur", "sharp"):
