@@ -118,7 +118,7 @@ def test_a_package_that_is_not_installed_costs_its_method_the_row(here, plugin_f
     outcomes = {o["method"]: o for o in json.loads((here / "out" / "run.json").read_text())["outcomes"]}
     assert {name: o["status"] for name, o in outcomes.items()} == {
         "identity": "ok",
-        "unsharp": "ok",
+        "unsharp:mild": "ok",
         "lacking": "failed",
     }
     told = "needs no-such-package, not installed here. Install it: pip install 'no-such-package'"
