@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from deblurbench.commands.checks import finite
-from deblurbench.errors import UsageError
+from deblurbench.errors import INTERRUPTED, UsageError
 from deblurbench.imagefiles import write_atomically
 from deblurbench.store import folder_name
 from deblurbench.terminal import print_json, say, text_table
@@ -58,7 +58,11 @@ def bench(
         raise UsageError("nothing to measure: give --methods A,B, or --compare RUN to measure what RUN did.")
     planned = [m for m in plan_methods(wanted, random_weights=True) if m.id != IDENTITY or IDENTITY in wanted]
     chosen = list(stored.sizes) if stored and stored.sizes and not sizes else parse_sizes(sizes or "1280x720")
-    report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
+    try:
+        report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
+    except KeyboardInterrupt:  # bench.json is written at the end
+        say("\ninterrupted; nothing was kept, run it again")
+        return INTERRUPTED
     told = _as_dict(report, wanted, stored)
     folder = output or Path("runs") / f"{datetime.date.today()}-bench-{folder_name('+'.join(wanted))[:60]}"
     files = _write(report, told, stored, folder)

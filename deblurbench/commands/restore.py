@@ -14,7 +14,7 @@ import click
 from deblurbench.datasets.base import FrameSource, ImageFiles
 from deblurbench.datasets.layouts import numbering_gaps
 from deblurbench.datasets.video import VideoSource, frame_rate, is_video, write_video
-from deblurbench.errors import DeblurbenchError, DiskError, MissingError, UsageError, counted
+from deblurbench.errors import INTERRUPTED, DeblurbenchError, DiskError, MissingError, UsageError, counted
 from deblurbench.frames import Frame8
 from deblurbench.imagefiles import list_frames, write_png
 from deblurbench.terminal import say
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def restore(
     source: Path, method_name: str, output: Path | None, device: str, precision: str, tile: int | None,
     limit: int | None,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Restore a video file or a folder of frames with one method."""
     from deblurbench.isolated import set_precision_flags
     from deblurbench.job import MethodJob, ready_method, resolve_device
@@ -54,14 +54,19 @@ def restore(
         raise UsageError(f"{target} exists already; name another --output.")
     set_precision_flags(precision)
     job = MethodJob.alone(planned, place, precision, tile=tile)
-    with _told(planned.id, tile):
-        method, _ = ready_method(job, place)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=planned.needs.multiple_of)
     stems = list(frames.stems)
-    with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
-        restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
-        count = _write(target, source, stems, _counted(restored, len(stems)))
+    try:
+        with _told(planned.id, tile):
+            method, _ = ready_method(job, place)
+        with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
+            restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
+            count = _write(target, source, stems, _counted(restored, len(stems)))
+    except KeyboardInterrupt:  # `_write` leaves nothing half done
+        say("\ninterrupted; nothing was kept, run it again")
+        return INTERRUPTED
     say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
+    return 0
 
 
 def open_source(source: Path) -> FrameSource:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from deblurbench.cards import MethodCard
-from deblurbench.commands.checks import finite, fit_tag
-from deblurbench.errors import MissingError, UsageError
+from deblurbench.commands.checks import finite, fit_tag, resume_command
+from deblurbench.errors import INTERRUPTED, MissingError, UsageError
 from deblurbench.outside import find_method, split_method
 from deblurbench.store import folder_name
 from deblurbench.terminal import say
@@ -45,12 +46,13 @@ EVERY = "all"
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads.")
-def train(methods: str, dataset: str, output: Path | None, precision: str | None, resume: bool, **options: Any) -> None:
+def train(methods: str, dataset: str, output: Path | None, precision: str | None, resume: bool, **options: Any) -> int:
     """Train METHOD[:VARIANT] with a recipe of its card, or several in turn: METHOD:VARIANT,METHOD:VARIANT,...
 
     METHOD:all is every variant of its paper. Each of several has its own folder below --output; stopped at any time,
     the same command with --resume leaves those that are done and goes on with the rest.
     """
+    from deblurbench.training.loop import InterruptedTraining
     from deblurbench.training.loop import train as run_training
     from deblurbench.training.recipe import TrainRequest
     from deblurbench.training.setup import CHECKPOINT, resolve
@@ -73,13 +75,33 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
         requests.append(TrainRequest(method=name, variant=variant, output=folder, resume=going_on, **common))
     for request in requests:  # a slip in the last is told before the first is trained
         resolve(request)
-    for request in requests:
-        if len(requests) > 1 and _first_process():
-            say(f"training in {request.output}")
-        run_training(request)
+    try:
+        for request in requests:
+            if len(requests) > 1 and _first_process():
+                say(f"training in {request.output}")
+            run_training(request)
+    except InterruptedTraining as error:
+        return _interrupted(f"{error}", place)
+    except KeyboardInterrupt:  # the second one, or outside the steps
+        kept = len(requests) > 1 or (place / CHECKPOINT).is_file()
+        return _interrupted("interrupted; what was saved last is kept." if kept else "", place)
     if _first_process():
         named = ",".join(f"{request.method}@{request.output}" for request in requests)
         say(f"trained. Try it:\n  deblurbench run --methods {named} --dataset mini")
+    return 0
+
+
+def _interrupted(kept: str, place: Path) -> int:
+    """Tell what was kept, and the command that goes on with it in `place`; the exit code."""
+    if not _first_process():
+        return INTERRUPTED
+    if not kept:
+        say("\ninterrupted; nothing was kept, run it again")
+        return INTERRUPTED
+    words = [*sys.argv[1:], *["--resume"] * ("--resume" not in sys.argv)]
+    behind = " (behind torchrun's own words and -m)" if "RANK" in os.environ else ""
+    say(f"\n{kept} Resume with{behind}:\n  {resume_command(words, place)}")
+    return INTERRUPTED
 
 
 def _wanted(methods: str) -> list[tuple[str, str | None]]:

@@ -74,10 +74,7 @@ def _train(run: Run) -> Path:
             _check(run, log)
         _loop(run, step_module, log, stop)
         if stop.is_set():
-            raise InterruptedTraining(
-                f"stopped after step {run.step}; saved in {run.checkpoint_file}. "
-                "The same command with --resume goes on."
-            )
+            raise InterruptedTraining(f"stopped after step {run.step}; saved in {run.checkpoint_file}.")
         if run.step % every or not run.step:  # else the loop has just done it
             _check(run, log)
     _finish(run, log)

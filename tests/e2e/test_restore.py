@@ -66,6 +66,18 @@ def test_what_a_method_raises_is_one_line_and_leaves_nothing_behind(
     assert len(list((tmp_path / "out").glob("*.png"))) == 6
 
 
+@pytest.mark.parametrize("output", ["out", "out.mp4", "empty"])
+def test_an_interruption_keeps_nothing_and_says_so(plugin_folder, tmp_path, clip, capsys, output):
+    write_plugin(plugin_folder, "restore-stopped", FAILS.format("raise KeyboardInterrupt"))
+    (tmp_path / "empty").mkdir()
+    restored(clip, tmp_path / output, "restore-stopped", code=130)
+    assert capsys.readouterr().err == "\ninterrupted; nothing was kept, run it again\n"
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["data", "empty", "plugins"]
+    assert not list((tmp_path / "empty").iterdir())
+    restored(clip, tmp_path / output)
+    assert "restored 6 frames" in capsys.readouterr().err
+
+
 def test_without_output_nothing_is_written_into_the_dataset(tmp_path, clip, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     dotted = clip.rename(clip.with_name("one.v2"))

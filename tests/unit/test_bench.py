@@ -15,7 +15,7 @@ from deblurbench.errors import UsageError
 from deblurbench.pairing import Stored, since, together
 from deblurbench.planning import plan_method
 from tests.conftest import write_plugin
-from tests.e2e.inprocess import deblurbench
+from tests.e2e.inprocess import deblurbench, interrupt
 
 CONV = """
 import torch
@@ -236,6 +236,15 @@ def test_compare_with_nothing_or_a_damaged_bench(tmp_path, capsys):
     assert "bench.json: damaged, or no bench" in capsys.readouterr().err
     deblurbench("bench", code=2)
     assert "--methods A,B, or --compare RUN" in capsys.readouterr().err
+
+
+def test_an_interruption_keeps_nothing_and_says_so(methods, tmp_path, capsys, monkeypatch):
+    words = ("bench", "--methods", "frames", "--size", "32x24", "--seconds", "0", "--device", "cpu")
+    monkeypatch.setattr(benching._Stream, "round", interrupt)  # the first round, after all is warm
+    deblurbench(*words, "--output", tmp_path / "out", code=130)
+    told = capsys.readouterr()
+    assert told.err.endswith("warm\n\ninterrupted; nothing was kept, run it again\n") and not told.out
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_writes_its_files(methods, tmp_path, capsys):
