@@ -26,7 +26,7 @@ from deblurbench.errors import ContractError, FrameError, MissingError, UsageErr
 from deblurbench.frames import to_8bit, to_float
 from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key, read_frame, write_png
 from deblurbench.kept import Kept, NotStarted, signal_name
-from deblurbench.provenance import file_sha256
+from deblurbench.provenance import known_sha256
 from deblurbench.rooms import Plugin
 
 if TYPE_CHECKING:
@@ -57,10 +57,27 @@ def program(plugin: Plugin, environment: Mapping[str, str]) -> str:
 
 
 def command_key(plugin: Plugin) -> list[str]:
-    """What of a command decides its results: its words, and the digests of the files in the card's folder they name."""
+    """What of a command decides its results: its words, the digests of the files they name, and its program's in PATH.
+
+    Files are named relative to the card's folder.
+    """
     card = _card(plugin)
+    if not card.command:
+        return []
     files = [plugin.folder / word for word in card.command if word and (plugin.folder / word).is_file()]
-    return [*card.command, card.command_results, *[file_sha256(file) for file in files]] if card.command else []
+    return [*card.command, card.command_results, *map(known_sha256, [*files, *_program_in_path(plugin)])]
+
+
+def _program_in_path(plugin: Plugin) -> list[Path]:
+    """The program that a command begins with, where it is neither Python nor in the card's folder; none if not there.
+
+    Of Python its version counts, which stands in the key's environment.
+    """
+    word = _card(plugin).command[0]
+    if word in PYTHON or (plugin.folder / Path(word).expanduser()).is_file():
+        return []
+    found = shutil.which(word)
+    return [Path(found)] if found else []
 
 
 def _card(plugin: Plugin) -> MethodCard:

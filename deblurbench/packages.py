@@ -62,8 +62,12 @@ def network_place(card: MethodCard, folder: Path) -> Path | None:
 
 
 def code_digest(card: PluginCard | None, folder: Path) -> str:
-    """sha256 over a plugin's code: its folder, and for a network from elsewhere the package it is imported from."""
-    own = provenance.folder_digest(folder)
+    """sha256 over a plugin's code: its folder, and for a network from elsewhere the package it is imported from.
+
+    The folder's data count as its code does; its card and the weights that this names have digests of their own.
+    """
+    weights = [folder / entry.file for entry in card.weights] if isinstance(card, MethodCard) else []
+    own = provenance.plugin_digest(folder, [folder / "card.yaml", *weights])
     if not isinstance(card, MethodCard) or not card.network:
         return own
     place = network_place(card, folder)

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,13 @@ DECIDING = (
 )  # fmt: skip
 PROSE = {"explained.py", "page.py", "verify.py", "prepare.py"}
 """Modules in the deciding folders that decide no number: the sources of documents, checks, and the making of data."""
+TEXTS = {".md", ".rst", ".log"}
+"""Suffixes in a plugin's folder of what is for people only."""
+NO_SOURCES = (
+    {"pyvenv.cfg"}, {"run.json", "scores.csv"}, {"training.json", "weights.safetensors"}, {"bench.json", "bench.md"},
+)  # fmt: skip
+"""Files by which a folder in a plugin's is known as an environment, or as what `run`, `train` or `bench` wrote."""
+LARGE = 64 * 2**20  # bytes above which a file counts by its size and time
 
 
 def environment() -> dict[str, Any]:
@@ -114,6 +122,16 @@ def folder_digest(folder: Path) -> str:
     return _digest_files(_python_files(folder), folder)
 
 
+def plugin_digest(folder: Path, apart: Collection[Path] = ()) -> str:
+    """sha256 over a plugin's folder: its code, and every other file that it may read, but those in `apart`.
+
+    Left out are hidden files, texts for people, environments, and what our own commands wrote there. A file of more
+    than 64 MB counts by its size and time.
+    """
+    left_out = {file.resolve() for file in apart}
+    return _digest_files([file for file in _plugin_files(folder) if file.resolve() not in left_out], folder)
+
+
 @cache
 def package_digest(place: Path) -> str:
     """sha256 over the code of an installed package's folder or module, read once."""
@@ -133,6 +151,24 @@ def file_sha256(file: Path) -> str:
         raise MissingError(f"{file}: cannot be read ({error.strerror}).") from error
 
 
+def known_sha256(file: Path) -> str:
+    """The same, read again only where the file's size or time is another.
+
+    Raises:
+        MissingError: it is not there, or cannot be read.
+    """
+    try:
+        found = file.stat()
+    except OSError as error:
+        raise MissingError(f"{file}: cannot be read ({error.strerror}).") from error
+    return _sha256_of(file, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _sha256_of(file: Path, size: int, changed: int) -> str:
+    return file_sha256(file)
+
+
 def text_digest(*words: str) -> str:
     """sha256 over a few words."""
     return hashlib.sha256("\0".join(words).encode()).hexdigest()
@@ -150,9 +186,34 @@ def _python_files(place: Path) -> list[Path]:
     return sorted(found)
 
 
+def _plugin_files(place: Path) -> list[Path]:
+    found: list[Path] = []
+    for folder, below, names in os.walk(place):
+        below[:] = [name for name in below if _holds_sources(Path(folder, name))]
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.suffix.lower() not in TEXTS and file.is_file())
+
+
+def _holds_sources(folder: Path) -> bool:
+    if folder.name == "__pycache__" or folder.name.startswith("."):
+        return False
+    return not any(all((folder / name).is_file() for name in known) for known in NO_SOURCES)
+
+
 def _digest_files(files: list[Path], base: Path) -> str:
     total = hashlib.sha256()
     for file in files:
-        total.update(f"{file.relative_to(base)}\0".encode())
-        total.update(hashlib.sha256(file.read_bytes()).digest())
+        total.update(os.fsencode(file.relative_to(base)) + b"\0")
+        total.update(_content_digest(file))
     return total.hexdigest()
+
+
+def _content_digest(file: Path) -> bytes:
+    """sha256 of a file, or of the size and time of a large one; nothing where it cannot be read."""
+    try:
+        found = file.stat()
+        if found.st_size > LARGE:
+            return hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode()).digest()
+        return bytes.fromhex(known_sha256(file))
+    except (OSError, MissingError):
+        return b""

@@ -92,6 +92,21 @@ def test_a_changed_tool_makes_results_stale(tool):
     assert plan.key(plan.methods[1], plan.clips[0])["command"] != before["command"]
 
 
+def test_a_changed_program_in_path_makes_results_stale(tool, tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "sharpen"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\ncp $1/* $2")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    tool(card='command: [sharpen, "{input}", "{output}"]\n')
+    found = plugin("methods", "tool")
+    before = commanding.command_key(found)
+    program.write_text("#!/bin/sh\ncp $1/* $2 # a newer release")
+    assert commanding.command_key(found)[:-1] == before[:-1] and commanding.command_key(found) != before
+    program.unlink()
+    assert commanding.command_key(found) == before[:-1]
+
+
 def test_parameters_and_options_reach_the_command(tool):
     more = """, "-s={strength}", "{device}/{tile}/{precision}", '{"a": 1}']"""
     words = USUAL.replace("]", more)

@@ -1,10 +1,11 @@
 """The registry: where plugins are found, duplicates, broken ones, third-party packages."""
 
+import os
 import sys
 
 import pytest
 
-from deblurbench import rooms
+from deblurbench import provenance, rooms
 from deblurbench.cards import MethodCard
 from deblurbench.errors import CardError, UsageError
 from tests.conftest import write_plugin
@@ -102,3 +103,30 @@ def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path
     err = capsys.readouterr().err
     assert err.count("mine = gone_package.plugins") == 1 and "No module named 'gone_package'" in err
     assert err.count("yours = gone_too") == 1 and "no module gone_too" in err
+
+
+def test_data_in_a_plugins_folder_count_as_its_code(plugin_folder, monkeypatch):
+    entry = f"{{tag: net, variant: default, file: weights/net.pth, sha256: {'ab' * 32}}}"
+    folder = write_plugin(plugin_folder, "reading", CODE, f"weights: [{entry}]\n")
+    found, digests = rooms.plugin("methods", "reading"), []
+
+    def changes(name: str, content: str = "1") -> bool:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+        digests.append(found.code_digest())
+        return digests[-1] not in digests[:-1]
+
+    assert changes("kernel.npy") and changes("kernel.npy", "other") and changes("below/config.json")
+    assert changes("_fast.so") and changes("method.py", CODE + "\n") and changes("weights/unnamed.pth")
+    for name in ("card.yaml", "README.md", "weights/net.pth", "__pycache__/method.pyc", ".git/index", "tool.log"):
+        assert not changes(name), name
+    (folder / "runs" / "one").mkdir(parents=True)
+    (folder / "runs" / "one" / "run.json").touch()
+    assert not changes("runs/one/scores.csv") and not changes("runs/one/parts/identity/clip.json")
+    monkeypatch.setattr(provenance, "LARGE", 5)
+    assert changes("large.bin", "123456")
+    os.utime(folder / "large.bin", ns=(1, 1))
+    assert changes("time.log")  # by the other time, not by the log
+    (folder / "gone").symlink_to(folder / "nowhere")
+    os.mkfifo(folder / "pipe")
+    assert not changes("pipe.log")
