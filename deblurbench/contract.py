@@ -18,7 +18,7 @@ from deblurbench.frames import Frame8
 from deblurbench.isolated import reason_of
 from deblurbench.isolating import environment_of
 from deblurbench.methods.base import Method
-from deblurbench.methods.parameters import how_to_store
+from deblurbench.methods.parameters import how_to_store, put_into_evaluation
 from deblurbench.outside import find_method
 from deblurbench.restoring import Settings, restored_frames
 
@@ -142,8 +142,8 @@ class _Subject:
             file = self.found_weights()
             if file:
                 give_weights(found, method, file.file)
-            method.network.eval()
         if isinstance(method, Method):
+            put_into_evaluation(method)
             method.place("cpu", "fp32")
         return method
 

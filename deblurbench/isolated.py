@@ -235,14 +235,21 @@ class Restorer:
                 load(self.method.network, order["weights"])
             else:
                 self.random = self.is_random()
-            self.method.network.eval().requires_grad_(False)
+            self.method.network.requires_grad_(False)
             prefer_channels_last(self.method.network.to(self.device))
+        self.evaluate()
         self.frames: queue.Queue[dict] = queue.Queue()
         self.free: queue.Queue[int] = queue.Queue()
         self.memory: Any = None
         self.waited = 0.0
         self.given = 0
         self.ended = False
+
+    def evaluate(self) -> None:
+        """Switch all modules that the method restores with to evaluation."""
+        from deblurbench.methods.parameters import put_into_evaluation
+
+        put_into_evaluation(self.method)
 
     def look_outside(self) -> None:
         """Count the parameters, and find random ones that no weights reach, since they are not in the network."""
@@ -325,8 +332,7 @@ class Restorer:
         seed_everything(self.order["seed"])
         if self.device.startswith("cuda"):
             torch.cuda.reset_peak_memory_stats(self.device)
-        if self.method.network is not None:
-            self.method.network.eval()
+        self.evaluate()
         self.shape = tuple(order["shape"])
         self.values = self.shape[0] * self.shape[1] * self.shape[2]
         self.memory = mmap.mmap(self.order["memory"], 2 * SLOTS * self.values * FLOAT32)

@@ -35,7 +35,15 @@ from deblurbench.isolating import IsolatedMethod, environment_of
 from deblurbench.manifest import Outcome
 from deblurbench.methods.base import WindowMethod
 from deblurbench.methods.foreign import Foreign
-from deblurbench.methods.parameters import count, differ, how_to_store, parameters_outside, random_places
+from deblurbench.methods.parameters import (
+    count,
+    differ,
+    how_to_store,
+    in_training,
+    parameters_outside,
+    put_into_evaluation,
+    random_places,
+)
 from deblurbench.metrics import metric
 from deblurbench.outside import find_method
 from deblurbench.planning import PlannedMethod, open_dataset
@@ -174,21 +182,25 @@ class Bench:
             DiskError: nothing can be written; the run must stop.
         """
         seed_everything(self.job.seed)
-        if self.method.network is not None:
-            self.method.network.eval()  # however the clip before left it
+        put_into_evaluation(self.method)  # however the clip before left it
         tile = self.job.tile if self.job.again else None
         outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
         result, caveat, before = ClipResult(), "", in_training(self.method)
         try:
             result = self._restore(job, on_frame)
             outcome = outcome.model_copy(update=self._success(result))
-            caveat = "; ".join([TRAINING] * bool(in_training(self.method) - before) + [SWAPPED] * result.swapped)
+            caveat = self._caveat(result, before)
         except DiskError:
             raise
         except (Exception, SystemExit) as error:  # whatever a plugin raises is this clip's failure, told in full
             outcome = outcome.model_copy(update=describe_failure(error, self._less(job.clip)))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved, caveat=caveat))
         return outcome
+
+    def _caveat(self, result: ClipResult, before: Mapping[str, bool]) -> str:
+        """What is told of a restored clip; a module that was made meanwhile was not put into training mode."""
+        trains = any(now and not before.get(place, True) for place, now in in_training(self.method).items())
+        return "; ".join([TRAINING] * trains + [SWAPPED] * result.swapped)
 
     def _restore(self, job: ClipJob, on_frame: Callable[[str], None]) -> ClipResult:
         clip = first_frames(self.clips[job.clip], job.frames)
@@ -267,8 +279,8 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
     if job.weights:
         give_weights(found, method, Path(job.weights))
     _refuse_random(job, method)
+    put_into_evaluation(method)
     if method.network is not None:
-        method.network.eval()
         for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
             parameter.requires_grad_(False)
         prefer_channels_last(method.network.to(device))
@@ -369,12 +381,6 @@ def method_elsewhere(
         found, environment, variant=job.variant, weights=job.weights,
         device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
     )  # fmt: skip
-
-
-def in_training(method: Method) -> set[str]:
-    """Names of the modules of a method's network that are in training mode; those of some files always are."""
-    modules = method.network.named_modules() if method.network is not None else ()
-    return {name for name, module in modules if getattr(module, "training", False)}
 
 
 def count_parameters(method: Method) -> int | None:

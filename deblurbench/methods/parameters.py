@@ -1,15 +1,16 @@
-"""The parameters of a method: those of its network, and those that it keeps elsewhere, where no weights reach them.
+"""The parameters and modules of a method: of its network, and those kept elsewhere, where no weights reach them.
 
 This file also runs under Python 3.9, in a method's own environment (deblurbench.isolated).
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from deblurbench.methods.base import Method
 
@@ -50,6 +51,22 @@ def count(method: Method) -> int:
     return sum(parameter.numel() for parameter in [*inside, *outside])
 
 
+def put_into_evaluation(method: Method) -> None:
+    """Switch the network, and all other torch modules that a method restores with, to evaluation."""
+    for _, module in _modules(method):
+        with contextlib.suppress(NotImplementedError):  # what torch.export made has the mode that it was made in
+            module.eval()
+
+
+def in_training(method: Method) -> dict[str, bool]:
+    """Whether each module that a method restores with is in training mode, by place; those of some files always are."""
+    return {
+        f"{place}.{name}": getattr(each, "training", False)
+        for place, module in _modules(method)
+        for name, each in module.named_modules()
+    }
+
+
 def how_to_store(places: Iterable[str]) -> str:
     """What is wrong with random parameters outside `network`, and what to do."""
     named = ", ".join(places)
@@ -72,6 +89,15 @@ def _places(method: Method) -> Iterator[tuple[str, Any]]:
         entries = value.items() if isinstance(value, dict) else enumerate(value) if _is_row(value) else ()
         for key, entry in entries:
             yield f"self.{name}[{key!r}]", entry
+
+
+def _modules(method: Method) -> Iterator[tuple[str, nn.Module]]:
+    """The torch modules among them. `training_only` is left out: nothing is restored with it."""
+    import torch
+
+    for place, value in _places(method):
+        if isinstance(value, torch.nn.Module) and value is not method.training_only:
+            yield place, value
 
 
 def _is_row(value: Any) -> bool:

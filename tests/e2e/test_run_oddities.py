@@ -46,6 +46,16 @@ class Plugin(FrameMethod):
         self.network.train()
         return restored
 """
+ELSEWHERE = """
+import torch
+from deblurbench.methods.base import FrameMethod
+class Plugin(FrameMethod):
+    def __init__(self):
+        self.nets = [torch.nn.Dropout(0.5)]
+    def restore_frame(self, frame):
+        self.made = torch.nn.Identity()
+        return self.nets[0](frame)
+"""
 CHANGES_COLOURS = """
 from deblurbench.methods.base import FrameMethod
 class Plugin(FrameMethod):
@@ -100,6 +110,18 @@ def test_every_clip_begins_in_evaluation_and_a_change_is_told(here, plugin_folde
     for clip in ("one", "two"):
         assert values["trains", clip, "000000"] == values["identity", clip, "000000"]
         assert values["trains", clip, "000001"] != values["identity", clip, "000001"]
+
+
+def test_modules_outside_the_network_restore_in_evaluation(here, plugin_folder):
+    write_folder(here / "data", clips=["one"], frames=2)
+    leaves = ELSEWHERE.replace("return", "self.nets[0].train()\n        return")
+    for name, code in (("keeps", ELSEWHERE), ("leaves", leaves)):
+        write_plugin(plugin_folder, name, code)
+    run("--methods", "keeps,leaves", "--data-root", "data", "--output", "out")
+    caveats = {m["id"]: m["caveat"] for m in json.loads((here / "out" / "run.json").read_text())["methods"]}
+    assert caveats == {"identity": "", "keeps": "", "leaves": TRAINING}
+    values = {(row["method"], row["frame"]): row["value"] for row in read_scores(here / "out")}
+    assert values["keeps", "000001"] == values["identity", "000001"] != values["leaves", "000001"]
 
 
 def test_red_and_blue_changed_over_is_told(here, plugin_folder):

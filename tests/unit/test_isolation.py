@@ -91,6 +91,22 @@ class Plugin(Method):
 """
 
 
+DROPS = """
+import torch
+from deblurbench.methods.base import FrameMethod
+
+
+class Plugin(FrameMethod):
+    def __init__(self):
+        self.nets = [torch.nn.Dropout()]
+
+    def restore_frame(self, frame):
+        restored = self.nets[0](frame)
+        self.nets[0].train()
+        return restored
+"""
+
+
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory) -> Path:
     """A real environment that sees torch and numpy of ours, and none of deblurbench's other packages."""
@@ -170,6 +186,13 @@ def test_tiles_are_cut_there_and_give_the_same(twins):
     assert same(restore(theirs, frames), restore(ours, frames, tile=32))
     assert not same(restore(theirs, frames), restore(ours, frames))
     theirs[0].close()
+
+
+def test_modules_outside_the_network_restore_in_evaluation_there(plugin_folder, venv):
+    write_plugin(plugin_folder, "drops", DROPS, f"python: {venv}\n")
+    made, (frame,) = ready_method(job("drops"), "cpu"), clip8(1, 20, 30)
+    assert all(np.array_equal(restore(made, [frame])[0][0], frame) for _ in range(2))
+    made[0].close()
 
 
 def test_it_is_recorded_and_part_of_what_decides(twins, venv, monkeypatch):
@@ -402,7 +425,7 @@ def test_a_network_outside_and_another_window_are_refused_there_too(plugin_folde
     made = ready_method(job("hides", random_weights=True), "cpu")[0]
     assert made.parameters == 12 and made.outside == ["self.net"]
     made.close()
-    with pytest.raises(CardError, match=r"needs\.window is 2, but the class has radius = 1"):
+    with pytest.raises(CardError, match=r"needs\.window of variant 'default' is 2, but the class has radius = 1"):
         ready_method(job("wider"), "cpu")
 
 

@@ -7,7 +7,7 @@ from deblurbench.contract import check_method
 from deblurbench.errors import UsageError
 from deblurbench.job import MethodJob, count_parameters, is_random, random_outside, ready_method
 from deblurbench.methods.base import FrameMethod
-from deblurbench.methods.parameters import differ, parameters_outside
+from deblurbench.methods.parameters import differ, in_training, parameters_outside, put_into_evaluation
 from tests.conftest import write_plugin
 
 CODE = """
@@ -91,3 +91,27 @@ def test_tensors_that_differ_are_told():
     one = {"a": torch.ones(2)}
     assert not differ(one, {"a": torch.ones(2)})
     assert differ(one, {"a": torch.zeros(2)}) and differ(one, {}) and differ(one, {"a": torch.ones(3)})
+
+
+def test_what_restores_is_put_into_evaluation_wherever_it_is():
+    class Whole(FrameMethod):
+        def __init__(self):
+            self.network, self.net = torch.nn.Sequential(torch.nn.Dropout()), torch.nn.Dropout()
+            self.nets, self.training_only = [None, torch.nn.Dropout()], torch.nn.Dropout()
+
+    method = Whole()
+    places = {"self.network.", "self.network.0", "self.net.", "self.nets[1]."}
+    assert in_training(method) == dict.fromkeys(places, True)
+    put_into_evaluation(method)
+    assert in_training(method) == dict.fromkeys(places, False) and method.training_only.training
+
+
+def test_a_module_whose_mode_is_fixed_stays_as_it_is():
+    class Exported(torch.nn.Module):
+        def eval(self):
+            raise NotImplementedError("Calling eval() is not supported yet.")
+
+    class Whole(FrameMethod):
+        net = Exported()
+
+    put_into_evaluation(Whole())
