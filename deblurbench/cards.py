@@ -69,6 +69,7 @@ class Variant(Frozen):
     kind: Kind | None = Field(default=None, description="where it is another than the card's")
     needs: dict[str, Any] = Field(default_factory=dict, description="what differs from the card's `needs`")
     of_the_paper: bool = True
+    recipe: str = Field(default="quick", description="the recipe for a short training; `train` takes it by default")
     parameter_count: int | None = Field(default=None, description="trainable parameters at inference; a test checks it")
 
 

@@ -99,7 +99,7 @@ def _train_me(reference: str, card: MethodCard, variant: str) -> str:
     have = ", ".join(sorted({f"{card.name}:{w.variant}" for w in card.weights})) or "none"
     return (
         f"method '{card.name}:{variant}' has no weights, and random weights are not scored. Train them: "
-        f"'deblurbench train {reference}:{variant} --dataset mini --recipe quick', then run "
+        f"'deblurbench train {reference}:{variant} --dataset mini --recipe {card.variants[variant].recipe}', then run "
         f"'{reference}:{variant}@TRAINING_FOLDER'. Variants with weights: {have}. "
         "(--random-weights runs it all the same, and marks the row.)"
     )

@@ -24,7 +24,9 @@ EVERY = "all"
 @click.argument("methods")
 @click.option("--dataset", required=True, help="NAME[:PROTOCOL]; 'mini' and 'synth' are endless.")
 @click.option("--data-root", "roots", multiple=True, type=click.Path(path_type=Path), help="May be given repeatedly.")
-@click.option("--recipe", default="quick", show_default=True, help="A recipe of the method's card.")
+@click.option(
+    "--recipe", help="A recipe of the method's card; by default `quick`, or what the card names for a variant."
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -68,11 +70,15 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
         "dataset": data, "protocol": protocol or None, "settings": tuple(settings),
         "roots": tuple(options.pop("roots")), **options,
     }  # fmt: skip
+    recipe = common.pop("recipe")
     requests = []
     for name, variant in wanted:
         folder = place / folder_name(f"{name}:{variant}" if variant else name) if len(wanted) > 1 else place
         going_on = resume and (len(wanted) == 1 or (folder / CHECKPOINT).is_file())
-        requests.append(TrainRequest(method=name, variant=variant, output=folder, resume=going_on, **common))
+        chosen = recipe or _usual_recipe(name, variant)
+        requests.append(
+            TrainRequest(method=name, variant=variant, recipe=chosen, output=folder, resume=going_on, **common)
+        )
     for request in requests:  # a slip in the last is told before the first is trained
         resolve(request)
     try:
@@ -123,6 +129,12 @@ def _wanted(methods: str) -> list[tuple[str, str | None]]:
     return list(dict.fromkeys(wanted))
 
 
+def _usual_recipe(name: str, variant: str | None) -> str:
+    card = find_method(name).card
+    assert isinstance(card, MethodCard)
+    return card.variants[card.known_variant(variant)].recipe
+
+
 def _of_the_paper(name: str) -> list[str]:
     card = find_method(name).card
     assert isinstance(card, MethodCard)
@@ -164,6 +176,10 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
             "Go on with it (--resume), which writes both."
         )
     target = output or training / f"{folder_name(told['variant'])}-{tag}.safetensors"
+    if target.suffix != ".safetensors" or target.resolve() == source.resolve():
+        raise UsageError(
+            f"--output {target}: name another .safetensors file than the training's own, which --resume goes on from."
+        )
     _copy(source, target, half)
     click.echo(
         yaml.safe_dump([card_entry(told, tag, target, file_sha256(target))], sort_keys=False, width=110).rstrip()

@@ -26,6 +26,7 @@ USED_BY = {
     "power": ("schedule", ("polynomial",)),
     "final_learning_rate": ("schedule", ("polynomial", "cosine")),
     "kernel_rate": ("optimiser", ("muon",)),
+    "loss_floor": ("loss", ("psnr",)),
 }
 """Keys that count only under some values of another."""
 TOLD_ELSEWHERE = {*FREE, "epochs", "noise", "augment", "protocol"}

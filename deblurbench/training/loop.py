@@ -287,8 +287,10 @@ def _smaller(run: Run, validating: bool) -> str:
     fits = [f"--set batch={recipe.batch // 2}"] * (recipe.batch > 1) + [f"--set frames={recipe.frames // 2}"] * (
         recipe.frames > 1
     )
-    crop = int(recipe.crop / 1.42) // 16 * 16
-    fits += [f"--set crop={crop}"] * (crop >= 16)
+    needs = run.card.needs_of(run.variant)
+    each = math.lcm(16, needs.multiple_of)
+    crop = int(recipe.crop / 1.42) // each * each
+    fits += [f"--set crop={crop}"] * (crop >= max(16, needs.min_size))
     return (
         f"out of memory at batch {recipe.batch} of {recipe.frames} frames, {recipe.crop}x{recipe.crop}, in step "
         f"{run.step}. About half of it is needed with any of {', '.join(fits) or 'a smaller variant'}.{kept}"

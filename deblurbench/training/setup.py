@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from deblurbench.cards import MethodCard, Needs
 from deblurbench.datasets.base import Dataset, folders_of
-from deblurbench.errors import MissingError, UsageError
+from deblurbench.errors import MissingError, UsageError, counted
 from deblurbench.isolated import find_device, prefer_channels_last, set_precision_flags
 from deblurbench.methods.base import Method
 from deblurbench.methods.content import content
@@ -184,6 +184,7 @@ def prepare(request: TrainRequest) -> Run:
     started_from = state.started_from if state else _start(method, card, recipe, request)
     run = _assemble(request, recipe, card, variant, method, device, ranks)
     run.started_from = started_from
+    _check_length(run)
     if state:
         data = run.data
         saved.check_same_data(
@@ -192,6 +193,14 @@ def prepare(request: TrainRequest) -> Run:
         )  # fmt: skip
         run.resume(state)
     return run
+
+
+def _check_length(run: Run) -> None:
+    if run.recipe.epochs and run.recipe.steps and hasattr(run.data.source, "steps_per_epoch"):
+        raise UsageError(
+            f"recipe {run.request.recipe!r} has a length in epochs ({run.recipe.epochs}) and in steps "
+            f"({run.recipe.steps}). Give one: --set epochs=null, or --set steps=null."
+        )
 
 
 def resolve(request: TrainRequest) -> tuple[Plugin, MethodCard, str, Recipe]:
@@ -206,6 +215,7 @@ def resolve(request: TrainRequest) -> tuple[Plugin, MethodCard, str, Recipe]:
     variant = _variant(card, request.variant)
     recipe = read_recipe(card, request.recipe, request.settings)
     _check_crop(recipe, card, card.needs_of(variant))
+    _check_frames(recipe, request.recipe, card, variant)
     return found, card, variant, recipe
 
 
@@ -218,7 +228,7 @@ def _assemble(
         prefer_channels_last(module)
     optimiser = make_optimiser(module, recipe)
     average = Average(module.network, recipe.ema) if recipe.ema else None
-    data = _data(request, recipe, device)
+    data = _data(request, recipe, card.needs_of(variant), device)
     return Run(request, recipe, card, variant, method, module, optimiser, average, data, device, ranks)
 
 
@@ -251,6 +261,18 @@ def _check_crop(recipe: Recipe, card: MethodCard, needs: Needs) -> None:
         raise UsageError(
             f"crop {recipe.crop}: {card.name!r} takes multiples of {each}, at least {least} pixels a side. "
             f"Use --set crop={fits}."
+        )
+
+
+def _check_frames(recipe: Recipe, name: str, card: MethodCard, variant: str) -> None:
+    """Refuse clips in which a frame has none of the neighbours that the method reads."""
+    window = card.needs_of(variant).window
+    if recipe.frames <= window:
+        usual = card.variants[variant].recipe
+        raise UsageError(
+            f"recipe {name!r} shows clips of {counted(recipe.frames, 'frame')}, but '{card.name}:{variant}' reads "
+            f"{window} on either side. Use --set frames={window + 2} or more"
+            f"{f', or --recipe {usual}' if usual != name else ''}."
         )
 
 
@@ -342,7 +364,7 @@ def _start_file(start: Path) -> Path:
     return start / "weights.safetensors" if start.is_dir() else start
 
 
-def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
+def _data(request: TrainRequest, recipe: Recipe, needs: Needs, device: str) -> Data:
     name = f"{request.dataset}:{request.protocol}" if request.protocol else request.dataset
     dataset, protocol = open_dataset(name, os.pathsep.join(map(str, request.roots)) or None)
     shape: dict[str, Any] = {
@@ -357,11 +379,11 @@ def _data(request: TrainRequest, recipe: Recipe, device: str) -> Data:
         share = f"{request.dataset}/train"
         roots = _names_of(request.roots) if dataset.card.several_roots else []
         seen = tuple(f"{share}/{name}" for name in roots) or (share,)
-        return Data(source, held_out(dataset, protocol, recipe), seen, protocol.name)
-    held = held_out(dataset, protocol, recipe)
+        return Data(source, held_out(dataset, protocol, recipe, needs), seen, protocol.name)
+    held = held_out(dataset, protocol, recipe, needs)
     clips, kept = _split(dataset, protocol, 0 if held or not recipe.validation_clips else recipe.hold_out)
     source = FileSource(clips, noise=recipe.noise, turned=recipe.augment == "symmetries", **shape)
-    held = held or first_frames_of(kept, protocol, recipe)
+    held = held or first_frames_of(kept, protocol, recipe, needs)
     return Data(source, held, tuple(f"{request.dataset}/train/{clip.name}" for clip in clips), protocol.name)
 
 

@@ -132,6 +132,6 @@ def photographs(folder: Path) -> list[str]:
         f"**Photographs.** The clips are made of photographs in {in_words(texts)}. A photograph's name decides its "
         f"share for good (`deblurbench/synthesis/photos.py`): of these {len(names)}, {len(share['train'])} are for "
         f"training ({flat_ones} of them are too flat and passed over), {len(share['valid'])} for validation, and "
-        f"{len(share['test'])}, the test share, are used for nothing. {earlier}"
+        f"{len(share['test'])}, the test share, are not trained on. {earlier}"
     )
     return [textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) + "\n"]

@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from typing import Protocol as Interface
 
 import numpy as np
@@ -27,6 +27,8 @@ from deblurbench.frames import Frame8
 from deblurbench.imagefiles import read_frame
 
 DECODERS = 8
+Symmetry: TypeAlias = tuple[bool, int]
+"""Whether a square is mirrored left to right, and by how many quarters it is turned then."""
 
 
 class Batch(Interface):
@@ -118,9 +120,10 @@ class FileSource:
             FrameError: a file is damaged, or its frames differ in size.
         """
         random = np.random.default_rng((self.seed, step))
-        pairs, spreads, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
-        both = torch.from_numpy(np.stack(pairs)).to(self.device).permute(1, 0, 2, 5, 3, 4).contiguous().float() / 255
-        blurry, sharp = both[0], both[1]
+        pairs, spreads, symmetries, origin = zip(*(self._clip(random) for _ in range(self.size)), strict=True)
+        crops = torch.from_numpy(np.stack(pairs)).to(self.device).permute(0, 1, 2, 5, 3, 4)
+        crops = torch.stack([turn(pair, *symmetry) for pair, symmetry in zip(crops, symmetries, strict=True)])
+        blurry, sharp = crops.transpose(0, 1).contiguous().float() / 255
         if self.noise:
             dice = torch.Generator(blurry.device).manual_seed(int(random.integers(2**62)))
             drawn = torch.randn(blurry.shape, generator=dice, device=blurry.device)
@@ -128,8 +131,11 @@ class FileSource:
             blurry = blurry + drawn * spread
         return FileBatch(blurry, sharp, list(origin))
 
-    def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], float, str]:
-        """A crop (2, T, h, w, 3) of both sides, the standard deviation of its noise (white is 1), and its place."""
+    def _clip(self, random: np.random.Generator) -> tuple[NDArray[np.uint8], float, Symmetry, str]:
+        """A crop (2, T, h, w, 3) of both sides, how it is augmented, and its place.
+
+        Augmentation is the standard deviation of its noise (white is 1), and how it is flipped and turned.
+        """
         clip = self.clips[random.choice(len(self.clips), p=self._chances)]
         start = int(random.integers(len(clip) - self.frames + 1))
         assert clip.sharp is not None
@@ -139,7 +145,7 @@ class FileSource:
         pair = np.stack([[frame[y : y + self.crop, x : x + self.crop] for frame in side] for side in sides])
         spread = abs(random.normal(0, self.noise)) / 255
         origin = f"{clip.name}[{start}:{start + self.frames}] at ({x}, {y})"
-        return turn(pair, random) if self.turned else pair, spread, origin
+        return pair, spread, draw_symmetry(random) if self.turned else (False, 0), origin
 
 
 class Decoded:
@@ -186,11 +192,14 @@ def _check_crop(clip: Clip, crop: int) -> None:
         )
 
 
-def turn(frames: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """Flip and rotate (..., h, w, 3) by one of the eight symmetries of the square."""
-    if random.random() < 0.5:
-        frames = frames[..., ::-1, :]
-    return np.ascontiguousarray(np.rot90(frames, int(random.integers(4)), axes=(-3, -2)))
+def draw_symmetry(random: np.random.Generator) -> Symmetry:
+    """One of the eight symmetries of the square: whether it is mirrored, and then by how many quarters turned."""
+    return bool(random.random() < 0.5), int(random.integers(4))
+
+
+def turn(frames: Tensor, mirrored: bool, quarters: int) -> Tensor:
+    """Mirror square frames (..., h, w) left to right, then turn them by quarters, on their device."""
+    return torch.rot90(frames.flip(-1) if mirrored else frames, quarters, dims=(-2, -1))
 
 
 class Ahead:

@@ -89,24 +89,32 @@ def psnr(error: float) -> float:
     return min(99.0, float(10 * np.log10(255**2 / error))) if error else 99.0
 
 
-def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe) -> list[Held]:
+def held_out(dataset: Dataset, protocol: Protocol, recipe: Recipe, needs: Needs = NOTHING) -> list[Held]:
     """Clips for validation: an endless dataset's `valid` share, or the `valid` split; empty where there is neither.
 
-    They are the same for every seed, so that runs can be compared. The test split is never looked at.
+    They are the same for every seed, so that runs can be compared. The test split is never looked at. A method that
+    `needs` frames after the one it restores has them after the last scored frame, too, as in a run.
     """
     if not recipe.validation_clips:
         return []
     if hasattr(dataset, "training_source"):
-        return list(_synthesised(dataset.training_source, protocol, recipe))
+        return list(_synthesised(dataset.training_source, protocol, recipe, _later(needs)))
     try:
         clips: Sequence[Clip] = dataset.clips(protocol, "valid")
     except (MissingError, UsageError, NotImplementedError):
         return []
-    return first_frames_of(clips, protocol, recipe)
+    return first_frames_of(clips, protocol, recipe, needs)
 
 
-def first_frames_of(clips: Sequence[Clip], protocol: Protocol, recipe: Recipe) -> list[Held]:
+def _later(needs: Needs) -> int:
+    """Frames after a restored one that it depends on."""
+    return 0 if needs.causal else needs.window
+
+
+def first_frames_of(clips: Sequence[Clip], protocol: Protocol, recipe: Recipe, needs: Needs = NOTHING) -> list[Held]:
     """The first clips with ground truth, each as far as its first `validation_frames` scored frames reach.
+
+    And as many frames after these as restoring them `needs`, where the clip has them.
 
     Raises:
         UsageError: there are such clips, but the protocol scores no frame of them.
@@ -116,7 +124,8 @@ def first_frames_of(clips: Sequence[Clip], protocol: Protocol, recipe: Recipe) -
     for clip in chosen:
         scored = tuple(protocol.scored(len(clip))[: recipe.validation_frames])
         if scored:
-            blurry, sharp = (tuple(itertools.islice(side, scored[-1] + 1)) for side in (clip.blurry, clip.sharp or ()))
+            end = scored[-1] + 1 + _later(needs)
+            blurry, sharp = (tuple(itertools.islice(side, end)) for side in (clip.blurry, clip.sharp or ()))
             held.append(Held(clip.name, blurry, sharp, scored))
     if chosen and not held:
         raise UsageError(
@@ -126,10 +135,10 @@ def first_frames_of(clips: Sequence[Clip], protocol: Protocol, recipe: Recipe) -
     return held
 
 
-def _synthesised(make: Any, protocol: Protocol, recipe: Recipe) -> Iterator[Held]:
+def _synthesised(make: Any, protocol: Protocol, recipe: Recipe, later: int) -> Iterator[Held]:
     first = protocol.leave_out[0]
     scored = tuple(range(first, first + recipe.validation_frames))
-    shape = {"batch": 1, "frames": first + recipe.validation_frames, "crop": SIZE, "seed": SEED, "device": "cpu"}
+    shape = {"batch": 1, "frames": scored[-1] + 1 + later, "crop": SIZE, "seed": SEED, "device": "cpu"}
     source = make(protocol, **shape, share="valid", **recipe.synthesis)
     for number in range(recipe.validation_clips):
         batch = source.batch(number)

@@ -91,6 +91,10 @@ def test_train_run_export(cli, tmp_path):
     cli(*[w if w != "2" else "3" for w in words], "--resume")
     entry = cli("export", "trained", "--tag", "quick").stdout
     assert "sha256" in entry and "C1H1-quick.safetensors" in entry
+    own = (cli.folder / "trained" / "weights.safetensors").read_bytes()
+    for name in ("trained/weights.safetensors", "trained/entry.yaml"):
+        assert "another .safetensors file" in cli("export", "trained", "--output", name, code=2).stderr
+    assert (cli.folder / "trained" / "weights.safetensors").read_bytes() == own
     root = write_folder(tmp_path / "data", clips=["one"], frames=2)
     cli("run", "--methods", "ifirnn@trained", "--dataset", "folder", "--data-root", root, "--metrics", "psnr",
         "--output", "out")  # fmt: skip

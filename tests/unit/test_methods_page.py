@@ -31,7 +31,7 @@ def test_page_and_list_agree():
             names.append(f"{method['method']}:{variant}" if method["variants"] else method["method"])
             cells = dict(zip(HEAD, rows[names[-1]], strict=True))
             assert method["title"] in cells["title"]
-            assert (cells["year"], cells["kind"]) == (str(method["year"] or "-"), method["kind"])
+            assert (cells["year"], cells["kind"]) == (str(method["year"] or "-"), method["kinds"][variant])
             opens = method["weights"].startswith("runs ")
             assert cells["parameters"] == (f"{parameters:,}" if parameters else "the file's" if opens else "none")
             assert cells["status"] == (", ".join(f"{p}: {state}" for p, state in method["status"].items()) or "-")

@@ -229,6 +229,10 @@ def test_the_recipe_chooses_the_content_term(tmp_path):
     assert squared["loss"] == pytest.approx(squared["input"], rel=1e-4)
     assert logarithm["loss"] == pytest.approx(logarithm["input"], rel=1e-4)
     assert logarithm["loss"] == pytest.approx(math.log(squared["loss"]), abs=0.02)
+    settings = ("loss=psnr", "loss_floor=0.5", "initialise={identity: true}")
+    loop.train(request(tmp_path / "floor", settings=settings, limit_steps=1))
+    (floored,) = read_log(tmp_path / "floor" / "log.jsonl")
+    assert floored["loss"] == pytest.approx(math.log(0.5 + squared["loss"]), abs=0.01)
 
 
 def test_a_variant_starts_from_another_ones_training(tmp_path):

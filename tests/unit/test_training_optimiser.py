@@ -37,8 +37,8 @@ def test_float32_iterates_in_bfloat16_where_the_processor_multiplies_it_and_ends
 
 def test_a_step_is_nesterovs_momentum_orthogonalised():
     torch.manual_seed(2)
-    kernel = nn.Parameter(torch.randn(12, 8, 3, 3))
-    before, gradients = kernel.detach().clone(), torch.randn(2, 12, 8, 3, 3)
+    kernel = nn.Parameter(torch.randn(12, 8, 3, 3, dtype=torch.float64))
+    before, gradients = kernel.detach().clone(), torch.randn(2, 12, 8, 3, 3, dtype=torch.float64)
     optimiser = Muon([kernel], lr=0.01, momentum=0.9)
     expected, mean = before, torch.zeros_like(before)
     for gradient in gradients:

@@ -14,7 +14,7 @@ from deblurbench.imagefiles import read_frame, write_png
 from deblurbench.methods.base import FrameMethod
 from deblurbench.training import sources
 from deblurbench.training.average import Average
-from deblurbench.training.sources import Ahead, FileSource, turn
+from deblurbench.training.sources import Ahead, FileSource, draw_symmetry, turn
 from deblurbench.training.validation import Held, psnr, validate
 
 
@@ -73,9 +73,17 @@ def test_noise_is_on_the_blurry_side_only_and_as_strong_as_asked(tmp_path):
 
 
 def test_turn_reaches_all_eight_symmetries():
-    image = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3)
-    seen = {turn(image, np.random.default_rng(n)).tobytes() for n in range(100)}
-    assert len(seen) == 8
+    image = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 2, 2)
+    drawn = {draw_symmetry(np.random.default_rng(n)) for n in range(100)}
+    assert len(drawn) == 8 == len({turn(image, *symmetry).numpy().tobytes() for symmetry in drawn})
+    assert turn(image, True, 0)[0, 0].tolist() == [[1, 0], [3, 2]]
+    assert turn(image, False, 1)[0, 0].tolist() == [[1, 3], [0, 2]]
+
+
+def test_both_sides_of_a_clip_are_turned_alike(tmp_path):
+    one = clip(tmp_path, "a")
+    made = source([Clip("a", one.sharp, one.sharp)], batch=16).batch(0)
+    assert torch.equal(made.blurry, made.sharp)
 
 
 def test_without_turns_a_crop_is_as_the_file_has_it(tmp_path):
