@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deblurbench.cards import IDENTITY
 from deblurbench.errors import counted
 from deblurbench.protocol import Protocol
 
@@ -209,19 +210,23 @@ def causes(failed: Sequence[Outcome]) -> str:
 def unlike_data(one: Manifest, two: Manifest) -> str:
     """Why two runs under the same protocol were not scored on the same pictures; empty where nothing says so.
 
-    A protocol says which frames are scored, not what they show: any folder has the same one. Clips of as many frames
-    are held to the sha256 over their ground truth, where both runs recorded it.
+    A protocol says which frames are scored, not what they show: any folder has the same one. Clips of the same frames
+    are held to the sha256 over their ground truth and over their blurry input, where both runs recorded it.
     """
     if one.split != two.split:
         return f"split {one.split} is not {two.split}"
     there = {clip.name: clip for clip in one.clips}
     for clip in two.clips:
         other = there.get(clip.name)
-        if other is None or other.frames != clip.frames or not (other.ground_truth_sha256 and clip.ground_truth_sha256):
+        if other is None or other.frames != clip.frames:
             continue
-        if other.ground_truth_sha256 != clip.ground_truth_sha256:
-            return (
-                f"the ground truth of clip {clip.name} has other pixels "
-                f"({other.ground_truth_sha256[:12]}, {clip.ground_truth_sha256[:12]})"
-            )
+        truths = other.ground_truth_sha256, clip.ground_truth_sha256
+        for what, (first, second) in (("ground truth", truths), ("blurry input", _blurry_sha256(clip.name, one, two))):
+            if first and second and first != second:
+                return f"the {what} of clip {clip.name} has other pixels ({first[:12]}, {second[:12]})"
     return ""
+
+
+def _blurry_sha256(clip: str, one: Manifest, two: Manifest) -> tuple[str, str]:
+    """sha256 over all blurry frames of a clip in two runs, which are what `identity` restored; empty where unknown."""
+    return one.outcome(IDENTITY, clip).frames_sha256, two.outcome(IDENTITY, clip).frames_sha256

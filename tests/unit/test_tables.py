@@ -222,6 +222,27 @@ def test_other_pictures_under_the_same_protocol_are_refused(tmp_path: Path) -> N
         tables.build([one, with_truth("three", "ab", split="train")])
 
 
+def test_other_blurry_input_under_the_same_protocol_is_refused(tmp_path: Path) -> None:
+    def with_blurry(name: str, digest: str, method: str = "identity", frames: int | None = None) -> Run:
+        run = fake_run.write(tmp_path / name)
+        outcomes = [
+            outcome.model_copy(update={"frames_sha256": digest * 32 if outcome.method == method else "00" * 32})
+            for outcome in run.manifest.outcomes
+        ]
+        clips = [clip.model_copy(update={"frames": clip.frames[:frames]}) for clip in run.manifest.clips]
+        run.store.write_manifest(run.manifest.model_copy(update={"outcomes": outcomes, "clips": clips}))
+        return Run.open(run.folder)
+
+    one = with_blurry("one", "ab")
+    with pytest.raises(UsageError, match="the blurry input of clip clip-01 has other pixels"):
+        tables.build([one, with_blurry("two", "cd")])
+    for name, digest in (("same", "ab"), ("unknown", "")):
+        assert tables.build([one, with_blurry(name, digest)]).rows
+    assert tables.build([one, with_blurry("fewer", "cd", frames=-1)]).rows  # over other frames it is another digest
+    theirs = [with_blurry(name, digest, "srn:rgb") for name, digest in (("three", "ab"), ("four", "cd"))]
+    assert tables.build(theirs).rows  # what methods restored may differ
+
+
 def test_runs_are_held_to_all_before_them_not_to_the_first_alone(tmp_path: Path) -> None:
     def run(name: str, metrics: list[MetricRecord], method: str) -> Run:
         fake = Fake(methods={"identity": 1.0, method: 0.5}, changes={"metrics": metrics})
