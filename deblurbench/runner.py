@@ -356,7 +356,7 @@ class _Session:
     def _keep(self, part: Part) -> None:
         self.parts[part.outcome.method, part.outcome.clip] = part
         for record in self.manifest.methods:
-            if record.id == part.outcome.method and part.caveat not in record.caveat:
+            if record.id == part.outcome.method:
                 record.caveat = joined(record.caveat, part.caveat)
         self._note(part.outcome)
 
@@ -434,8 +434,8 @@ def _as_before(record: MethodRecord, old: Manifest | None) -> MethodRecord:
 
 
 def joined(*caveats: str) -> str:
-    """Caveats as one, each once."""
-    return "; ".join(dict.fromkeys(filter(None, caveats)))
+    """Caveats as one, each once; those that are joined already are taken apart."""
+    return "; ".join(dict.fromkeys(filter(None, "; ".join(caveats).split("; "))))
 
 
 def _runtime(old: Manifest | None) -> dict[str, Any]:

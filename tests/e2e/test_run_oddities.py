@@ -10,6 +10,7 @@ import cv2
 import pytest
 
 from deblurbench.job import SWAPPED, TRAINING
+from deblurbench.runner import joined
 from deblurbench.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
@@ -55,6 +56,18 @@ class Plugin(FrameMethod):
     def restore_frame(self, frame):
         self.made = torch.nn.Identity()
         return self.nets[0](frame)
+"""
+SWAPS_THEN_TRAINS = """
+import torch
+from deblurbench.methods.base import Method
+class Plugin(Method):
+    clips = 0
+    def __init__(self):
+        self.network = torch.nn.Identity()
+    def restore(self, frames):
+        self.network.train(self.clips > 0)
+        self.clips += 1
+        yield from (frame.flip(0) for frame in frames)
 """
 CHANGES_COLOURS = """
 from deblurbench.methods.base import FrameMethod
@@ -122,6 +135,14 @@ def test_modules_outside_the_network_restore_in_evaluation(here, plugin_folder):
     assert caveats == {"identity": "", "keeps": "", "leaves": TRAINING}
     values = {(row["method"], row["frame"]): row["value"] for row in read_scores(here / "out")}
     assert values["keeps", "000001"] == values["identity", "000001"] != values["leaves", "000001"]
+
+
+def test_two_caveats_of_one_clip_are_told_once(here, plugin_folder):
+    write_folder(here / "data", frames=3)
+    write_plugin(plugin_folder, "both", SWAPS_THEN_TRAINS)
+    run("--methods", "both", "--data-root", "data", "--output", "out")
+    caveat = json.loads((here / "out" / "run.json").read_text())["methods"][1]["caveat"]
+    assert caveat == f"{SWAPPED}; {TRAINING}" == joined(caveat, f"{TRAINING}; {SWAPPED}", "")
 
 
 def test_red_and_blue_changed_over_is_told(here, plugin_folder):
