@@ -118,12 +118,12 @@ class Bench:
         set_precision_flags(job.precision)
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
-        before = describe_runtime(self.device, job.seed)  # before a plugin changes it
+        self.caption, before = describe_device(self.device), describe_runtime(self.device, job.seed)  # then a plugin
         self.method, self.card = ready_method(job, self.device, alive)
         self.needs = self.card.needs_of(job.variant)
         self.random = job.random_weights and bool(is_random(job, self.method) or random_outside(job, self.method))
         self.settings = self._settings()
-        told = {"device": describe_device(self.device), **before, **self.implementations}
+        told = {"device": self.caption, **before, **self.implementations}
         self.environment = provenance.environment_digest(json.dumps(told, sort_keys=True))
         self.changed = {k: v for k, v in describe_runtime(self.device, job.seed).items() if v != before[k]}
         self.warm = False
@@ -137,7 +137,7 @@ class Bench:
         """What the worker tells once, before its first clip."""
         count = count_parameters(self.method)
         return {
-            "device": describe_device(self.device),
+            "device": self.caption,
             "runtime": describe_runtime(self.device, self.job.seed),
             "parameters": None if self.card.opens and not count else count,
             "random": self.random,

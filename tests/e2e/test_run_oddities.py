@@ -137,6 +137,22 @@ def test_modules_outside_the_network_restore_in_evaluation(here, plugin_folder):
     assert values["keeps", "000001"] == values["identity", "000001"] != values["leaves", "000001"]
 
 
+def test_a_plugin_that_changes_the_threads_mixes_no_environments(here, plugin_folder, capsys):
+    import torch
+
+    write_folder(here / "data", clips=["one"], frames=2)
+    before = torch.get_num_threads()
+    write_plugin(plugin_folder, "threads", RUDE.replace("class", f"torch.set_num_threads({before + 1})\nclass"))
+    try:
+        run("--methods", "threads", "--data-root", "data", "--output", "out")
+    finally:
+        torch.set_num_threads(before)
+    manifest = json.loads((here / "out" / "run.json").read_text())
+    assert "mixed environments" not in capsys.readouterr().out and not manifest["warnings"]
+    assert manifest["device"].endswith(f"{before} thread{'s' * (before > 1)}")
+    assert manifest["methods"][1]["caveat"] == f"it changes torch's settings: threads is {before + 1}"
+
+
 def test_two_caveats_of_one_clip_are_told_once(here, plugin_folder):
     write_folder(here / "data", frames=3)
     write_plugin(plugin_folder, "both", SWAPS_THEN_TRAINS)
