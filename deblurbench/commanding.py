@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from deblurbench.cards import PLACEHOLDER, MethodCard
 from deblurbench.datasets.layouts import some
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
-from deblurbench.errors import ContractError, FrameError, MissingError, UsageError, counted
+from deblurbench.errors import ContractError, DiskError, FrameError, MissingError, UsageError, counted
 from deblurbench.frames import to_8bit, to_float
 from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key, read_frame, write_png
 from deblurbench.kept import Kept, NotStarted, signal_name
@@ -134,11 +134,23 @@ class CommandMethod(Elsewhere):
             keeper.close()
 
     def _write(self, folder: Path, frames: Iterable[Tensor]) -> dict[str, tuple[int, int]]:
-        """Write the frames as PNG; their names without suffix, with height and width."""
+        """Write the frames as PNG; their names without suffix, with height and width.
+
+        Raises:
+            FailedElsewhere: the folder for temporary files has no room; the run's own may have.
+        """
         sizes = {}
         for position, frame in enumerate(frames):
             stem = f"{position:08d}"
-            write_png(folder / f"{stem}.png", to_8bit(frame).frame)
+            try:
+                write_png(folder / f"{stem}.png", to_8bit(frame).frame)
+            except DiskError as error:
+                why = getattr(error.__cause__, "strerror", None) or error
+                raise FailedElsewhere(
+                    "no room",
+                    f"frame {stem} cannot be written for the command into {folder} ({why}). Free space there, or name "
+                    "a larger folder for temporary files in TMPDIR.",
+                ) from None
             sizes[stem] = (frame.shape[-2], frame.shape[-1])
             self._alive()
         return sizes

@@ -22,7 +22,7 @@ import deblurbench
 from deblurbench import isolated
 from deblurbench.cards import MethodCard
 from deblurbench.elsewhere import Elsewhere, FailedElsewhere
-from deblurbench.errors import CardError, ContractError, DiskError, MissingError, UsageError
+from deblurbench.errors import CardError, ContractError, MissingError, UsageError
 from deblurbench.importing import read_foreign, without_prefixes
 from deblurbench.isolated import FLOAT32, SLOTS
 from deblurbench.kept import Kept, epitaph, foreign_environment
@@ -178,17 +178,19 @@ class MemoryFile:
         """At least `size` bytes of it.
 
         Raises:
-            DiskError: there is not that much memory (or disk, where memory files are not known).
+            FailedElsewhere: there is not that much memory (or disk, where memory files are not known).
         """
-        if size > self.size:
-            try:
+        try:
+            if size > self.size:
                 os.posix_fallocate(self.fd, 0, size) if hasattr(os, "posix_fallocate") else os.ftruncate(self.fd, size)
-            except OSError as error:
-                raise DiskError(
-                    f"no room for {size / 1e6:.0f} MB of frames between two processes ({error.strerror})"
-                ) from None
-            self.size = size
-        return mmap.mmap(self.fd, size)
+                self.size = size
+            return mmap.mmap(self.fd, size)
+        except OSError as error:
+            raise FailedElsewhere(
+                "no room",
+                f"out of memory: no room for {size / 1e6:.0f} MB of frames between two processes ({error.strerror}). "
+                "End what else takes memory; where there are no memory files, free space in TMPDIR or name another.",
+            ) from None
 
     def close(self) -> None:
         """Let go of it."""

@@ -1,5 +1,6 @@
 """A command as a method: what it is given, what it may give back, and how it ends."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblurbench import commanding, rooms
+from deblurbench import commanding, rooms, runner
 from deblurbench.contract import clip8
 from deblurbench.elsewhere import FailedElsewhere
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
@@ -71,6 +72,28 @@ def test_frames_go_through_a_folder_and_back(tool):
     assert all(np.array_equal(restored, 255 - frame) for (restored, _), frame in zip(found, frames, strict=True))
     assert len({seconds for _, seconds in found}) == 1 and 0.5 / 12 < found[0][1] < 5
     assert len(beats) >= 12 + 4
+
+
+def test_a_full_folder_for_temporary_files_costs_the_clip_only(tool, tmp_path, monkeypatch):
+    tool()
+    replace = Path.replace
+
+    def full(self, target):
+        if tmp_path / "temporary" in self.parents:
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    plan = make_plan(Request(methods=["tool", "unsharp"], dataset="mini", limit=1, frames_per_clip=6, metrics=["psnr"]))
+    result = runner.run(plan, tmp_path / "run", in_process=True)
+    assert [(o.method, o.status) for o in result.manifest.outcomes] == [
+        ("identity", "ok"),
+        ("tool", "failed"),
+        ("unsharp:mild", "ok"),
+    ]
+    (failed,) = result.failed
+    assert failed.kind == "no room" and "00000000 cannot be written" in failed.reason
+    assert "(No space left on device)" in failed.reason and "TMPDIR" in failed.reason
 
 
 def test_a_card_is_all_it_takes(tool):

@@ -1,6 +1,7 @@
 """A method with a Python environment of its own: the same numbers, and nothing left behind whatever goes wrong."""
 
 import ast
+import errno
 import json
 import os
 import re
@@ -192,6 +193,23 @@ def test_modules_outside_the_network_restore_in_evaluation_there(plugin_folder, 
     write_plugin(plugin_folder, "drops", DROPS, f"python: {venv}\n")
     made, (frame,) = ready_method(job("drops"), "cpu"), clip8(1, 20, 30)
     assert all(np.array_equal(restore(made, [frame])[0][0], frame) for _ in range(2))
+    made[0].close()
+
+
+@pytest.mark.parametrize("where", ["os.posix_fallocate", "mmap.mmap"])
+def test_without_memory_for_frames_the_clip_fails_and_the_next_one_is_restored(plugin_folder, venv, monkeypatch, where):
+    def short(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    write_plugin(plugin_folder, "drops", DROPS, f"python: {venv}\n")
+    made, frames = ready_method(job("drops"), "cpu"), clip8(2, 20, 30)
+    with monkeypatch.context() as patched, pytest.raises(FailedElsewhere) as failed:
+        patched.setattr(where, short)
+        restore(made, frames)
+    found = describe_failure(failed.value)
+    assert found["kind"] == "no room" and found["reason"].startswith("out of memory: no room for 0 MB of frames")
+    assert "(Cannot allocate memory). End what else takes memory" in found["reason"]
+    assert len(restore(made, frames)) == 2
     made[0].close()
 
 
