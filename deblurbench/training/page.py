@@ -16,9 +16,10 @@ The page is made from the cards' weights and from docs/evidence/ (see `stored.py
    and so on; score them all, and keep both:
    `deblurbench run --methods ifirnn:C2H1@runs/claims/C2H1-0,... --dataset mini --output runs/claims-mini`
    `python -m deblurbench.training.evidence comparison runs/claims-mini runs/claims/*`
-5. Measure how like real blur the training clips are, where a `quick` recipe of ifirnn or srn changed:
-   `python benchmarks/synthesis.py --photos PHOTOS --recipe ifirnn:quick --recipe srn:quick --dataset mini test -
-   --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT --clips 64 --output docs/evidence/blur.json`
+5. Measure how like real blur the training clips are, where a recipe of ifirnn or srn for synthesised clips changed:
+   `python benchmarks/synthesis.py --photos PHOTOS --recipe ifirnn:quick --recipe srn:quick --recipe srn:window
+   --dataset mini test - --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT --clips 64
+   --output docs/evidence/blur.json`
 6. `python -m deblurbench.training.page`, and commit docs/training.md with docs/evidence/.
 
 The sections are made by `gains.py` (the short answer, the figures), `shipped.py` (the weights), `likeness.py` (the
