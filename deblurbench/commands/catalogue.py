@@ -93,7 +93,7 @@ def _method_row(found: Plugin) -> tuple[object, ...]:
 
 
 def _method_details(found: Plugin) -> dict[str, object]:
-    """What `--json` tells of a method beyond the table: the columns of docs/methods.md, read from the card alone."""
+    """What `--json` tells of a method beyond the table: docs/methods.md's columns that the card alone can tell."""
     card = found.card
     if not isinstance(card, MethodCard):
         return {}
