@@ -202,27 +202,49 @@ def measure(
 
     Raises:
         UsageError: no such device.
-        CardError, MissingError: a method cannot be made ready.
+        CardError, MissingError: the only method cannot be made ready.
     """
     for planned in methods:
-        if planned.environment or planned.card.command:
+        if planned.environment or planned.card.python or planned.card.command:
             raise UsageError(
                 f"{planned.id} runs in a process of its own, but bench measures all methods in one process. Leave it "
                 "out; 'run' times it (timings.csv), and its report says what that time holds."
             )
     device = resolve_device(settings.device)
     set_precision_flags(settings.precision)
-    more = {"seed": settings.seed, "random_weights": True}
-    jobs = [MethodJob.alone(planned, device, settings.precision, **more) for planned in methods]
-    ready = [(planned, ready_method(job, device)[0]) for planned, job in zip(methods, jobs, strict=True)]
+    ready, broken = _made_ready(methods, device, settings)
+    for planned, why in broken:
+        say(f"{planned.id}: {why}")
     machine = [machine_state(device)]
     results: list[Measured] = []
     for size in sizes:
         streams = [_Stream(planned, method, size, device, settings) for planned, method in ready]
         results += [stream.found for stream in streams]
+        results += [Measured(planned.id, _tag(planned), False, *size, None, error=why) for planned, why in broken]
         _rounds(streams, settings, say)
         machine.append(machine_state(device))
     return Report(describe_device(device), settings, results, machine)
+
+
+def _made_ready(
+    methods: Sequence[PlannedMethod], device: str, settings: Settings
+) -> tuple[list[tuple[PlannedMethod, Method]], list[tuple[PlannedMethod, str]]]:
+    """The methods made ready, and those that cannot be, each with the reason; the only one may fail."""
+    ready, broken = [], []
+    for planned in methods:
+        more = {"seed": settings.seed, "random_weights": True}
+        try:
+            job = MethodJob.alone(planned, device, settings.precision, **more)
+            ready.append((planned, ready_method(job, device)[0]))
+        except (Exception, SystemExit) as error:  # as in a run it costs its own row
+            if len(methods) == 1:
+                raise
+            broken.append((planned, describe_failure(error)["reason"]))
+    return ready, broken
+
+
+def _tag(planned: PlannedMethod) -> str | None:
+    return planned.weights.tag if planned.weights else None
 
 
 def _rounds(streams: list[_Stream], settings: Settings, say: Callable[[str], None]) -> None:
@@ -253,7 +275,7 @@ class _Stream:
         self.lead, self.multiple_of = 2 + needs.window, needs.multiple_of
         self.tensors = [*network.parameters(), *network.buffers()] if network is not None else []
         self.found = Measured(
-            planned.id, planned.weights.tag if planned.weights else None, planned.random, *size,
+            planned.id, _tag(planned), planned.random, *size,
             None if self.hidden else sum(p.numel() for p in network.parameters()) if network is not None else 0,
         )  # fmt: skip
 

@@ -50,7 +50,7 @@ def metric_weights(metrics: Sequence[MetricRecord]) -> str:
 
 @dataclass(frozen=True)
 class PlannedMethod:
-    """A method, its variant and its weights, found and checked."""
+    """A method, its variant and its weights, found and checked; `lacks` says what is not installed, and how it is."""
 
     id: str
     plugin: Plugin
@@ -58,6 +58,7 @@ class PlannedMethod:
     weights: WeightsFile | None
     random: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
 
     @property
     def card(self) -> MethodCard:
@@ -149,7 +150,8 @@ class Plan:
 def plan_method(text: str, random_weights: bool = False, beside_others: bool = False) -> PlannedMethod:
     """Find a method, its variant and its weights.
 
-    `beside_others`: packages that are not installed cost this method its row when it is made ready, and no other one.
+    `beside_others`: packages, a Python of its own or a command that are not there cost this method its row when it is
+    made ready, and no other one; `lacks` of what is found says so.
 
     Raises:
         UsageError: unknown method, variant or weights; the nearest name is given.
@@ -157,25 +159,41 @@ def plan_method(text: str, random_weights: bool = False, beside_others: bool = F
     """
     reference, variant, wanted = split_method(text)
     found = find_method(reference)
-    environment = environment_of(found)
-    if not environment and not beside_others:
-        found.refuse_missing_packages()
+    environment, lacks = _installed(found, beside_others)
     card, name = found.card, found.name
     assert isinstance(card, MethodCard)
     variant = card.known_variant(variant or _variant_of(wanted, card))
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
-    if card.command:
-        program(found, environment)
     try:
         weights = find_weights(found, variant, wanted)
     except MissingError:
         if not random_weights:
             raise
-        return PlannedMethod(identifier, found, variant, None, random=True, environment=environment)
+        return PlannedMethod(identifier, found, variant, None, True, environment, lacks)
     usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
     if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
-    return PlannedMethod(identifier, found, variant, weights, environment=environment)
+    return PlannedMethod(identifier, found, variant, weights, environment=environment, lacks=lacks)
+
+
+def _installed(found: Plugin, beside_others: bool) -> tuple[dict[str, str], str]:
+    """A method's own Python, empty for ours; and with `beside_others` what it needs and is not there, empty for none.
+
+    Raises:
+        MissingError: something is not there that it needs, and no others are to be run.
+    """
+    environment: dict[str, str] = {}
+    try:
+        environment = environment_of(found)
+        if not environment:
+            found.refuse_missing_packages()
+        if isinstance(found.card, MethodCard) and found.card.command:
+            program(found, environment)
+    except MissingError as error:
+        if not beside_others:
+            raise
+        return environment, str(error)
+    return environment, ""
 
 
 def _has_default(card: MethodCard, variant: str) -> bool:

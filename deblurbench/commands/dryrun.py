@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 from deblurbench.choosing import PNG_BYTES_A_PIXEL
@@ -18,10 +19,10 @@ from deblurbench.terminal import print_json, print_table, say
 
 
 def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
-    """Print the plan; nothing is written or restored. Returns the run's exit code: 1 where a clip cannot be run."""
+    """Print the plan; nothing is written or restored. Returns the run's exit code: 1 where something cannot be run."""
     if folder.exists() and not fresh:
         check_folder(folder, plan.request, fresh=False)
-    works = survey(plan, Store(folder / "nothing" if fresh else folder))
+    works = [_told_lacking(work) for work in survey(plan, Store(folder / "nothing" if fresh else folder))]
     code = 1 if any(work.state == "problem" for work in works) else 0
     speeds = seconds_a_megapixel(folder.parent, {method.id for method in plan.methods})
     head = ("method", "clip", "frames", "state", "why", "seconds")
@@ -39,6 +40,13 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
     say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
     return code
+
+
+def _told_lacking(work: Work) -> Work:
+    """What is to be done, as a problem where the method lacks something that is not installed."""
+    if not work.method.lacks or work.state in ("cached", "problem"):
+        return work
+    return replace(work, state="problem", why=" ".join(work.method.lacks.split()))
 
 
 def say_problems(plan: Plan) -> None:

@@ -187,6 +187,37 @@ def test_a_package_that_is_not_installed_costs_its_method_the_row(here, plugin_f
     assert told in capsys.readouterr().err and not (here / "alone").exists()
 
 
+LACKING = {
+    "requires: [no-such-package]\n": "Install it: pip install 'no-such-package'",
+    "python: ./venv\n": "Make one: python3 -m venv",
+    'command: [no-such-tool, "{input}", "{output}"]\n': "neither in",
+}
+
+
+@pytest.mark.parametrize("card", LACKING)
+def test_what_one_method_lacks_costs_its_row_and_a_dry_run_says_so(here, plugin_folder, capsys, card):
+    write_folder(here / "data", clips=["one"], frames=3)
+    folder = write_plugin(plugin_folder, "lacking", CHANGES_COLOURS, card)
+    if "command" in card:
+        (folder / "card.yaml").write_text(f"name: lacking\ntitle: x\n{card}")
+    words = ["--methods", "lacking,unsharp", "--data-root", "data", "--output", "out"]
+    run(*words, "--dry-run", "--json", code=1)
+    work = {row["method"]: (row["state"], row["why"]) for row in json.loads(capsys.readouterr().out)["work"]}
+    assert work.pop("lacking")[0] == "problem" and {state for state, _ in work.values()} == {"new"}
+    run(*words, "--dry-run", code=1)
+    assert LACKING[card] in capsys.readouterr().out and not (here / "out").exists()
+    run(*words, code=1)
+    outcomes = {o["method"]: o for o in json.loads((here / "out" / "run.json").read_text())["outcomes"]}
+    assert outcomes["lacking"]["status"] == "failed" and LACKING[card] in outcomes["lacking"]["reason"]
+    assert outcomes["unsharp:mild"]["status"] == "ok"
+    capsys.readouterr()
+    run(*words, "--dry-run", "--json", code=1)
+    work = {row["method"]: row["state"] for row in json.loads(capsys.readouterr().out)["work"]}
+    assert work == {"identity": "cached", "unsharp:mild": "cached", "lacking": "problem"}
+    run("--methods", "lacking", *words[2:-1], "alone", code=3)
+    assert LACKING[card] in capsys.readouterr().err and not (here / "alone").exists()
+
+
 def test_names_that_are_not_utf8_are_refused(here, capsys):
     root = write_folder(here / "data", clips=["one"], frames=2)
     for side in ("blur", "sharp"):

@@ -146,6 +146,17 @@ def test_counts_are_exact_and_a_failure_costs_its_own_row(methods):
     assert sum("RANDOM" in note for note in report.notes) == 3
 
 
+def test_what_one_method_lacks_costs_its_own_row(methods, tmp_path, capsys):
+    write_plugin(methods, "lacking", CONV.format(base="FrameMethod", body=FRAME), "requires: [no-such-package]\n")
+    words = ("--size", "32x24", "--seconds", "0", "--device", "cpu", "--output", tmp_path / "out", "--json")
+    deblurbench("bench", "--methods", "lacking,frames", *words, code=1)
+    rows = {row["method"]: row for row in json.loads(capsys.readouterr().out)["results"]}
+    assert "Install it: pip install 'no-such-package'" in rows["lacking"]["error"] and not rows["lacking"]["macs"]
+    assert "error" not in rows["frames"] and rows["frames"]["median_seconds"] > 0
+    deblurbench("bench", "--methods", "lacking", *words, code=3)
+    assert "no-such-package" in capsys.readouterr().err
+
+
 def test_what_is_no_restored_frame_is_not_timed(plugin_folder):
     body = "    def restore_frame(self, frame):\n        return frame[:, ::2]\n"
     code = "from deblurbench.methods.base import FrameMethod\nclass Plugin(FrameMethod):\n" + body
