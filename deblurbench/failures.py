@@ -9,8 +9,10 @@ from pathlib import Path
 from deblurbench.cards import Needs
 from deblurbench.elsewhere import FailedElsewhere
 from deblurbench.errors import ContractError, DeblurbenchError, FrameError
-from deblurbench.isolated import OUT_OF_MEMORY, reason_of
+from deblurbench.isolated import kind_of, reason_of
 from deblurbench.manifest import Outcome
+
+UNSUPPORTED = "unsupported on this device with this precision; try --precision fp32 or another --device."
 
 
 def tile_to_try(outcome: Outcome, needs: Needs, before: int) -> int | None:
@@ -22,13 +24,6 @@ def tile_to_try(outcome: Outcome, needs: Needs, before: int) -> int | None:
     if not tile or outcome.kind != "out of memory" or outcome.tile:
         return None
     return tile if tile < before else None
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether a device's or the host's memory did not suffice, by what Python, torch and CUDA's libraries raise."""
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
 
 
 def smaller_tile(tile: int | None, sides: Sequence[int] = ()) -> int:
@@ -50,7 +45,8 @@ def _where(error: BaseException) -> str:
 def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
     """The cause of a failed clip: a short kind, one sentence, and the traceback. `tile` is named if memory ran out."""
     named = [note for note in getattr(error, "__notes__", []) if note.startswith("frame ")]  # restoring.py
-    kind, reason = "raised", f"{''.join(f'{frame}: ' for frame in named)}{reason_of(error)}{_where(error)}"
+    where = _where(error)
+    kind, reason = kind_of(error), f"{''.join(f'{frame}: ' for frame in named)}{reason_of(error)}{where}"
     if isinstance(error, FrameError):
         kind, reason = "corrupt input", str(error)
     elif isinstance(error, ContractError):
@@ -61,7 +57,9 @@ def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
         kind, reason = error.kind, error.reason
     elif isinstance(error, SystemExit):
         kind = "left"
-    if kind == "out of memory" or ran_out_of_memory(error):
-        kind, reason = "out of memory", f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
+    if kind == "out of memory":
+        reason = f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
+    elif kind == "unsupported":
+        reason = f"{reason.removesuffix(where).splitlines()[0][:200]}{where}: {UNSUPPORTED}"
     told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
     return {"kind": kind, "reason": reason, "traceback": told[-8000:]}

@@ -31,6 +31,11 @@ from typing import Any
 SLOTS = 2
 FLOAT32 = 4
 OUT_OF_MEMORY = ("out of memory", "DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+UNSUPPORTED = (
+    "not implemented for 'Half'", "not implemented for 'BFloat16'", "not implemented for 'ComplexHalf'",
+    "Could not run 'aten::", "not currently implemented for", "Unsupported dtype Half", "Unsupported dtype BFloat16",
+    "Low precision dtypes not supported", "powers of two when computing in half precision",
+)  # fmt: skip
 KINDS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U8": "uint8", "BOOL": "bool",
@@ -397,6 +402,19 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def kind_of(error: BaseException) -> str:
+    """`out of memory`, of a device or the host, `unsupported` by a device or a precision, or else `raised`.
+
+    By what Python, torch and CUDA's libraries raise.
+    """
+    if type(error).__name__ in ("OutOfMemoryError", "MemoryError") or isinstance(error, MemoryError):
+        return "out of memory"
+    told = str(error) if isinstance(error, RuntimeError) else ""
+    if any(words in told for words in OUT_OF_MEMORY):
+        return "out of memory"
+    return "unsupported" if any(words in told for words in UNSUPPORTED) else "raised"
+
+
 def describe(error: BaseException) -> dict:
     """The cause of a failure: a short kind, one sentence, and the traceback."""
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-8000:]
@@ -406,10 +424,7 @@ def describe(error: BaseException) -> dict:
         return {"kind": "contract", "reason": str(error), "traceback": told}
     if isinstance(error, SystemExit):
         return {"kind": "left", "reason": reason_of(error), "traceback": told}
-    reason = reason_of(error)
-    short = type(error).__name__ in ("OutOfMemoryError", "MemoryError")
-    short = short or (isinstance(error, RuntimeError) and any(words in reason for words in OUT_OF_MEMORY))
-    return {"kind": "out of memory" if short else "raised", "reason": reason[:2000], "traceback": told}
+    return {"kind": kind_of(error), "reason": reason_of(error)[:2000], "traceback": told}
 
 
 def listen(source: Any, clips: queue.Queue, restorers: list) -> None:
