@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from deblurbench.methods.base import Method
 
 SWAPPED = "its frames fit the ground truth better with red and blue changed over: is one side BGR?"
+IDENTICAL = "some of its frames are identical to the ground truth: suspected leak"
+SHARP = "some of its frames are identical to the ground truth: the data hold sharp frames as blurry ones"
 TRAINING = "it put its network into training mode while restoring, in which dropout and batch statistics are active"
 
 
@@ -200,7 +203,13 @@ class Bench:
     def _caveat(self, result: ClipResult, before: Mapping[str, bool]) -> str:
         """What is told of a restored clip; a module that was made meanwhile was not put into training mode."""
         trains = any(now and not before.get(place, True) for place, now in in_training(self.method).items())
-        return "; ".join([TRAINING] * trains + [SWAPPED] * result.swapped)
+        leaks = result.identical and not self._tells_identical()
+        same = SHARP if self.job.name == IDENTITY else IDENTICAL
+        return "; ".join([TRAINING] * trains + [SWAPPED] * result.swapped + [same] * leaks)
+
+    def _tells_identical(self) -> bool:
+        """Whether a metric of the run is infinite for identical frames, by which tables tell of them."""
+        return any(math.isinf(metric(name).best) for name in self.job.metrics if name not in self.absent)
 
     def _restore(self, job: ClipJob, on_frame: Callable[[str], None]) -> ClipResult:
         clip = first_frames(self.clips[job.clip], job.frames)

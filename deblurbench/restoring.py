@@ -78,6 +78,7 @@ class ClipResult:
     saved: list[str] = field(default_factory=list)
     peak: int = 0  # bytes of a GPU's memory, see _Clock
     swapped: bool = False  # restored frames fit the ground truth better with red and blue changed over
+    identical: bool = False  # a scored frame equals the ground truth exactly
 
 
 def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]:
@@ -402,6 +403,7 @@ class _Behind:
         """Score a frame and write it, in the background; waits when too many are pending."""
         if scored and truth is not None:
             self.probe.add(frame, truth)
+            self.result.identical = self.result.identical or np.array_equal(frame, truth)
             self.adding += [self.in_order.submit(m.add, frame, truth) for m in self.clip_metrics.values()]
             self.result.scores += [(stem, name, float(m(frame, truth))) for name, m in self.settings.networks.items()]
         self.waiting.append(self.pool.submit(self._work, stem, frame, truth, scored, file, sharp_file))

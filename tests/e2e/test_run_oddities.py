@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from deblurbench.job import SWAPPED, TRAINING
+from deblurbench.job import IDENTICAL, SHARP, SWAPPED, TRAINING
 from deblurbench.runner import joined
 from deblurbench.store import Store
 from tests.conftest import write_plugin
@@ -68,6 +68,16 @@ class Plugin(Method):
         self.network.train(self.clips > 0)
         self.clips += 1
         yield from (frame.flip(0) for frame in frames)
+"""
+LEAKS = """
+import cv2
+import torch
+from deblurbench.methods.base import Method
+class Plugin(Method):
+    def restore(self, frames):
+        for frame, file in zip(frames, [*FILES, None, None, None]):
+            read = cv2.imread(file)[:, :, ::-1].copy() if file else None
+            yield frame * 0.9 if read is None else torch.from_numpy(read).permute(2, 0, 1) / 255
 """
 CHANGES_COLOURS = """
 from deblurbench.methods.base import FrameMethod
@@ -167,6 +177,18 @@ def test_red_and_blue_changed_over_is_told(here, plugin_folder):
     run("--methods", "bgr", "--data-root", "data", "--output", "out")
     table = (here / "out" / "report" / "table.md").read_text()
     assert table.count(f"bgr: {SWAPPED}") == 1 and table.count(SWAPPED) == 1
+
+
+@pytest.mark.parametrize(("metrics", "told"), [("ssim,tof", True), ("ssim,psnr", False)])
+def test_frames_identical_to_the_ground_truth_are_told_whatever_the_metrics(here, plugin_folder, metrics, told):
+    data = write_folder(here / "data", frames=3)
+    sharp = {clip: [str(file) for file in sorted((data / "sharp" / clip).iterdir())] for clip in ("one", "two")}
+    write_plugin(plugin_folder, "leaks", LEAKS.replace("FILES", repr(sharp["two"][:1])))
+    shutil.copy(sharp["one"][0], data / "blur" / "one" / "000000.png")
+    run("--methods", "leaks,unsharp", "--data-root", "data", "--metrics", metrics, "--output", "out")
+    caveats = {m["id"]: m["caveat"] for m in json.loads((here / "out" / "run.json").read_text())["methods"]}
+    assert caveats == {"identity": SHARP * told, "leaks": IDENTICAL * told, "unsharp:mild": ""}
+    assert (here / "out" / "report" / "table.md").read_text().count("suspected leak") == 1 + (not told)
 
 
 def test_a_package_that_is_not_installed_costs_its_method_the_row(here, plugin_folder, capsys):
