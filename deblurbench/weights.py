@@ -120,7 +120,7 @@ def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> Weig
         )
     if not told and not card.network:
         _compare_with_shipped(file, folder, card, variant)
-    return WeightsFile(tag, file, file_sha256(file), tuple(told.get("trained_on", ())), told.get("note", ""))
+    return WeightsFile(tag, file, file_sha256(file), seen_by(file, card), told.get("note", ""))
 
 
 def file_and_tag(path: Path) -> tuple[Path, str]:

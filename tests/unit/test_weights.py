@@ -121,6 +121,19 @@ def test_the_default_the_tag_and_the_path(tmp_path):
         find_weights(plugin, "x", str(tmp_path / "gone.safetensors"))
 
 
+def test_shipped_weights_named_by_a_path_keep_what_they_were_trained_on(tmp_path):
+    file, moved = tmp_path / "w.safetensors", tmp_path / "moved.safetensors"
+    save_file({"a": torch.zeros(1)}, file)
+    moved.write_bytes(file.read_bytes())
+    entry = {"tag": "t", "variant": "x", "file": "w.safetensors", "sha256": file_sha256(file)}
+    plugin = card(tmp_path, weights=[entry | {"trained_on": ["gopro/train"]}])
+    assert {find_weights(plugin, "x", wanted).trained_on for wanted in ("t", str(file), str(moved))} == {
+        ("gopro/train",)
+    }
+    save_file({"a": torch.ones(1)}, moved)
+    assert find_weights(plugin, "x", str(moved)).trained_on == ()
+
+
 def test_a_file_of_unknown_origin_is_held_to_the_shipped_one_before_anything_runs(tmp_path):
     shipped, file = tmp_path / "w.safetensors", tmp_path / "mine.safetensors"
     save_file({"a": torch.zeros(1)}, shipped)
