@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deblurbench.datasets.base import FrameSource, ImageFiles
 from deblurbench.datasets.headers import headers_of
-from deblurbench.datasets.layouts import some
+from deblurbench.datasets.layouts import composed, some
 from deblurbench.datasets.video import LOSSLESS, VideoSource, is_video
 from deblurbench.errors import FrameError, MissingError, UsageError, counted, did_you_mean
 from deblurbench.imagefiles import SUFFIXES, list_frames
@@ -103,7 +103,7 @@ def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _F
     flat = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
     places: dict[str, Path] = {}
     for entry in [e for e in entries if e.is_dir() or is_video(e)]:
-        name = entry.name if entry.is_dir() else entry.stem
+        name = composed(entry.name if entry.is_dir() else entry.stem)
         if name in places:
             faults.wrong.append(f"{name}: both {places[name].name} and {entry.name} are there; keep one of them")
         places[name] = entry

@@ -16,7 +16,8 @@ from typing import Any
 from deblurbench import provenance
 from deblurbench.cards import IDENTITY, DatasetCard, MethodCard, Needs
 from deblurbench.commanding import command_key, program
-from deblurbench.datasets.base import Dataset, folders_of, how_to_get
+from deblurbench.datasets.base import Clip, Dataset, folders_of, how_to_get
+from deblurbench.datasets.layouts import composed
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.isolating import environment_of
 from deblurbench.manifest import MethodRecord, MetricRecord, Request
@@ -345,6 +346,13 @@ def plan_metrics(names: Sequence[str] | None, protocol: Protocol) -> tuple[Metri
     )  # fmt: skip
 
 
+def _spelled(request: Request, clips: Sequence[Clip]) -> Request:
+    """The request with its clips named as the dataset names them: in composed Unicode, where not otherwise there."""
+    known = {clip.name for clip in clips}
+    named = request.clips and [name if name in known else composed(name) for name in request.clips]
+    return request.model_copy(update={"clips": named})
+
+
 def make_plan(request: Request) -> Plan:
     """Resolve a request completely.
 
@@ -358,7 +366,7 @@ def make_plan(request: Request) -> Plan:
     found = dataset.find(protocol)
     refuse_undecodable([str(found.root)])
     there = dataset.clips(protocol, split)
-    chosen = choose_clips(there, request, protocol, split)
+    chosen = choose_clips(there, _spelled(request, there), protocol, split)
     refuse_unscorable(chosen, request, protocol)
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)

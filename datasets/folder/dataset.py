@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import TypeAlias
 
 from deblurbench.datasets.base import Clip, Dataset, Found
-from deblurbench.datasets.layouts import broken, has_frames, pair, sequence_tree, sides_of, some, subfolders
+from deblurbench.datasets.layouts import (
+    broken,
+    by_name,
+    composed,
+    has_frames,
+    pair,
+    sequence_tree,
+    sides_of,
+    some,
+    subfolders,
+)
 from deblurbench.datasets.video import VideoSource, is_video
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.imagefiles import natural_key
@@ -95,13 +105,13 @@ def _alone(root: Path) -> list[Clip]:
 def _places(side: Path, name: str) -> dict[str, Place]:
     """The clips of one side: its frames directly, a subfolder each, or a video file each (or `side` is a video)."""
     if side.is_file():
-        return {name: side} if is_video(side) else {}
+        return {composed(name): side} if is_video(side) else {}
     if has_frames(side):
-        return {name: side}
+        return {composed(name): side}
     videos = sorted(
         (f for f in side.iterdir() if is_video(f) and f.is_file()), key=lambda f: (natural_key(f.name), f.name)
     )
-    return {f.name: f for f in subfolders(side) if has_frames(f)} | {f.stem: f for f in videos}
+    return by_name([(f.name, f) for f in subfolders(side) if has_frames(f)] + [(f.stem, f) for f in videos])
 
 
 def _clip(name: str, blurry: Place, sharp: Place | None) -> Clip:

@@ -74,7 +74,7 @@ def sides_of(folder: Path, names: Names) -> dict[str, Frames]:
 
 def sequence_tree(folder: Path, names: Names) -> Tree:
     """Read `folder/<clip>/<side>/`. A folder without a blurry side, or whose sides hold folders, is no clip."""
-    tree = {clip.name: sides_of(clip, names) for clip in subfolders(folder)}
+    tree = {name: sides_of(clip, names) for name, clip in by_name((f.name, f) for f in subfolders(folder)).items()}
     tree = {clip: {s: f for s, f in sides.items() if _is_flat(f)} for clip, sides in tree.items()}
     return {clip: sides for clip, sides in tree.items() if _blurry_sides(sides)}
 
@@ -94,8 +94,20 @@ def side_tree(folder: Path, names: Names) -> Tree:
 
 def clips_in(folder: Path) -> dict[str, Frames]:
     """The clips of one side: a subfolder each, or files that begin with its name (`GOPR0384_11_00-000001.png`)."""
-    folders: dict[str, Frames] = {f.name: f for f in subfolders(folder) if has_frames(f)}
+    folders: dict[str, Frames] = {**by_name((f.name, f) for f in subfolders(folder) if has_frames(f))}
     return folders or {clip: tuple(files) for clip, files in _by_prefix(files_of(folder)[0]).items()}
+
+
+def composed(name: str) -> str:
+    """A name in composed Unicode (NFC): some systems write `é` as `e` and an accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def by_name(places: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    """Places by their names, composed; where two differ in that alone, both keep the names that they have on disk."""
+    named = dict(places)
+    count = Counter(composed(name) for name in named)
+    return {composed(name) if count[composed(name)] == 1 else name: place for name, place in named.items()}
 
 
 def has_frames(folder: Path) -> bool:
@@ -224,7 +236,7 @@ def _blurry_sides(sides: Mapping[str, Frames]) -> list[str]:
 def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
     clips: dict[str, list[Path]] = {}
     for file in files:
-        found = _PREFIXED.match(file.stem)
+        found = _PREFIXED.match(_stem(file))
         if found:
             clips.setdefault(found["clip"], []).append(file)
     return clips
@@ -258,7 +270,7 @@ def _unmatched(ours: Mapping[str, Path], theirs: Mapping[str, Path], where: str)
 
 
 def _stem(file: Path) -> str:
-    return unicodedata.normalize("NFC", file.stem)
+    return composed(file.stem)
 
 
 def _where(frames: Frames) -> str:

@@ -116,6 +116,15 @@ def test_frames_that_a_run_saved_score_the_same_and_share_a_table(data, words, t
     assert [m["method"] for m in methods] == ["identity", "again:v2"]
 
 
+def test_a_folder_named_in_decomposed_unicode_is_the_clip(tmp_path):
+    root = write_folder(tmp_path / "data", clips=["caf\u00e9", "two"], frames=2)
+    shutil.copytree(root / "sharp", tmp_path / "theirs")
+    (tmp_path / "theirs" / "caf\u00e9").rename(tmp_path / "theirs" / "cafe\u0301")
+    words = ["--dataset", "folder", "--data-root", root, "--metrics", "psnr", "--output", tmp_path / "run"]
+    deblurbench("score", tmp_path / "theirs", *words)
+    assert {clip for clip, _, _ in values(tmp_path / "run", "theirs")} == {"caf\u00e9", "two"}
+
+
 def test_frames_written_as_bgr_are_told_below_the_table(theirs, words, tmp_path):
     for file in theirs.glob("*/*.png"):
         cv2.imwrite(str(file), image(file))  # RGB handed to a writer that takes BGR

@@ -9,7 +9,8 @@ import pytest
 from deblurbench.datasets.base import Found
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.errors import MissingError
-from deblurbench.planning import open_dataset
+from deblurbench.manifest import Request
+from deblurbench.planning import make_plan, open_dataset
 from deblurbench.rooms import plugin
 from tests import fakes
 
@@ -153,6 +154,33 @@ def test_folder_pairs(tmp_path: Path, sides, clips, expected, video):
     assert all(np.array_equal(a, b) for a, b in zip(clip.blurry, made.linear, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(clip.sharp, made.sharp, strict=True))
     assert sound(found) and clip_size(clip) == (64, 48)
+
+
+@pytest.mark.parametrize("video", [False, True])
+def test_clips_named_in_composed_and_decomposed_unicode_are_one(tmp_path: Path, video):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    root = fakes.write_folder(tmp_path / "data", "blur", "sharp", clips=(composed, "two"), frames=2, video=video)
+    (theirs,) = (root / "sharp").glob(f"{composed}*")
+    theirs.rename(theirs.with_name(theirs.name.replace(composed, decomposed)))
+    found = find(root, "folder")
+    assert names(found) == {"all": [composed, "two"]} and sound(found)
+    clip = found.splits["all"][0]
+    made = fakes.make_clip(composed, 2)
+    assert all(np.array_equal(a, b) for a, b in zip(clip.sharp, made.sharp, strict=True))
+    for asked in (composed, decomposed):
+        plan = make_plan(Request(methods=["identity"], dataset="folder", data_root=str(root), clips=[asked]))
+        assert [planned.clip.name for planned in plan.clips] == [composed]
+
+
+def test_clips_that_differ_in_their_unicode_alone_are_two(tmp_path: Path):
+    both = ["cafe\u0301", "caf\u00e9"]
+    assert names(find(fakes.write_folder(tmp_path, clips=both, frames=2), "folder")) == {"all": both}
+
+
+def test_decomposed_clips_with_their_sides_inside(tmp_path: Path):
+    fakes.write_gopro(tmp_path, "one-split", ["cafe\u0301"], frames=2, blur=["blur"])
+    found = find(tmp_path, "folder")
+    assert names(found) == {"all": ["caf\u00e9"]} and sound(found)
 
 
 def test_folder_with_sides_inside_the_clips(tmp_path: Path):
