@@ -16,6 +16,7 @@ from deblurbench.protocol import Protocol
 
 SCHEMA = 1
 CAUSES = 3
+MIXED = "mixed environments: the parts of this run were computed under different packages or processors"
 
 
 class Record(BaseModel):

@@ -12,6 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurbench.datasets.video import write_video
 from deblurbench.job import SWAPPED
+from deblurbench.manifest import MIXED
 from deblurbench.store import Store
 from tests.e2e.conftest import read_scores
 from tests.e2e.inprocess import deblurbench, interrupt
@@ -114,6 +115,20 @@ def test_frames_that_a_run_saved_score_the_same_and_share_a_table(data, words, t
     deblurbench("report", first, tmp_path / "run", "--json")
     methods = json.loads(capsys.readouterr().out)["methods"]
     assert [m["method"] for m in methods] == ["identity", "again:v2"]
+
+
+def test_halves_scored_in_unlike_environments_are_told(theirs, words, tmp_path):
+    def warnings() -> list[str]:
+        deblurbench("score", theirs, *words)
+        return json.loads((tmp_path / "run" / "run.json").read_text())["warnings"]
+
+    assert MIXED not in warnings()
+    store = Store(tmp_path / "run")
+    for method in ("their-frames", "identity"):
+        part = store.read_part(method, "one")
+        store.write_part(replace(part, outcome=part.outcome.model_copy(update={"environment": "another"})))
+        assert warnings().count(MIXED) == 1  # the runner tells it of its own methods in the same words
+    assert MIXED in (tmp_path / "run" / "report" / "table.md").read_text()
 
 
 def test_a_folder_named_in_decomposed_unicode_is_the_clip(tmp_path):
