@@ -32,6 +32,9 @@ UNTRAINED = "no weights yet: train it"
 IMPORT, DETERMINISTIC, NO_STATE = "card and import", "deterministic", "no state between clips"
 FAR, OVERSHOOT, SHARE, DARK = 2.0, 0.1, 0.25, 0.25
 """What no overshoot reaches; what it may reach; the share of values that may lie beyond; a mean too low for it."""
+LEVELS = (120, 40, 200, 80, 160)
+HELD, CLEARLY = 3, 0.5
+"""Greys of `frames in order`, how many frames each is held at least, and the share of an error that is clearly less."""
 Finding = tuple[str, str, str]
 
 
@@ -114,6 +117,7 @@ class _Subject:
         for count in (1, 2, 7):
             yield f"{count} frame(s)", lambda count=count: self.counts(count)  # type: ignore[misc]
         yield "colours in order", self.colours
+        yield "frames in order", self.order
         yield DETERMINISTIC, self.deterministic
         yield NO_STATE, self.no_state
         yield "causal, as the card says", self.causal
@@ -236,6 +240,21 @@ class _Subject:
         )
         return ""
 
+    def order(self) -> str:
+        """Of constant grey frames the dark ones stay dark and the bright ones bright, at their places."""
+        if self.card.needs_weights and self.found_weights() is None:
+            raise Skipped(UNTRAINED)
+        held = max(HELD, 2 * self.needs.window + 1)  # in the middle of each a window sees no other level
+        given = np.repeat(LEVELS, held)
+        restored = self.restore([np.full((self.side, self.side, 3), level, np.uint8) for level in given])
+        means = np.array([frame.mean() for frame in restored])
+        middle = means[held // 2 :: held]
+        told = f"greys {list(LEVELS)} came back as {middle.round().astype(int).tolist()}: are frames exchanged?"
+        _require(np.array_equal(np.argsort(middle), np.argsort(LEVELS)), told)
+        late = _late(means, given, held // 2)
+        _require(not late, f"frames come back {abs(late)} {'late' if late > 0 else 'early'}")
+        return ""
+
     def deterministic(self) -> str:
         """Two passes over the same clip are the same."""
         frames = clip8(3, self.side, self.side)
@@ -325,6 +344,17 @@ def _beyond(restored: list[torch.Tensor]) -> str:
     if mean < DARK and float((values < -OVERSHOOT).float().mean()) > SHARE and lowest > -FAR:
         return f"{told}: does it return [-1, 1]?"
     return told if float(((values < -FAR) | (values > 1 + FAR)).float().mean()) > SHARE else ""
+
+
+def _late(means: np.ndarray, given: np.ndarray, most: int) -> int:
+    """By how many frames, at most `most`, restored means fit the given ones clearly better; early ones are negative.
+
+    What mixes neighbours on both sides, or a little of the frames before, fits no other place clearly better.
+    """
+    places = np.arange(len(given))
+    errors = {by: np.abs(means - given[(places - by).clip(0, places[-1])]).sum() for by in range(-most, most + 1)}
+    best = min(errors, key=lambda by: errors[by])
+    return best if errors[best] < CLEARLY * errors[0] else 0
 
 
 def _step(method: Method, blurry: torch.Tensor, sharp: torch.Tensor, optimiser: torch.optim.Optimizer) -> float:

@@ -146,6 +146,52 @@ def test_state_in_self_is_no_question_of_causality(plugin_folder):
     assert found["causal, as the card says"] == ("skipped", "cannot be told, since 'deterministic' failed")
 
 
+ORDERS = {
+    "reversed": "yield from [*frames][::-1]",
+    "sorted": "yield from sorted(frames, key=lambda frame: float(frame.mean()))",
+    "one late": "frames = [*frames]; yield from [*frames[:1], *frames[:-1]]",
+    "one early": "frames = [*frames]; yield from [*frames[1:], *frames[-1:]]",
+    "all the same": "frames = [*frames]; yield from [frames[0]] * len(frames)",
+    "late and noisy": "frames = [*frames]; yield from (f + 0.03 for f in [*frames[:1], *frames[:-1]])",
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_frames_in_another_order_are_noticed(plugin_folder, order):
+    body = f"    def restore(self, frames):\n        {ORDERS[order]}\n"
+    state, detail = findings(plugin_folder, body)["frames in order"]
+    said = "frames come back 1 " if order.split()[-1] in ("late", "early", "noisy") else "are frames exchanged?"
+    assert state == "FAILED" and said in detail
+
+
+@pytest.mark.parametrize("place", ["0", "-1"])
+def test_a_window_around_another_frame_is_noticed(plugin_folder, place):
+    body = f"    radius = 2\n    def restore_window(self, frames):\n        return frames[{place}]\n"
+    head, card = "from deblurbench.methods.base import WindowMethod", "needs: {window: 2}\n"
+    state, detail = findings(plugin_folder, body, head, "WindowMethod", card)["frames in order"]
+    assert (state, detail) == ("FAILED", f"frames come back 2 {'late' if place == '0' else 'early'}")
+
+
+@pytest.mark.parametrize("line", ["frames.mean(0)", "frames.amax(0)", "frames[self.radius] * 1.4"])
+def test_mixing_neighbours_or_brightening_leaves_frames_in_order(plugin_folder, line):
+    body = f"    radius = 3\n    def restore_window(self, frames):\n        return {line}\n"
+    head, card = "from deblurbench.methods.base import WindowMethod", "needs: {window: 3}\n"
+    assert findings(plugin_folder, body, head, "WindowMethod", card)["frames in order"] == ("ok", "")
+
+
+def test_a_state_that_mixes_in_the_frames_before_leaves_frames_in_order(plugin_folder):
+    head = "from deblurbench.methods.base import RecurrentMethod"
+    body = "    def step(self, frame, state):\n"
+    body += "        state = frame if state is None else 0.4 * frame + 0.6 * state\n        return state, state\n"
+    assert findings(plugin_folder, body, head, "RecurrentMethod")["frames in order"] == ("ok", "")
+
+
+def test_the_order_of_an_untrained_method_cannot_be_told(plugin_folder):
+    body = "    def __init__(self):\n        self.network = torch.nn.Conv2d(3, 3, 1)\n" + restoring("return frame * 0")
+    found = findings(plugin_folder, body, card="trainable: true\n")
+    assert found["frames in order"] == found["colours in order"] == ("skipped", "no weights yet: train it")
+
+
 WINDOW = "    radius = {}\n    def restore_window(self, frames):\n        return frames[self.radius]\n"
 
 
