@@ -2,7 +2,8 @@
 
     python benchmarks/synthesis.py --photos PHOTOS [--real GOPRO_CLIP/blur GOPRO_CLIP/sharp] [--clips 32] [--device cpu]
     python benchmarks/synthesis.py --photos PHOTOS --recipe ifirnn:quick --recipe srn:quick --recipe srn:window \
-        --dataset mini test - --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT --output docs/evidence/blur.json
+        --dataset mini test - --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT \
+        --output docs/evidence/blur.json
 
 Prints one line for each set of clips (real ones, then synthesised training clips) as a Markdown table: input PSNR in dB
 (mean over frames, its 5th, 50th and 95th percentile, spread of the frames within a clip), gradient energy of the blurry
