@@ -176,7 +176,7 @@ def test_zooms_at_the_pointer_with_nearest_neighbour_and_a_pixel_grid(page: Any)
     before = under(page, x, y)
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"{PLANE} !== '{fitted}'")
-    assert under(page, x, y) == pytest.approx(before, abs=0.02)
+    assert under(page, x, y) == pytest.approx(before, abs=0.05)  # a browser places boxes to 1/64 pixel
     assert page.eval_on_selector("#viewer-stage img", "i => getComputedStyle(i).imageRendering") == "pixelated"
     assert not page.locator("#viewer-stage .pixels").is_visible()
     for _ in range(3):

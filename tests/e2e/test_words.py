@@ -146,7 +146,7 @@ def test_the_list_of_methods_fits_a_wide_terminal(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) < 220
     (srn,) = [line for line in lines if line.startswith("srn ")]
-    assert "rgb, lstm, " in srn and "... (15)" in srn and "SR-EDRB3" not in srn
+    assert "rgb, lstm, " in srn and "... (16)" in srn and "SR-EDRB3" not in srn
 
 
 @pytest.mark.parametrize(

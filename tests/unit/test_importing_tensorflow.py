@@ -347,7 +347,8 @@ def test_released_srn_restores_as_tensorflow_does(tmp_path, variant):
     method = SRN.load()(**SRN.card.variants[variant].parameters)
     load_weights(method.network, target)
     frame = np.random.default_rng(3).random((32, 48, 3))
-    ours = method.restore_frame(torch.tensor(frame, dtype=torch.float32).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+    window = torch.tensor(frame, dtype=torch.float32).permute(2, 0, 1)[None]
+    ours = method.restore_window(window).permute(1, 2, 0).numpy()
     if variant == "color":
         theirs = official_forward(variables, frame)
     else:
