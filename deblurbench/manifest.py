@@ -5,7 +5,7 @@ The file carries a schema version. A reader refuses a newer schema than it knows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -226,6 +226,11 @@ def unlike_data(one: Manifest, two: Manifest) -> str:
             if first and second and first != second:
                 return f"the {what} of clip {clip.name} has other pixels ({first[:12]}, {second[:12]})"
     return ""
+
+
+def is_mixed(outcomes: Iterable[Outcome]) -> bool:
+    """Whether clips were computed under unlike packages or processors."""
+    return len({outcome.environment for outcome in outcomes if outcome.environment}) > 1
 
 
 def _blurry_sha256(clip: str, one: Manifest, two: Manifest) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from deblurbench.failures import describe_failure, tile_to_try
 from deblurbench.job import Bench, ClipJob, MethodJob
 from deblurbench.keeping import FrameKeeper
 from deblurbench.listening import Listener
-from deblurbench.manifest import MIXED, Manifest, MethodRecord, Outcome
+from deblurbench.manifest import MIXED, Manifest, MethodRecord, Outcome, is_mixed
 from deblurbench.metrics import metric
 from deblurbench.planning import Plan, PlannedMethod
 from deblurbench.provenance import file_sha256
@@ -383,9 +383,8 @@ class _Session:
         order = {m.id: i for i, m in enumerate(self.manifest.methods)}
         clips = {c.name: i for i, c in enumerate(self.manifest.clips)}
         self.manifest.outcomes.sort(key=lambda o: (order[o.method], clips[o.clip]))
-        mixed = {o.environment for o in self.manifest.outcomes if o.environment}
         self.manifest.warnings = [w for w in self.manifest.warnings if w != MIXED]
-        if len(mixed) > 1:
+        if is_mixed(self.manifest.outcomes):
             self.manifest.warnings.append(MIXED)
         self.store.write_manifest(self.manifest)
         self.store.write_tables(self.manifest, self.parts.values())

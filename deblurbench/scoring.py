@@ -24,7 +24,7 @@ from deblurbench.frames import Frame8
 from deblurbench.imagefiles import write_png
 from deblurbench.job import SWAPPED, describe_device, load_metrics, resolve_device
 from deblurbench.keeping import FrameKeeper
-from deblurbench.manifest import MIXED, Manifest, MethodRecord, Outcome, Request
+from deblurbench.manifest import MIXED, Manifest, MethodRecord, Outcome, Request, is_mixed
 from deblurbench.matching import Match, MatchedClip, match_folder
 from deblurbench.planning import Plan, make_plan, metric_weights
 from deblurbench.restoring import prefetch
@@ -102,18 +102,13 @@ def score(
         manifest.warnings += [f"{given.name}: {note}" for note in given.match.notes]
         outcomes = _score_clips(given, store, manifest, listener)
         manifest.outcomes += outcomes
-        if _is_mixed(outcomes) and MIXED not in manifest.warnings:
+        if is_mixed(outcomes) and MIXED not in manifest.warnings:
             manifest.warnings.append(MIXED)
         told = (part.caveat for part in walk_parts(store, manifest) if part.outcome.method == given.name)
         record.caveat = joined(*told)
         store.write_manifest(manifest)
         store.write_tables(manifest, walk_parts(store, manifest))
     return RunResult(output, manifest, [o for o in manifest.outcomes if o.status == "failed"])
-
-
-def _is_mixed(outcomes: Sequence[Outcome]) -> bool:
-    """Whether a folder's clips were scored in unlike environments; those of the runner's methods are told otherwise."""
-    return len({outcome.environment for outcome in outcomes if outcome.environment}) > 1
 
 
 def _score_clips(given: Submission, store: Store, manifest: Manifest, listener: Listener) -> list[Outcome]:

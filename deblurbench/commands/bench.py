@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deblurbench.commands.checks import finite
+from deblurbench.commands.checks import NOTHING_KEPT, finite
 from deblurbench.errors import INTERRUPTED, UsageError
 from deblurbench.imagefiles import write_atomically
 from deblurbench.store import folder_name
@@ -61,7 +61,7 @@ def bench(
     try:
         report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
     except KeyboardInterrupt:  # bench.json is written at the end
-        say("\ninterrupted; nothing was kept, run it again")
+        say(NOTHING_KEPT)
         return INTERRUPTED
     told = _as_dict(report, wanted, stored)
     folder = output or Path("runs") / f"{datetime.date.today()}-bench-{folder_name('+'.join(wanted))[:60]}"

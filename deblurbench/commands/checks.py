@@ -13,6 +13,8 @@ import click
 from deblurbench.errors import INTERRUPTED
 from deblurbench.terminal import say
 
+NOTHING_KEPT = "\ninterrupted; nothing was kept, run it again"
+
 
 def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
     """Refuse `nan` and `inf`, which every range lets pass and no clock ever reaches."""

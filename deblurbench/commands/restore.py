@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deblurbench.commands.checks import NOTHING_KEPT
 from deblurbench.datasets.base import FrameSource, ImageFiles
 from deblurbench.datasets.layouts import numbering_gaps
 from deblurbench.datasets.video import VideoSource, frame_rate, is_video, write_video
@@ -63,7 +64,7 @@ def restore(
             restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
             count = _write(target, source, stems, _counted(restored, len(stems)))
     except KeyboardInterrupt:  # `_write` leaves nothing half done
-        say("\ninterrupted; nothing was kept, run it again")
+        say(NOTHING_KEPT)
         return INTERRUPTED
     say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from deblurbench.cards import MethodCard
-from deblurbench.commands.checks import finite, fit_tag, resume_command
+from deblurbench.commands.checks import NOTHING_KEPT, finite, fit_tag, resume_command
 from deblurbench.errors import INTERRUPTED, MissingError, UsageError
 from deblurbench.outside import find_method, split_method
 from deblurbench.store import folder_name
@@ -102,7 +102,7 @@ def _interrupted(kept: str, place: Path) -> int:
     if not _first_process():
         return INTERRUPTED
     if not kept:
-        say("\ninterrupted; nothing was kept, run it again")
+        say(NOTHING_KEPT)
         return INTERRUPTED
     words = [*sys.argv[1:], *["--resume"] * ("--resume" not in sys.argv)]
     behind = " (behind torchrun's own words and -m)" if "RANK" in os.environ else ""
