@@ -26,14 +26,18 @@ import torch
 import torch.nn.functional as F
 
 from deblurbench import provenance
-from deblurbench.benching import Settings as BenchSettings
-from deblurbench.benching import measure
-from deblurbench.isolated import set_precision_flags
-from deblurbench.job import MethodJob, describe_device, ready_method, resolve_device
-from deblurbench.planning import open_dataset, plan_method
-from deblurbench.restoring import Settings, restored_frames
+from deblurbench.backends.device import describe_device, resolve_device, set_precision_flags
+from deblurbench.backends.load import ready_method
+from deblurbench.datasets.opening import open_dataset
+from deblurbench.evaluation.jobs import job_outside_run
+from deblurbench.evaluation.plan import plan_method
+from deblurbench.evaluation.restore import restored_frames
+from deblurbench.evaluation.settings import Settings
+from deblurbench.runtime.benchmark import Settings as BenchSettings
+from deblurbench.runtime.benchmark import measure
 from deblurbench.training.recipe import TrainRequest
-from deblurbench.training.setup import Run, prepare
+from deblurbench.training.run import Run
+from deblurbench.training.setup import prepare
 from deblurbench.training.sources import Ahead
 from deblurbench.training.validation import psnr, squared_error
 
@@ -159,7 +163,7 @@ def agreement(device: str, small: bool) -> list[dict[str, Any]]:
 def _mean_psnr(name: str, device: str, precision: str, blurry: list[Any], sharp: list[Any]) -> float:
     planned = plan_method(name)
     set_precision_flags(precision)
-    job = MethodJob.alone(planned, device, precision)
+    job = job_outside_run(planned, device, precision)
     method, card = ready_method(job, device)
     settings = Settings(device=device, precision=precision, multiple_of=card.needs.multiple_of)
     walk = restored_frames(method, blurry, settings)

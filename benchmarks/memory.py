@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deblurbench.imagefiles import write_png
+from deblurbench.frames.images import write_png
 
 
 def write_clip(root: Path, name: str, frames: int) -> None:

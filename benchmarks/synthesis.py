@@ -31,18 +31,18 @@ import cv2
 import numpy as np
 import torch
 
-from deblurbench.cards import MethodCard
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import list_frames, read_frame
-from deblurbench.planning import open_dataset
-from deblurbench.rooms import plugin
-from deblurbench.synthesis.photos import find_photos, load_photos, sharpness
-from deblurbench.synthesis.recipe import Recipe
-from deblurbench.synthesis.source import TrainingSource
-from deblurbench.training.likeness import columns, row
+from deblurbench.datasets.opening import open_dataset
+from deblurbench.datasets.synthesis.photos import find_photos, load_photos, sharpness
+from deblurbench.datasets.synthesis.recipe import Recipe
+from deblurbench.datasets.synthesis.source import TrainingSource
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import list_frames, read_frame
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugin
 from deblurbench.training.recipe import read_recipe
-from deblurbench.training.stored import write_json
 from deblurbench.training.validation import held_out, psnr, squared_error
+from docs.generate.training.likeness import columns, row
+from docs.generate.training.stored import write_json
 
 Pairs = Sequence[tuple[Frame8, Frame8]]
 

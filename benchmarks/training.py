@@ -19,7 +19,8 @@ from deblurbench import provenance
 from deblurbench.training.loop import take_step
 from deblurbench.training.optimiser import has_amx
 from deblurbench.training.recipe import TrainRequest
-from deblurbench.training.setup import Run, prepare
+from deblurbench.training.run import Run
+from deblurbench.training.setup import prepare
 
 SUBJECTS = (("ifirnn", "C1H1", 7), ("srn", "narrow-window", 6))
 """Method, variant, and frames of a clip; two clips of 128x128 a step."""

@@ -1,5 +1,5 @@
 """`python -m deblurbench`."""
 
-from deblurbench.cli import main
+from deblurbench.cli.main import main
 
 main()

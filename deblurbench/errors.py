@@ -5,9 +5,7 @@ Every message names the file or key, what was found, what is allowed, and what t
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Iterable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C or SIGTERM."""
@@ -69,29 +67,6 @@ class DifferenceError(DeblurbenchError):
     exit_code = 4
 
 
-NAMED = 12
-"""Names that are listed beside a good match; without one all are."""
-
-
-def did_you_mean(found: str, allowed: Iterable[str]) -> str:
-    """A sentence with the nearest allowed name and a few others, or the whole list where nothing is near."""
-    names = sorted(allowed)
-    lowered = [name.lower() for name in names]
-    near = difflib.get_close_matches(found.lower(), lowered, n=1, cutoff=0.6)
-    if not near:
-        return f"Known: {', '.join(map(_quoted, names)) or 'none'}."
-    best = names[lowered.index(near[0])]
-    nearest = set(difflib.get_close_matches(found.lower(), lowered, n=NAMED, cutoff=0.0))
-    shown = [name for name in names if name.lower() in nearest][:NAMED]
-    rest = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
-    return f"Did you mean {best!r}? Known: {', '.join(map(_quoted, shown))}{rest}."
-
-
-def _quoted(name: str) -> str:
-    """A name as it stands in a list of names: in quotes where a comma or a blank would break it in two."""
-    return repr(name) if "," in name or " " in name else name
-
-
 _format = warnings.formatwarning
 
 
@@ -106,8 +81,3 @@ def _format_warning(
     if issubclass(category, Notice):
         return f"! {message}\n"
     return _format(message, category, filename, lineno, line)
-
-
-def counted(count: int, noun: str) -> str:
-    """A count with its noun: `1 clip`, `2 clips`, `0 clips`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

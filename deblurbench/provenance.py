@@ -23,8 +23,8 @@ PACKAGES = (
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
 DECIDING = (
-    "frames.py", "imagefiles.py", "restoring.py", "tiling.py", "protocol.py", "job.py", "scoring.py", "weights.py",
-    "elsewhere.py", "isolating.py", "isolated.py", "commanding.py", "methods", "metrics", "datasets",
+    "frames", "registry/protocol.py", "methods", "metrics", "datasets", "backends", "evaluation/restore.py",
+    "evaluation/score.py", "evaluation/settings.py", "evaluation/evaluator.py", "evaluation/submission.py",
 )  # fmt: skip
 PROSE = {"explained.py", "page.py", "verify.py", "prepare.py"}
 """Modules in the deciding folders that decide no number: the sources of documents, checks, and the making of data."""

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from deblurbench import rooms
+from deblurbench.registry import discovery
 from deblurbench.training import loop
 from deblurbench.training.recipe import TrainRequest
 
@@ -58,10 +58,10 @@ def blurs(tmp_path, monkeypatch):
         "name: blurs\nentry: dataset:Blurs\ntitle: Blurs\nneeds_root: false\nprotocols: [{name: blurs}]\n"
     )
     (folder / "dataset.py").write_text(textwrap.dedent(DATASET))
-    monkeypatch.setenv(rooms.ENVIRONMENT, str(tmp_path / "plugins"))
+    monkeypatch.setenv(discovery.ENVIRONMENT, str(tmp_path / "plugins"))
     monkeypatch.setattr(loop, "draw_log", lambda log, target: drawn.append((log, target)))
     drawn.clear()
-    plugin = rooms.plugin("datasets", "blurs").load()
+    plugin = discovery.plugin("datasets", "blurs").load()
     monkeypatch.setattr(plugin, "poison", None)
     return plugin
 

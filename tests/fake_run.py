@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deblurbench.imagefiles import write_png
-from deblurbench.manifest import ClipRecord, Manifest, MethodRecord, MetricRecord, Outcome, Request
-from deblurbench.protocol import Protocol
-from deblurbench.store import GROUND_TRUTH, Part, Run, Store, walk_parts
+from deblurbench.frames.images import write_png
+from deblurbench.registry.protocol import Protocol
+from deblurbench.results.manifest import ClipRecord, Manifest, MethodRecord, MetricRecord, Outcome, Request
+from deblurbench.results.store import GROUND_TRUTH, Part, Run, Store, walk_parts
 
 METRICS = (
     MetricRecord(

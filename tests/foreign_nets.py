@@ -9,8 +9,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from deblurbench.frames import to_8bit
-from deblurbench.restoring import Settings, restored_frames
+from deblurbench.evaluation.restore import restored_frames
+from deblurbench.evaluation.settings import Settings
+from deblurbench.frames.convert import to_8bit
 
 MODULE = '''
 import torch

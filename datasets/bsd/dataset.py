@@ -7,7 +7,7 @@ from pathlib import Path
 from deblurbench.datasets.base import Clip, Dataset, Found
 from deblurbench.datasets.layouts import broken, pair, places, sides_of, subfolders
 from deblurbench.errors import MissingError
-from deblurbench.protocol import Protocol
+from deblurbench.registry.protocol import Protocol
 
 SPLITS = ("train", "valid", "test")
 SIDES = {"blurry": ["Blur"], "sharp": ["Sharp"]}

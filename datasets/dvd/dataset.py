@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, Dataset, Found
 from deblurbench.datasets.layouts import (
     Frames,
@@ -20,7 +19,8 @@ from deblurbench.datasets.layouts import (
     side_tree,
 )
 from deblurbench.errors import MissingError
-from deblurbench.protocol import Protocol
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.registry.protocol import Protocol
 
 SPLITS = ("train", "test")
 PLACES = (

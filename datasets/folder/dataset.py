@@ -6,21 +6,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from deblurbench.datasets.base import Clip, Dataset, Found
-from deblurbench.datasets.layouts import (
-    broken,
-    by_name,
-    composed,
-    has_frames,
-    pair,
-    sequence_tree,
-    sides_of,
-    some,
-    subfolders,
-)
-from deblurbench.datasets.video import VideoSource, is_video
+from deblurbench.datasets.layouts import broken, by_name, has_frames, pair, sequence_tree, sides_of, subfolders
 from deblurbench.errors import FrameError, MissingError
-from deblurbench.imagefiles import natural_key
-from deblurbench.protocol import Protocol
+from deblurbench.frames.video import VideoSource, is_video
+from deblurbench.registry.protocol import Protocol
+from deblurbench.text import composed, natural_key, some
 
 SPLIT = "all"
 NAMES = {

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, Dataset, Found
 from deblurbench.datasets.layouts import (
     Frames,
@@ -24,7 +23,8 @@ from deblurbench.datasets.layouts import (
     side_tree,
 )
 from deblurbench.errors import MissingError
-from deblurbench.protocol import Protocol
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.registry.protocol import Protocol
 
 SPLITS = ("train", "test")
 PLACES = ("GOPRO_Large", "GOPRO", "GOPRO_Large/GOPRO_Large")

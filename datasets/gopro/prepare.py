@@ -23,22 +23,16 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from deblurbench.cards import ExpectedClip
-from deblurbench.datasets.layouts import (
-    expected_clips,
-    files_of,
-    frame_number,
-    numbering_gaps,
-    places,
-    some,
-    subfolders,
-)
+from deblurbench.datasets.layouts import expected_clips, files_of, frame_number, numbering_gaps, places, subfolders
+from deblurbench.datasets.synthesis.exposure import GAMMA, Exposure
 from deblurbench.errors import FrameError, MissingError, UsageError
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame, write_atomically, write_png
-from deblurbench.protocol import Protocol
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import write_atomically
+from deblurbench.frames.images import read_frame, write_png
 from deblurbench.provenance import file_sha256
-from deblurbench.synthesis.exposure import GAMMA, Exposure
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.registry.protocol import Protocol
+from deblurbench.text import some
 
 from .dataset import RECIPE_FILE, SYNTHESISED
 

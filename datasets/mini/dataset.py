@@ -21,14 +21,14 @@ from pathlib import Path
 import torch
 
 from deblurbench.datasets.base import Found
+from deblurbench.datasets.synthesis.dataset import SynthesisedDataset
+from deblurbench.datasets.synthesis.dice import Dice
+from deblurbench.datasets.synthesis.photos import Photo, Share, read_photo
+from deblurbench.datasets.synthesis.recipe import Recipe
+from deblurbench.datasets.synthesis.rendered import PlannedClip, cache_root, find_rendered, make_once
+from deblurbench.datasets.synthesis.scene import Scene, draw_scene
 from deblurbench.errors import MissingError
-from deblurbench.protocol import Protocol
-from deblurbench.synthesis.dataset import SynthesisedDataset
-from deblurbench.synthesis.dice import Dice
-from deblurbench.synthesis.photos import Photo, Share, read_photo
-from deblurbench.synthesis.recipe import Recipe
-from deblurbench.synthesis.rendered import PlannedClip, cache_root, find_rendered, make_once
-from deblurbench.synthesis.scene import Scene, draw_scene
+from deblurbench.registry.protocol import Protocol
 
 from .manifest import check, read_manifest
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from deblurbench.datasets.base import ImageFiles
 from deblurbench.errors import MissingError
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import list_frames
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import list_frames
 
 FILE = Path(__file__).with_name("manifest.json")
 SIDES = ("blur", "blur_gamma", "sharp")

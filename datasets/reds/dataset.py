@@ -7,7 +7,7 @@ from pathlib import Path
 from deblurbench.datasets.base import Clip, Dataset, Found
 from deblurbench.datasets.layouts import Tree, broken, child, expected_clips, pair, places, side_tree
 from deblurbench.errors import MissingError
-from deblurbench.protocol import Protocol
+from deblurbench.registry.protocol import Protocol
 
 SPLITS = ("train", "val", "test")
 REDUCED = {"x4": ("_bicubic", "X4")}

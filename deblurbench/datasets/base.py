@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 from typing import Protocol as Interface
 
-from deblurbench.cards import DatasetCard
-from deblurbench.errors import FrameError, MissingError, UsageError, counted, did_you_mean
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame
-from deblurbench.protocol import Protocol
+from deblurbench.errors import FrameError, MissingError, UsageError
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import read_frame
+from deblurbench.registry.cards import DatasetCard
+from deblurbench.registry.protocol import Protocol
+from deblurbench.text import counted, did_you_mean
 
 
 class FrameSource(Interface):

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 
 GAMMA = 2.2
 _LIGHT = ((np.arange(256) / 255.0) ** GAMMA).astype(np.float64)

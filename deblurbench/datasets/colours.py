@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from deblurbench.frames import Frame8, swap_red_blue
+from deblurbench.frames.convert import Frame8, swap_red_blue
 
 CLEARLY = 0.8  # of the squared error, in grey frames both are the same
 PAIRS = 5

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
-from deblurbench.datasets.video import VideoSource
 from deblurbench.errors import FrameError
-from deblurbench.imagefiles import Header, read_header
+from deblurbench.frames.images import Header, read_header
+from deblurbench.frames.video import VideoSource
 
 
 def clip_size(clip: Clip) -> tuple[int, int] | None:

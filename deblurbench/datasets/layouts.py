@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, ImageFiles
 from deblurbench.errors import FrameError
-from deblurbench.imagefiles import SUFFIXES, list_frames, natural_key
+from deblurbench.frames.images import SUFFIXES, list_frames
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.text import composed, natural_key, some
 
 Frames: TypeAlias = "Path | tuple[Path, ...]"
 """A folder of frames, or the files themselves."""
@@ -29,7 +29,6 @@ Names: TypeAlias = "Mapping[str, Sequence[str]]"
 
 _NUMBER = re.compile(r"(\d+)(?=\D*$)")
 _PREFIXED = re.compile(r"^(?P<clip>.+)[-_](?P<number>\d+)$")
-SHOWN = 4
 
 
 def subfolders(folder: Path) -> list[Path]:
@@ -96,11 +95,6 @@ def clips_in(folder: Path) -> dict[str, Frames]:
     """The clips of one side: a subfolder each, or files that begin with its name (`GOPR0384_11_00-000001.png`)."""
     folders: dict[str, Frames] = {**by_name((f.name, f) for f in subfolders(folder) if has_frames(f))}
     return folders or {clip: tuple(files) for clip, files in _by_prefix(files_of(folder)[0]).items()}
-
-
-def composed(name: str) -> str:
-    """A name in composed Unicode (NFC): some systems write `é` as `e` and an accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def by_name(places: Iterable[tuple[str, Path]]) -> dict[str, Path]:
@@ -193,12 +187,6 @@ def numbering_gaps(stems: Sequence[str], step: int | None = None) -> list[str]:
         return []
     names = [_renumber(stems[0], number) for number in missing]
     return [f"gap in the numbering: {some(names)} missing between {stems[0]!r} and {stems[-1]!r}; copy the clip again"]
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names and how many there are in all."""
-    shown = ", ".join(names[:SHOWN])
-    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
 
 
 def by_split(tree: Tree, splits: Mapping[str, Sequence[ExpectedClip]], other: str = "other") -> dict[str, Tree]:

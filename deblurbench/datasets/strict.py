@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deblurbench.errors import FrameError
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import read_frame
 
 WARNINGS = ("Corrupt JPEG", "Premature end of JPEG", "Invalid SOS", "Unsupported marker", "extraneous bytes")
 OTHERS = ("libpng ", "[ WARN:", "[ERROR:")  # how lines of libpng and OpenCV begin

@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Clip, Dataset, Found, ImageFiles, splits_in_words
 from deblurbench.datasets.blurkind import brighter_by, guess_kind
 from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
-from deblurbench.datasets.layouts import expected_clips, is_renumbered, some
+from deblurbench.datasets.layouts import expected_clips, is_renumbered
 from deblurbench.datasets.strict import quiet_decoders, read_strictly
-from deblurbench.errors import FrameError, MissingError, counted
-from deblurbench.frames import Frame8
-from deblurbench.protocol import Protocol
+from deblurbench.errors import FrameError, MissingError
+from deblurbench.frames.convert import Frame8
 from deblurbench.provenance import file_sha256
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.registry.protocol import Protocol
+from deblurbench.text import counted, some
 
 SAMPLED = 8
 Severity = Literal["error", "warning", "note"]

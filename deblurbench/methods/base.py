@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from deblurbench.errors import ContractError
-from deblurbench.methods.content import Content, mean_squared_error
+from deblurbench.methods.losses import Content, mean_squared_error
 
 if TYPE_CHECKING:
     import torch

@@ -1,6 +1,6 @@
 """The parameters and modules of a method: of its network, and those kept elsewhere, where no weights reach them.
 
-This file also runs under Python 3.9, in a method's own environment (deblurbench.isolated).
+This file also runs under Python 3.9, in a method's own environment (deblurbench.backends.own_python_main).
 """
 
 from __future__ import annotations

@@ -6,9 +6,12 @@ Importing this package imports no numerical library but numpy; `Metric.load` doe
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
-from deblurbench.errors import UsageError, did_you_mean
+from deblurbench.errors import MissingError, UsageError
 from deblurbench.metrics.base import ClipFunction, FrameFunction, Metric
+from deblurbench.text import did_you_mean
 
 __all__ = ["METRICS", "ClipFunction", "FrameFunction", "Metric", "metric"]
 
@@ -162,3 +165,19 @@ def metric(id: str) -> Metric:
             f"no metric is called {id!r}. {did_you_mean(id, METRICS)} 'deblurbench list metrics' describes them."
         )
     return METRICS[id]
+
+
+def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Frame-level metrics, clip-level metrics, and for those that cannot be loaded here the reason, all by id."""
+    frame_level: dict[str, Any] = {}
+    clip_level: dict[str, Any] = {}
+    absent: dict[str, str] = {}
+    for name in ids:
+        entry = metric(name)
+        try:
+            loaded = entry.load(device if entry.uses_network else "cpu")
+        except MissingError as error:
+            absent[name] = str(error)
+            continue
+        (frame_level if entry.level == "frame" else clip_level)[name] = loaded
+    return frame_level, clip_level, absent

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
+from deblurbench.jit import compiled
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
-from deblurbench.metrics.jit import compiled
 from deblurbench.metrics.loops import RADIUS, gaussian_ssim, window_constants
 
 UPSAMPLING = 10  # the shift is found to 1/10 pixel

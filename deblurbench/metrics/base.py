@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 
 FrameFunction: TypeAlias = Callable[..., float]
 """(restored, sharp), both uint8 (H, W, 3) RGB, to a float. Safe to call from several threads at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 
 
 def check_pair(restored: Frame8, sharp: Frame8, smallest: int = 1) -> tuple[Frame8, Frame8]:
@@ -37,7 +37,7 @@ def _check_frame(frame: Frame8, name: str) -> Frame8:
     if frame.dtype != np.uint8:
         raise ValueError(
             f"{name} is {frame.dtype}; metrics take the 8-bit frames that would be written (uint8), because the data "
-            "range and the rounding of other types would have to be guessed. deblurbench.frames.to_8bit converts."
+            "range and the rounding of other types are unknown. deblurbench.frames.convert.to_8bit converts."
         )
     if frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         raise ValueError(f"{name} has shape {frame.shape}; metrics take (H, W, 3), RGB")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deblurbench.errors import MissingError
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics import lpips_weights
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics import lpips_weights
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair

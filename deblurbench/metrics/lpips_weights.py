@@ -26,10 +26,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deblurbench.downloads import not_the_file
-from deblurbench.errors import MissingError, UsageError, did_you_mean
+from deblurbench.errors import MissingError, UsageError
+from deblurbench.frames.files import not_the_file
 from deblurbench.metrics.lpips_trunks import TRUNKS, Trunk
 from deblurbench.provenance import file_sha256
+from deblurbench.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
 

@@ -17,10 +17,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
+from deblurbench.jit import compiled
 from deblurbench.metrics.base import FrameFunction
 from deblurbench.metrics.checks import check_pair
-from deblurbench.metrics.jit import compiled
 from deblurbench.metrics.loops import RADIUS, gaussian_ssim, uniform_ssim, window_constants
 
 WINDOW = 2 * RADIUS + 1

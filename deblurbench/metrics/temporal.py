@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deblurbench.frames import Frame8
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics.base import ClipFunction
 from deblurbench.metrics.checks import check_pair
 

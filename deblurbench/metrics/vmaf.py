@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from deblurbench.errors import MissingError
-from deblurbench.frames import Frame8
-from deblurbench.kept import Kept
+from deblurbench.frames.convert import Frame8
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.luma import load_luma8
+from deblurbench.processes.guarded import Kept
 
 ENVIRONMENT = "DEBLURBENCH_FFMPEG"
 MODEL = "vmaf_v0.6.1"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deblurbench.cards import IDENTITY, ReportCard
-from deblurbench.store import Run
+from deblurbench.registry.cards import IDENTITY, ReportCard
+from deblurbench.results.store import Run
 
 MEGABYTE = 1_000_000
 BUDGET = 50

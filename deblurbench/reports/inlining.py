@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from deblurbench.errors import MissingError
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
 
 TYPES = {
     ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".webp": "image/webp", ".png": "image/png",

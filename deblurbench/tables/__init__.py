@@ -1,6 +1,6 @@
 """The comparison table of one or several runs, and its renderings. Used by the reports and by the terminal."""
 
-from deblurbench.tables.building import build
+from deblurbench.tables.builder import build
 from deblurbench.tables.model import Cell, Column, ResultTable, Row
 from deblurbench.tables.ranks import rankings
 from deblurbench.tables.render import as_json, csv_text, latex, markdown, terminal

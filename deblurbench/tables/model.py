@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deblurbench.cards import Published
-from deblurbench.manifest import ClipRecord, MethodRecord
-from deblurbench.statistics import Interval, MethodSummary, Paired
-from deblurbench.store import Run
+from deblurbench.analysis.statistics import Interval, MethodSummary, Paired
+from deblurbench.registry.cards import Published
+from deblurbench.results.manifest import ClipRecord, MethodRecord, MetricRecord
+from deblurbench.results.store import Run
 
 Mark = Literal["", "best", "second"]
 SECONDS = "seconds"
@@ -146,3 +147,22 @@ def significant(value: float, digits: int = 3) -> str:
         return f"{value:g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(decimals, 9)}f}"
+
+
+LABELS = {"psnr": "PSNR", "ssim": "SSIM", "psnr-y": "PSNR-Y", "ssim-y": "SSIM-Y", "ssim-matlab3d": "SSIM (MATLAB 3-D)"}
+
+
+TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", False, 4)
+
+
+def _columns(runs: Sequence[Run]) -> tuple[Column, ...]:
+    found: dict[str, Column] = {}
+    for metric in [m for run in runs for m in run.manifest.metrics if not m.absent]:
+        found.setdefault(metric.id, _column(metric))
+    return (*found.values(), TIME)
+
+
+def _column(metric: MetricRecord) -> Column:
+    label = LABELS.get(metric.id, metric.id.upper() if len(metric.id) < 5 else metric.id)
+    unit = "" if metric.unit in ("", "1", "none") else metric.unit
+    return Column(metric.id, label, metric.title or label, unit, metric.higher_is_better, metric.decimals, metric.level)

@@ -7,9 +7,9 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.errors import counted
-from deblurbench.ranking import Ranking, rank
+from deblurbench.analysis.ranking import Ranking, rank
 from deblurbench.tables.model import MIXED, RANDOM, Column, ResultTable, Row
+from deblurbench.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def sentence(ranking: Ranking) -> str:
 
 def markdown(table: ResultTable) -> str:
     """A Markdown table of mean ranks and wins, a column a metric, and below it what each allows to say."""
-    from deblurbench.tables.render import md_escape, md_row
+    from deblurbench.tables.markdown import md_escape, md_row
 
     found = rankings(table)
     if not found:

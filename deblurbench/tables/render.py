@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.statistics import Interval
+from deblurbench.analysis.statistics import Interval
 from deblurbench.tables import ranks
+from deblurbench.tables.markdown import md_escape, md_row
 from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, TILED, Cell, Column, ResultTable, Row
 
 if TYPE_CHECKING:
@@ -242,16 +242,6 @@ def _paper_text(cell: Cell | None, column: Column) -> str:
         return DASH
     here = "" if cell.value is None else f" (here {column.show_difference(cell.value - cell.paper.value)})"
     return f"{column.show(cell.paper.value)}{here}"
-
-
-def md_row(cells: list[str]) -> str:
-    """Cells as a row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def md_escape(text: str) -> str:
-    """Text as it is, not as Markdown, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|~])", r"\\\1", text).replace("\n", " ")
 
 
 def _tex(text: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
 from deblurbench.training.recipe import Recipe
 
 FORMAT = 1

@@ -11,10 +11,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deblurbench import provenance
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
 
 if TYPE_CHECKING:
-    from deblurbench.training.setup import Run
+    from deblurbench.training.run import Run
 
 
 def export(run: Run, validation: dict[str, Any], name: str = "weights") -> None:

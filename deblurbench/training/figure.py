@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.figures.style import COLOURS, DASHES, SMALL, Theme, new_figure, plain_axes, render
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
+from deblurbench.plots.style import COLOURS, DASHES, SMALL, Theme, new_figure, plain_axes, render
 from deblurbench.training.log import read_log
 
 if TYPE_CHECKING:

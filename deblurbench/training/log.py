@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.errors import DiskError
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter

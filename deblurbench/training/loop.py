@@ -17,16 +17,17 @@ import torch
 from torch import Tensor, nn
 
 from deblurbench import provenance
-from deblurbench.claiming import hold
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, UsageError
+from deblurbench.results.lock import hold
 from deblurbench.training import checkpoint as saved
 from deblurbench.training.export import export
 from deblurbench.training.figure import draw_log
 from deblurbench.training.log import Log
 from deblurbench.training.pace import Pace, spent
 from deblurbench.training.recipe import TrainRequest
+from deblurbench.training.run import Run
 from deblurbench.training.schedule import learning_rate, position
-from deblurbench.training.setup import Run, prepare
+from deblurbench.training.setup import prepare
 from deblurbench.training.sources import Ahead, Batch
 from deblurbench.training.validation import validate
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from deblurbench.errors import counted
+from deblurbench.text import counted
 from deblurbench.training.sources import Ahead
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
-from deblurbench.cards import Frozen, MethodCard
-from deblurbench.errors import UsageError, did_you_mean
-from deblurbench.methods import content
+from deblurbench.errors import UsageError
+from deblurbench.methods import losses
+from deblurbench.registry.cards import Frozen, MethodCard
+from deblurbench.text import did_you_mean
 
 Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
@@ -28,11 +29,11 @@ class Recipe(Frozen):
     crop: int = Field(default=256, ge=16, description="side of the square crops in pixels")
     epochs: int | None = Field(default=None, ge=1, description="for datasets of files: one epoch shows each frame once")
     steps: int | None = Field(default=None, ge=1, description="length in steps, where it is not given in epochs")
-    loss: content.Name = Field(
+    loss: losses.Name = Field(
         default="mse", description="content term: mse, the papers', or psnr, see methods/content.py"
     )
     loss_floor: float = Field(
-        default=content.FLOOR, gt=0, description="psnr: squared error (white is 1) below which frames hardly pull"
+        default=losses.FLOOR, gt=0, description="psnr: squared error (white is 1) below which frames hardly pull"
     )
     optimiser: Literal["adam", "muon"] = Field(
         default="adam", description="adam: the papers'; see training/optimiser.py"

@@ -23,8 +23,8 @@ from torch import Tensor
 from deblurbench.datasets.base import Clip, FrameSource, ImageFiles
 from deblurbench.datasets.headers import clip_size
 from deblurbench.errors import UsageError
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import read_frame
 
 DECODERS = 8
 Symmetry: TypeAlias = tuple[bool, int]

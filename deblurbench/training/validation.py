@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from deblurbench.cards import Needs
 from deblurbench.datasets.base import Clip, Dataset
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.frames import Frame8, to_8bit
+from deblurbench.evaluation.restore import restored_frames
+from deblurbench.evaluation.settings import Settings
+from deblurbench.frames.convert import Frame8, to_8bit
 from deblurbench.methods.base import Method
-from deblurbench.protocol import Protocol
-from deblurbench.restoring import Settings, restored_frames
+from deblurbench.registry.cards import Needs
+from deblurbench.registry.protocol import Protocol
 from deblurbench.training.recipe import Recipe
 
 SIZE = (192, 320)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from deblurbench.errors import UsageError
 from deblurbench.methods.deconvolution import Array, DeconvolutionMethod, refuse_longer
-from deblurbench.tiling import restore_tiled
+from deblurbench.methods.tiling import restore_tiled
 
 from .psf import estimate_psf, odd, regularised, spread
 

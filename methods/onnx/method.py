@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from deblurbench.cards import MethodCard, Needs
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.methods.foreign import Foreign
-from deblurbench.rooms import Plugin
+from deblurbench.methods.adapter import Foreign
+from deblurbench.registry.cards import MethodCard, Needs
+from deblurbench.registry.discovery import Plugin
 
 TYPES = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

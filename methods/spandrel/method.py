@@ -14,11 +14,11 @@ from typing import Any
 
 from torch import Tensor
 
-from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.importing import read_foreign
-from deblurbench.methods.foreign import Foreign
-from deblurbench.rooms import Plugin
+from deblurbench.methods.adapter import Foreign
+from deblurbench.methods.weights.convert import read_foreign
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import Plugin
 
 EXTRA = "spandrel_extra_arches"
 """Networks that spandrel keeps apart for their licences: MPRNet, Restormer, MIRNet-v2, M3SNet and others."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from deblurbench.cards import MethodCard
 from deblurbench.errors import ContractError, UsageError
-from deblurbench.methods.foreign import Foreign
-from deblurbench.rooms import Plugin
+from deblurbench.methods.adapter import Foreign
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import Plugin
 
 ALLOWED = (
     "Allowed: (1, 3, H, W) -> (1, 3, H, W), and with a card beside the file, e.g. net.yaml, windows "

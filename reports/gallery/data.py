@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deblurbench import tables
-from deblurbench.cards import IDENTITY
-from deblurbench.manifest import ClipRecord
-from deblurbench.store import Run
+from deblurbench.registry.cards import IDENTITY
+from deblurbench.results.manifest import ClipRecord
+from deblurbench.results.store import Run
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS
 

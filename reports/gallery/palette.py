@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deblurbench.figures.style import COLOURS as LIGHT
+from deblurbench.plots.style import COLOURS as LIGHT
 from deblurbench.tables import ResultTable, Row
 
 DARK = ("#9aa3af", "#5db4ec", "#ff8c4a", "#35c79c", "#e79ccb", "#f0b640", "#9ed5f5")

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from deblurbench.errors import FrameError
-from deblurbench.figures import crops
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame, write_atomically
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import write_atomically
+from deblurbench.frames.images import read_frame
+from deblurbench.plots import crops
 from deblurbench.reports.base import Options
 from deblurbench.tables import ResultTable
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deblurbench.cards import IDENTITY
 from deblurbench.errors import FrameError
-from deblurbench.frames import Frame8
-from deblurbench.imagefiles import read_frame, write_atomically
-from deblurbench.manifest import ClipRecord
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import write_atomically
+from deblurbench.frames.images import read_frame
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import MEGABYTE
+from deblurbench.results.manifest import ClipRecord
 from deblurbench.tables import ResultTable
 
 from .pictures import safe_name

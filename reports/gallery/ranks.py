@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from deblurbench.ranking import Ranking
+from deblurbench.analysis.ranking import Ranking
 from deblurbench.tables import ResultTable, rankings
 from deblurbench.tables.ranks import count, verdict
 

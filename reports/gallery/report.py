@@ -8,10 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from deblurbench import tables
-from deblurbench.cards import IDENTITY
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import Options, Report
-from deblurbench.store import Run
+from deblurbench.results.store import Run
 
 from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts

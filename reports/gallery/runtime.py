@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from deblurbench.cards import IDENTITY
-from deblurbench.figures.runtime import Point, runtime
-from deblurbench.figures.style import Look, Theme, render
+from deblurbench.plots.runtime import Point, runtime
+from deblurbench.plots.style import Look, Theme, render
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS, STARTUP
 

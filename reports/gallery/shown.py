@@ -1,6 +1,6 @@
 """Which of the frames that were kept the page shows, of which methods, and how that is said.
 
-A run that kept a sample has chosen already (`deblurbench.choosing`); where every frame was kept, the choice is made
+A run that kept a sample has chosen already (`results.frame_choice`); where every frame was kept, the choice is made
 here by the same rule over all methods of the table. A tight budget takes away, in this order: frames a clip, methods
 (the best stay), clips (evenly).
 """
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deblurbench import choosing
-from deblurbench.cards import IDENTITY
-from deblurbench.manifest import Choice, ClipRecord
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import MEGABYTE, Options
+from deblurbench.results import frame_choice
+from deblurbench.results.manifest import Choice, ClipRecord
 from deblurbench.tables import ResultTable, Row
 
 GROUND_TRUTH = "ground truth"
@@ -66,7 +66,7 @@ class Picked:
         return f"Not hand-picked: of every clip {told}."
 
     def _ranked(self, why: Sequence[str]) -> str:
-        ranks = [rank for rank in choosing.RANKS if rank in why]
+        ranks = [rank for rank in frame_choice.RANKS if rank in why]
         if not ranks:
             return ""
         choices = [clip.choice for clip in self.clips if clip.choice and clip.choice.metric]
@@ -80,7 +80,7 @@ class Picked:
         return f"the {names(ranks)} frame{plural} by the mean {self.metric} of {who}, ranked among {among},"
 
     def _strided(self, why: Sequence[str]) -> str:
-        return "a fixed stride (the frames at 1/6, 1/2 and 5/6 of its length)" if choosing.STRIDED in why else ""
+        return "a fixed stride (the frames at 1/6, 1/2 and 5/6 of its length)" if frame_choice.STRIDED in why else ""
 
     def left_out(self, frames: Mapping[str, Sequence[str]], options: Options) -> str:
         """What the budget keeps off the page, and how to get it; empty where everything is shown."""
@@ -111,7 +111,7 @@ def input_label(table: ResultTable) -> str:
 
 def pick(table: ResultTable, options: Options, budget: int) -> Picked:
     """Decide what is shown of a table's runs, from the names and sizes of the PNGs alone."""
-    metric = choosing.ranking_metric(table.runs[0].manifest.metrics)
+    metric = frame_choice.ranking_metric(table.runs[0].manifest.metrics)
     values = _values(table, metric.id) if metric else {}
     clips = tuple(_clip(table, clip, values, options) for clip in table.clips)
     clips = tuple(clip for clip in clips if clip.order)
@@ -151,11 +151,11 @@ def _clip(
     kept = common or [stem for stem in clip.frames if any(stem in frames for frames in found.values())]
     choice = _recorded(table, clip, kept)
     if choice is None and kept:
-        metric = choosing.ranking_metric(table.runs[0].manifest.metrics)
+        metric = frame_choice.ranking_metric(table.runs[0].manifest.metrics)
         scored = [stem for stem in kept if stem in clip.scored] or kept
-        choice = choosing.choose(list(clip.scored) or list(clip.frames), scored, values.get(clip.name, {}), metric)
+        choice = frame_choice.choose(list(clip.scored) or list(clip.frames), scored, values.get(clip.name, {}), metric)
         if not choice.frames:
-            choice = choosing.choose(kept, kept, {}, None)  # kept by hand: their own stride
+            choice = frame_choice.choose(kept, kept, {}, None)  # kept by hand: their own stride
     why = {stem: choice.frames[stem] for stem in kept if choice and stem in choice.frames} if choice else {}
     order = [stem for stem in kept if stem in why] if options.gallery == "sample" else kept
     return ClipFrames(clip.name, found, tuple(order), why, choice, clip.width * clip.height)
@@ -192,7 +192,7 @@ def _waves(clips: Sequence[ClipFrames]) -> Iterator[tuple[tuple[str, str], ...]]
 
 def _telling_first(clip: ClipFrames) -> list[str]:
     first = [stem for rank in ORDER for stem in clip.order if rank in clip.why.get(stem, ())]
-    strided = [stem for stem in clip.order if choosing.STRIDED in clip.why.get(stem, ())]
+    strided = [stem for stem in clip.order if frame_choice.STRIDED in clip.why.get(stem, ())]
     middle = strided[1:2] if not first else []
     rest = [stem for stem in clip.order if stem not in {*first, *strided}]
     return list(dict.fromkeys([*first, *middle, *strided, *_halving(rest)]))
@@ -234,7 +234,7 @@ def _within(
     first, count = waves[0], len(waves[0])
     while count > 1 and cost(few, first) > budget:
         count -= 1
-        first = tuple(waves[0][position] for position in choosing.spread(len(waves[0]), count))
+        first = tuple(waves[0][position] for position in frame_choice.spread(len(waves[0]), count))
     if count < len(waves[0]):
         waves = (first,)
     return tuple(few), waves

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deblurbench.cards import IDENTITY
-from deblurbench.statistics import Paired, compare_rows
+from deblurbench.analysis.statistics import Paired, compare_rows
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.tables import Column, ResultTable, Row
 from deblurbench.tables.model import MIXED, RANDOM
 

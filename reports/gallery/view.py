@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from deblurbench.cards import IDENTITY
-from deblurbench.errors import counted
-from deblurbench.manifest import ClipRecord, Manifest
-from deblurbench.statistics import Paired, clip_means
+from deblurbench.analysis.statistics import Paired, clip_means
+from deblurbench.registry.cards import IDENTITY
+from deblurbench.results.manifest import ClipRecord, Manifest
 from deblurbench.tables import Cell, Column, ResultTable, Row
-from deblurbench.tables.building import paper_note
 from deblurbench.tables.model import SECONDS, significant
+from deblurbench.tables.papers import paper_note
+from deblurbench.text import counted
 
 from . import svg
 from .palette import Style, is_reference

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deblurbench import tables
-from deblurbench.imagefiles import write_atomically
+from deblurbench.frames.files import write_atomically
 from deblurbench.reports.base import Options, Report
-from deblurbench.store import Run
+from deblurbench.results.store import Run
 from deblurbench.tables import ranks
 
 

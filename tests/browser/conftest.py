@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from deblurbench.rooms import plugin
-from deblurbench.store import Run
+from deblurbench.registry.discovery import plugin
+from deblurbench.results.store import Run
 from tests import fake_run
 from tests.fake_run import Fake
 

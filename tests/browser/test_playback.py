@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblurbench.imagefiles import read_frame
+from deblurbench.frames.images import read_frame
 from deblurbench.reports import serving
 from deblurbench.reports.inlining import inline
-from deblurbench.store import GROUND_TRUTH, Run
+from deblurbench.results.store import GROUND_TRUTH, Run
 from tests import fake_run
 from tests.browser.conftest import HOSTILE, Opener, write_report
 from tests.browser.test_access import violations

@@ -113,7 +113,7 @@ def paint(run: Any, colours: dict[str, tuple[int, int, int]]) -> None:
     """Fill the kept frames of methods with one colour."""
     import numpy as np
 
-    from deblurbench.imagefiles import write_png
+    from deblurbench.frames.images import write_png
 
     for method, colour in colours.items():
         for file in run.restored_frames(method, "one").values():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from deblurbench.cards import MethodCard
-from deblurbench.contract import check_method
-from deblurbench.rooms import plugins
+from deblurbench.checks.method import check_method
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugins
 
 HEAVY = 10_000_000
 

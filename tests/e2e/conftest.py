@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 
 class Cli:
-    """Calls `python -m deblurbench.cli` in a folder, with its own environment."""
+    """Calls `python -m deblurbench.cli.main` in a folder, with its own environment."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

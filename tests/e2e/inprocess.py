@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deblurbench.cli import main
+from deblurbench.cli.main import main
 
 
 def deblurbench(*words: object, code: int = 0) -> None:

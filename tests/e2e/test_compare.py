@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from deblurbench.protocol import Protocol
-from deblurbench.store import Run
+from deblurbench.registry.protocol import Protocol
+from deblurbench.results.store import Run
 from tests.e2e.inprocess import deblurbench
 from tests.fake_run import Fake, write
 
@@ -198,7 +198,7 @@ def test_an_invalid_run_says_so_everywhere_until_it_is_undone(tmp_path, capsys):
 
 def test_compare_and_verify_do_not_import_torch(a, tmp_path):
     code = (
-        "import sys\nfrom deblurbench.cli import main\n"
+        "import sys\nfrom deblurbench.cli.main import main\n"
         "for words in (['compare', sys.argv[1], sys.argv[1]], ['verify', sys.argv[1]]):\n"
         "    try:\n        main(words)\n    except SystemExit as done:\n        print(done.code)\n"
         "assert 'torch' not in sys.modules"

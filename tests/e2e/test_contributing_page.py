@@ -20,8 +20,8 @@ SHORT = {
 }
 DRIVER = """
 import json, shlex, sys
-from deblurbench.cli import main
-from deblurbench.rooms import _scan
+from deblurbench.cli.main import main
+from deblurbench.registry.discovery import _scan
 for line, more in json.loads(sys.argv[1]):
     program, *words = shlex.split(line, comments=True)
     assert program == "deblurbench", line

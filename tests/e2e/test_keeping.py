@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deblurbench import choosing, runner
-from deblurbench.keeping import FrameKeeper
-from deblurbench.manifest import Request
-from deblurbench.planning import make_plan
-from deblurbench.store import Run
+from deblurbench.evaluation import runner
+from deblurbench.evaluation.plan import make_plan
+from deblurbench.evaluation.saved_frames import FrameKeeper
+from deblurbench.results import frame_choice
+from deblurbench.results.manifest import Request
+from deblurbench.results.store import Run
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
 from tests.e2e.test_run import SHARPEN
@@ -37,7 +38,7 @@ class Plugin(Method):
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("deblurbench.cli.signal.signal", lambda *_: None)
+    monkeypatch.setattr("deblurbench.cli.main.signal.signal", lambda *_: None)
     return tmp_path
 
 
@@ -75,7 +76,7 @@ def test_kept_frames_are_those_of_the_rule_for_every_method(here: Path, plugin_f
         why = record.choice.frames
         assert "worst" in why[worst] and "median" in why[median] and "best" in why[best]
         assert record.choice.ranked_by == ["sharpen", "dims"] and record.choice.candidates == 13
-        expected = sorted({worst, median, best, *choosing.strided(record.scored)})
+        expected = sorted({worst, median, best, *frame_choice.strided(record.scored)})
         assert kept(opened, clip) == dict.fromkeys(("_ground-truth", "identity", "sharpen", "dims"), expected)
         for method in ("identity", "sharpen", "dims"):
             part = opened.store.read_part(method, clip)
@@ -91,11 +92,11 @@ def test_few_candidates_where_the_disk_holds_no_more(
 ) -> None:
     write_plugin(plugin_folder, "sharpen", SHARPEN)
     write_plugin(plugin_folder, "dims", DIMS)
-    monkeypatch.setattr(choosing, "CANDIDATE_BYTES", 5 * 2 * 64 * 48 * 4 * choosing.PNG_BYTES_A_PIXEL)
+    monkeypatch.setattr(frame_choice, "CANDIDATE_BYTES", 5 * 2 * 64 * 48 * 4 * frame_choice.PNG_BYTES_A_PIXEL)
     opened = run(write_folder(here / "data", frames=15))
     choice = opened.manifest.clips[0].choice
     assert choice is not None and choice.of == 15 and 5 <= choice.candidates <= 8
-    written = choosing.candidates(opened.manifest.clips[0].scored, 5)
+    written = frame_choice.candidates(opened.manifest.clips[0].scored, 5)
     assert set(choice.frames) <= set(written) and len(kept(opened)["dims"]) == len(choice.frames)
 
 

@@ -80,7 +80,7 @@ def test_a_dry_run_imports_neither_the_file_nor_torch(cli, tmp_path):
     root = write_folder(tmp_path / "data", clips=["one"], frames=3)
     (cli.folder / "mine.py").write_text("raise RuntimeError('imported')\n" + SHARPEN)
     code = (
-        "import sys\nfrom deblurbench.cli import main\n"
+        "import sys\nfrom deblurbench.cli.main import main\n"
         f"words = ['run', '--methods', './mine.py', '--dataset', 'folder', '--data-root', {str(root)!r}, '--dry-run']\n"
         "try:\n    main(words)\nexcept SystemExit as done:\n    assert done.code in (0, None), done.code\n"
         "assert 'torch' not in sys.modules"

@@ -21,7 +21,7 @@ NEEDS = {"An ONNX file": ("onnx", "onnxruntime"), "A published single-image netw
 DRIVER = """
 import json, runpy, shlex, subprocess, sys
 sys.path.insert(0, "stubs")
-from deblurbench.cli import main
+from deblurbench.cli.main import main
 for line in json.load(open("commands.json")):
     program, *words = shlex.split(line, comments=True)
     print("$", line, flush=True)

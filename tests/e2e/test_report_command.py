@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deblurbench.store import Run
+from deblurbench.results.store import Run
 from tests import fake_run
 from tests.e2e.inprocess import deblurbench
 from tests.fake_run import Fake
@@ -23,7 +23,7 @@ ODD = ("a/b c", "\N{LATIN SMALL LETTER U WITH DIAERESIS} \N{CJK UNIFIED IDEOGRAP
 
 @pytest.fixture(autouse=True)
 def _signals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deblurbench.cli.signal.signal", lambda *_: None)
+    monkeypatch.setattr("deblurbench.cli.main.signal.signal", lambda *_: None)
 
 
 def report(run: Run, *words: object, code: int = 0) -> str:
@@ -109,7 +109,7 @@ def test_one_file_says_its_size_and_warns_when_it_is_large(
     text = (run.folder / "report/report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|srcset|poster)="(?!data:)', text) and 'rel="stylesheet"' not in text
     first = (run.folder / "report/report.html").read_bytes()
-    monkeypatch.setattr("deblurbench.commands.reporting.MAILED", 1000)
+    monkeypatch.setattr("deblurbench.cli.reporting.MAILED", 1000)
     report(run, "--single-file")
     assert "many mail servers refuse more" in capsys.readouterr().err
     assert (run.folder / "report/report.html").read_bytes() == first
@@ -119,7 +119,7 @@ def test_one_file_says_its_size_and_warns_when_it_is_large(
 
 def test_serves_until_it_is_interrupted_without_torch(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", Fake(clips=("one",)))
-    code = "import sys\nfrom deblurbench.cli import main\ntry:\n    main(sys.argv[1:])\n" \
+    code = "import sys\nfrom deblurbench.cli.main import main\ntry:\n    main(sys.argv[1:])\n" \
            "finally:\n    assert 'torch' not in sys.modules"  # fmt: skip
     words = [sys.executable, "-c", code, "report", str(run.folder), "--serve"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

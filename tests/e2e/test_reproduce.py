@@ -8,10 +8,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deblurbench.cards import MethodCard
+from deblurbench.analysis.reproduce import (
+    NO_WEIGHTS,
+    OTHER_METHOD,
+    OTHER_PROTOCOL,
+    beside,
+    choose_table,
+    paper_tables,
+)
 from deblurbench.errors import UsageError
-from deblurbench.protocol import Protocol
-from deblurbench.reproducing import NO_WEIGHTS, OTHER_METHOD, OTHER_PROTOCOL, beside, choose_table, paper_tables
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.protocol import Protocol
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench, interrupt
 from tests.e2e.test_verify import TINY
@@ -99,6 +106,6 @@ def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_
     deblurbench(*words)
     told = capsys.readouterr()
     assert "no weights yet" in told.out and "20.50" in told.out and "frames are there already" in told.err
-    monkeypatch.setattr("deblurbench.commands.reporting.write_reports", interrupt)
+    monkeypatch.setattr("deblurbench.cli.reporting.write_reports", interrupt)
     deblurbench(*words, code=130)
     assert "Resume with" in capsys.readouterr().err

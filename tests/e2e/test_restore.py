@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from deblurbench.commands import restore
+from deblurbench.cli import restore
 from deblurbench.errors import DiskError
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench

@@ -92,7 +92,7 @@ def test_a_metric_that_went_stops_what_would_be_half_a_column(cli, words):
 
 
 def test_after_a_cuda_error_the_next_clip_has_a_new_process(cli, private, tmp_path):
-    from deblurbench.frames import to_float
+    from deblurbench.frames.convert import to_float
     from tests.fakes import make_clip
 
     dies = float(to_float(make_clip("three", 7).linear[0], "cpu").sum())

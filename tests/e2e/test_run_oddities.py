@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import pytest
 
-from deblurbench.job import IDENTICAL, SHARP, SWAPPED, TRAINING
-from deblurbench.runner import joined
-from deblurbench.store import Store
+from deblurbench.evaluation.evaluator import IDENTICAL, SHARP, SWAPPED, TRAINING
+from deblurbench.evaluation.runner import joined
+from deblurbench.results.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
 from tests.e2e.inprocess import deblurbench, interrupt
@@ -93,7 +93,7 @@ def here(tmp_path, monkeypatch):
     import torch
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("deblurbench.cli.signal.signal", lambda *_: None)
+    monkeypatch.setattr("deblurbench.cli.main.signal.signal", lambda *_: None)
     yield tmp_path
     torch.set_default_dtype(torch.float32)
 
@@ -265,7 +265,7 @@ def test_a_damaged_manifest_costs_nothing_computed(here, capsys):
 @pytest.mark.parametrize("step", ["write_reports", "print_results"])
 def test_ctrl_c_after_the_last_clip_says_how_to_resume(here, monkeypatch, capsys, step):
     write_folder(here / "data", clips=["one"], frames=3)
-    monkeypatch.setattr(f"deblurbench.commands.run.{step}", interrupt)
+    monkeypatch.setattr(f"deblurbench.cli.run.{step}", interrupt)
     run("--methods", "identity", "--data-root", "data", "--output", "out", code=130)
     assert "Resume with" in capsys.readouterr().err
 

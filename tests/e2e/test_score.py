@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from deblurbench.datasets.video import write_video
-from deblurbench.job import SWAPPED
-from deblurbench.manifest import MIXED
-from deblurbench.store import Store
+from deblurbench.evaluation.evaluator import SWAPPED
+from deblurbench.frames.video import write_video
+from deblurbench.results.manifest import MIXED
+from deblurbench.results.store import Store
 from tests.e2e.conftest import read_scores
 from tests.e2e.inprocess import deblurbench, interrupt
 from tests.fakes import write_folder
@@ -85,7 +85,7 @@ def test_the_folder_stands_as_a_method_with_scikit_images_numbers(data, theirs, 
 
 
 def test_ctrl_c_while_the_report_is_written_says_how_to_resume(theirs, words, monkeypatch, capsys):
-    monkeypatch.setattr("deblurbench.commands.reporting.write_reports", interrupt)
+    monkeypatch.setattr("deblurbench.cli.reporting.write_reports", interrupt)
     deblurbench("score", theirs, *words, code=130)
     assert "Resume with" in capsys.readouterr().err
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deblurbench.manifest import Outcome
-from deblurbench.store import Part, Store
+from deblurbench.results.manifest import Outcome
+from deblurbench.results.store import Part, Store
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
 from tests.fakes import write_folder

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.datasets.strict import quiet_decoders
-from deblurbench.planning import open_dataset
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench, interrupt
 from tests.fakes import write_folder, write_gopro
@@ -208,7 +208,7 @@ def test_ctrl_c_while_preparing_says_how_to_resume(tmp_path, monkeypatch, capsys
     words = ["data", "prepare", "gopro", "--data-root", str(root)]
     opened, protocol = open_dataset("gopro", str(root))
     monkeypatch.setattr(opened, "prepare", interrupt)
-    monkeypatch.setattr("deblurbench.commands.data.open_dataset", lambda *_: (opened, protocol))
+    monkeypatch.setattr("deblurbench.cli.data.open_dataset", lambda *_: (opened, protocol))
     monkeypatch.setattr(sys, "argv", ["deblurbench", *words])
     deblurbench(*words, code=130)
     assert f"Resume with:\n  {shlex.join(sys.argv)}\n" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def write_lpips(files: dict[str, Path]) -> None:
 
 def write_real_clip(data: Path, folder: Path, only: str = "") -> None:
     """Our values and the twins' for the blurry frames of the real GOPRO clip; of all metrics, or of `only` these."""
-    from deblurbench.imagefiles import read_frame
+    from deblurbench.frames.images import read_frame
     from deblurbench.metrics import METRICS
     from tests.golden.twins import SLOW, TWINS
     from tests.golden.twins_more import CLIP_TWINS, MORE_TWINS, twin_vmaf

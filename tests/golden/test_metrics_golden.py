@@ -91,7 +91,7 @@ def test_psnr_sums_exactly_where_32_bits_would_overflow():
 @pytest.mark.real_data
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "ssim-uniform7", "psnr-y", "ssim-y"])
 def test_identity_on_the_real_clip_equals_its_twin(metric, real_data):
-    from deblurbench.imagefiles import read_frame
+    from deblurbench.frames.images import read_frame
 
     clip = real_data / "GOPRO_Large" / "train" / "GOPR0372_07_00"
     blurry, sharp = (read_frame(clip / kind / "000060.png") for kind in ("blur", "sharp"))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.planning import open_dataset
-from deblurbench.rooms import plugin
-from deblurbench.synthesis.photos import Photo
-from deblurbench.synthesis.recipe import Recipe
-from deblurbench.synthesis.source import TrainingSource
+from deblurbench.datasets.opening import open_dataset
+from deblurbench.datasets.synthesis.photos import Photo
+from deblurbench.datasets.synthesis.recipe import Recipe
+from deblurbench.datasets.synthesis.source import TrainingSource
+from deblurbench.registry.discovery import plugin
 from deblurbench.training import loop
 from deblurbench.training.log import read_log
 from deblurbench.training.recipe import TrainRequest
@@ -103,7 +103,7 @@ def test_a_training_lowers_the_loss_and_resumes(tmp_path, variant, monkeypatch):
 def test_random_weights_run_and_are_marked(tmp_path):
     from click.testing import CliRunner
 
-    from deblurbench.cli import cli
+    from deblurbench.cli.main import cli
 
     words = ["run", "--methods", "rdn", "--dataset", "mini", "--limit", "1", "--device", DEVICE, "--random-weights",
              "--in-process", "--metrics", "psnr", "--output", str(tmp_path / "out")]  # fmt: skip

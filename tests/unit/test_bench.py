@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblurbench import benching
-from deblurbench.benching import Measured, Settings, measure, median_interval, parse_sizes
-from deblurbench.commands import bench
+from deblurbench.cli import bench
 from deblurbench.errors import UsageError
-from deblurbench.pairing import Stored, since, together
-from deblurbench.planning import plan_method
+from deblurbench.evaluation.plan import plan_method
+from deblurbench.runtime import benchmark
+from deblurbench.runtime.benchmark import Measured, Settings, measure, median_interval, parse_sizes
+from deblurbench.runtime.ratios import Stored, since, together
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench, interrupt
 
@@ -82,19 +82,19 @@ def test_rounds_interleave_turn_and_stop_when_every_interval_is_narrow():
     order = []
     streams = [Fake("steady", [1.0], order), Fake("jumps", [1.0, 1.1, 1.0, 1.1, 1.0, 1.1] + [1.0] * 20, order),
                Fake("broken", [], order)]  # fmt: skip
-    benching._rounds(streams, Settings(seconds=5), lambda text: None)
+    benchmark._rounds(streams, Settings(seconds=5), lambda text: None)
     assert order[:4] == ["steady", "jumps", "jumps", "steady"] and "broken" not in order
     steady, jumps, _ = (stream.found for stream in streams)
-    assert len(steady.rounds) == len(jumps.rounds) > benching.MIN_ROUNDS and steady.settled and jumps.settled
+    assert len(steady.rounds) == len(jumps.rounds) > benchmark.MIN_ROUNDS and steady.settled and jumps.settled
     assert streams[2].found.error == "out of memory"
 
 
 def test_rounds_stop_when_the_time_is_up_and_the_report_says_so():
     restless = Fake("restless", [1.0, 2.0], [])
     begin = time.monotonic()
-    benching._rounds([restless], Settings(seconds=0.05), lambda text: None)
+    benchmark._rounds([restless], Settings(seconds=0.05), lambda text: None)
     assert time.monotonic() - begin < 5 and not restless.found.settled
-    report = benching.Report("CPU", Settings(), [restless.found], [{"load": None}])
+    report = benchmark.Report("CPU", Settings(), [restless.found], [{"load": None}])
     assert any("time was up" in note and "restless at 4x4" in note for note in report.notes)
 
 
@@ -107,19 +107,19 @@ def test_percentile_and_plain_values():
 
 def test_clocks_that_disagree_are_told():
     found = Measured("m", None, False, 8, 4, 0, samples=[1.0], rounds=[1.0], events=[0.8])
-    assert any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
+    assert any("CUDA events" in note for note in benchmark.Report("GPU", Settings(), [found], []).notes)
     found.events = [0.99]
-    assert not any("CUDA events" in note for note in benching.Report("GPU", Settings(), [found], []).notes)
+    assert not any("CUDA events" in note for note in benchmark.Report("GPU", Settings(), [found], []).notes)
 
 
 def test_a_method_that_fails_after_its_first_round_is_a_failed_row():
     broken = measured("a", [1.0, 2.0], error="out of memory", events=[9.0])
-    report = benching.Report("GPU", Settings(), [broken, measured("b", [1.0] * 9)], [])
+    report = benchmark.Report("GPU", Settings(), [broken, measured("b", [1.0] * 9)], [])
     (_, (row, _)), *more = bench._tables(report, None)
     assert row[:3] == ("a", "8x4", "failed: out of memory") and not more
     assert not any("a at 8x4" in note for note in report.notes)
     assert bench.PAIRED not in bench._as_dict(report, ["a", "b"], None)["notes"]
-    both = benching.Report("GPU", Settings(), [measured("a", [1.0] * 9), measured("b", [1.0] * 9)], [])
+    both = benchmark.Report("GPU", Settings(), [measured("a", [1.0] * 9), measured("b", [1.0] * 9)], [])
     assert bench.PAIRED in bench._as_dict(both, ["a,b"], None)["notes"]
 
 
@@ -166,7 +166,7 @@ def test_what_is_no_restored_frame_is_not_timed(plugin_folder):
 
 
 def test_memory_is_what_the_method_adds():
-    with benching.Memory("cpu") as memory:
+    with benchmark.Memory("cpu") as memory:
         block = np.ones(40_000_000, np.uint8)
     if memory.added is None:
         pytest.skip("this system does not count peak memory")
@@ -203,10 +203,10 @@ def test_now_and_then_is_no_narrower_than_what_both_intervals_allow():
     for _ in range(300):
         now, then = random.lognormal(0, 0.2, 15) * 0.9, random.lognormal(0, 0.2, 15)
         stored = Stored(Path(), ("a",), ((8, 4),), (measured("a", list(then)).as_dict(),))
-        found = next(iter(since(benching.Report("CPU", Settings(), [measured("a", list(now))], []), stored)))
+        found = next(iter(since(benchmark.Report("CPU", Settings(), [measured("a", list(now))], []), stored)))
         hits += found.interval.low <= 0.9 <= found.interval.high
     assert hits / 300 >= 0.95
-    assert list(since(benching.Report("CPU", Settings(), [measured("b", [1.0])], []), stored)) == []
+    assert list(since(benchmark.Report("CPU", Settings(), [measured("b", [1.0])], []), stored)) == []
 
 
 def test_compare_measures_a_stored_bench_again_and_says_what_changed(methods, tmp_path, capsys):
@@ -251,7 +251,7 @@ def test_compare_with_nothing_or_a_damaged_bench(tmp_path, capsys):
 
 def test_an_interruption_keeps_nothing_and_says_so(methods, tmp_path, capsys, monkeypatch):
     words = ("bench", "--methods", "frames", "--size", "32x24", "--seconds", "0", "--device", "cpu")
-    monkeypatch.setattr(benching._Stream, "round", interrupt)  # the first round, after all is warm
+    monkeypatch.setattr(benchmark._Stream, "round", interrupt)  # the first round, after all is warm
     deblurbench(*words, "--output", tmp_path / "out", code=130)
     told = capsys.readouterr()
     assert told.err.endswith("warm\n\ninterrupted; nothing was kept, run it again\n") and not told.out

@@ -8,7 +8,7 @@ from scipy.ndimage import convolve
 from skimage import data
 
 from deblurbench.errors import UsageError
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 
 CORNER = np.zeros((11, 11))
 CORNER[1, 2:9] = CORNER[1:9, 8] = 1.0  # a motion that turns: no straight one explains it

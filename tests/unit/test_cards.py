@@ -2,8 +2,8 @@
 
 import pytest
 
-from deblurbench.cards import DatasetCard, MethodCard, read_card
 from deblurbench.errors import CardError
+from deblurbench.registry.cards import DatasetCard, MethodCard, read_card
 
 GOOD = "name: a\nentry: method:A\ntitle: A method\n"
 

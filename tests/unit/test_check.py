@@ -5,12 +5,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from deblurbench.commands import catalogue
-from deblurbench.contract import check_method
+from deblurbench.backends.load import refuse_other_window
+from deblurbench.checks.method import check_method
+from deblurbench.cli import catalogue
 from deblurbench.errors import CardError, UsageError
-from deblurbench.job import refuse_other_window
 from deblurbench.methods.base import WindowMethod
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from tests.conftest import write_plugin
 
 CODE = """

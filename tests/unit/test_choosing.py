@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deblurbench import choosing
+from deblurbench.results import frame_choice
 from tests.fake_run import METRICS
 
 PSNR = METRICS[0]
@@ -22,7 +22,7 @@ def values(*psnr: float) -> dict[str, float]:
 def test_ranked_by_the_mean_of_the_methods_and_not_by_one() -> None:
     one = values(30, 20, 30, 30, 30, 30, 30, 30, 30, 30, 41, 40)
     two = values(30, 31, 10, 30, 30, 30, 30, 30, 30, 30, 30, 40)
-    choice = choosing.choose(STEMS, STEMS, {"one": one, "two": two}, PSNR)
+    choice = frame_choice.choose(STEMS, STEMS, {"one": one, "two": two}, PSNR)
     assert choice.frames["000003"] == ["worst", "stride"]  # (30 + 10) / 2 is below (20 + 31) / 2
     assert choice.frames["000012"] == ["best"]
     assert choice.frames["000006"] == ["median"]  # the sixth of twelve in rank: 3, 2, then level ones in order
@@ -33,45 +33,45 @@ def test_ranked_by_the_mean_of_the_methods_and_not_by_one() -> None:
 
 def test_a_metric_of_which_less_is_better_turns_the_ranks() -> None:
     lower = PSNR.model_copy(update={"higher_is_better": False})
-    choice = choosing.choose(STEMS, STEMS, {"one": values(*range(12))}, lower)
+    choice = frame_choice.choose(STEMS, STEMS, {"one": values(*range(12))}, lower)
     assert choice.frames["000001"] == ["best"] and choice.frames["000012"] == ["worst"]
 
 
 def test_infinite_values_are_best_and_a_method_without_values_does_not_count() -> None:
-    choice = choosing.choose(STEMS, STEMS, {"one": values(*range(11), math.inf), "failed": {}}, PSNR)
+    choice = frame_choice.choose(STEMS, STEMS, {"one": values(*range(11), math.inf), "failed": {}}, PSNR)
     assert choice.frames["000012"] == ["best"] and choice.ranked_by == ["one"]
 
 
 def test_without_scores_the_stride_is_left() -> None:
-    choice = choosing.choose(STEMS, STEMS, {"one": {}}, None)
+    choice = frame_choice.choose(STEMS, STEMS, {"one": {}}, None)
     assert choice.frames == {stem: ["stride"] for stem in ("000003", "000007", "000011")}
     assert (choice.ranked_by, choice.metric, choice.candidates) == ([], "", 0)
-    assert choosing.choose([], [], {}, PSNR).frames == {}
+    assert frame_choice.choose([], [], {}, PSNR).frames == {}
 
 
 @given(st.integers(0, 200), st.integers(1, 250))
 def test_candidates_are_spread_in_order_and_hold_the_stride(count: int, allowed: int) -> None:
     stems = [str(n) for n in range(count)]
-    found = choosing.candidates(stems, allowed)
+    found = frame_choice.candidates(stems, allowed)
     assert [int(s) for s in found] == sorted({int(s) for s in found})
-    assert set(choosing.strided(stems)) <= set(found)
-    assert len(found) <= min(count, allowed + choosing.STRIDE)
+    assert set(frame_choice.strided(stems)) <= set(found)
+    assert len(found) <= min(count, allowed + frame_choice.STRIDE)
     if allowed >= count:
         assert found == stems
 
 
 def test_candidates_fit_the_disk() -> None:
-    assert choosing.affordable([1280 * 720] * 11, 5) == 24  # GOPRO, the input, three methods, the ground truth
-    assert choosing.affordable([320 * 180] * 8, 4) > 100
-    assert choosing.affordable([7680 * 4320] * 100, 30) == choosing.STRIDE == choosing.affordable([], 3)
+    assert frame_choice.affordable([1280 * 720] * 11, 5) == 24  # GOPRO, the input, three methods, the ground truth
+    assert frame_choice.affordable([320 * 180] * 8, 4) > 100
+    assert frame_choice.affordable([7680 * 4320] * 100, 30) == frame_choice.STRIDE == frame_choice.affordable([], 3)
 
 
 def test_only_psnr_ranks() -> None:
-    assert choosing.ranking_metric(METRICS) is PSNR
-    assert choosing.ranking_metric(METRICS[1:]) is None
-    assert choosing.ranking_metric([PSNR.model_copy(update={"absent": "not here"})]) is None
+    assert frame_choice.ranking_metric(METRICS) is PSNR
+    assert frame_choice.ranking_metric(METRICS[1:]) is None
+    assert frame_choice.ranking_metric([PSNR.model_copy(update={"absent": "not here"})]) is None
 
 
 @pytest.mark.parametrize(("count", "expected"), [(7, [1, 3, 5]), (1, [0]), (2, [0, 1]), (0, [])])
 def test_spread(count: int, expected: list[int]) -> None:
-    assert choosing.spread(count, 3) == expected
+    assert frame_choice.spread(count, 3) == expected

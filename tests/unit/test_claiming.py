@@ -2,10 +2,10 @@
 
 import pytest
 
-from deblurbench.claiming import check_folder, claim
 from deblurbench.errors import DiskError, UsageError
-from deblurbench.manifest import Request
-from deblurbench.store import Store
+from deblurbench.results.lock import check_folder, claim
+from deblurbench.results.manifest import Request
+from deblurbench.results.store import Store
 
 REQUEST = Request(methods=["identity"], dataset="mini")
 

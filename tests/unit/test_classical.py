@@ -9,10 +9,10 @@ from skimage import data
 from skimage.restoration import richardson_lucy
 
 from deblurbench.errors import UsageError
-from deblurbench.frames import to_8bit, to_float
+from deblurbench.frames.convert import to_8bit, to_float
 from deblurbench.methods.deconvolution import estimate_motion, linear_motion_psf, pad_tapered
 from deblurbench.methods.registration import register
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from tests.conftest import real_data_root
 
 DECONVOLUTIONS = ["wiener", "tikhonov", "richardsonlucy"]

@@ -8,12 +8,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from deblurbench import cli
-from deblurbench.commands.checks import resume_command
-from deblurbench.commands.reporting import own_folder
-from deblurbench.commands.run import check_device, names
+from deblurbench.cli.main import main
+from deblurbench.cli.options import names, resume_command
+from deblurbench.cli.reporting import own_folder
+from deblurbench.cli.run import check_device
 from deblurbench.errors import UsageError
-from deblurbench.store import folder_name
+from deblurbench.results.store import folder_name
 from tests import fake_run
 from tests.conftest import ROOT
 from tests.fakes import write_folder
@@ -57,9 +57,9 @@ def test_no_traceback_for_what_a_user_can_mend(monkeypatch, capsys, raised, code
     def fails():
         raise raised
 
-    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: fails)
+    monkeypatch.setattr(main.LazyGroup, "get_command", lambda *_: fails)
     with pytest.raises(SystemExit) as left:
-        cli.main(["env"])
+        main.main(["env"])
     assert left.value.code == code and said in capsys.readouterr().err
 
 
@@ -74,7 +74,7 @@ def test_the_report_of_two_runs_is_written_beside_the_first(tmp_path, capsys):
     for name, methods in (("one", {"identity": 1.0, "a": 0.6}), ("two", {"identity": 1.0, "b": 0.5})):
         fake_run.write(tmp_path / name, fake_run.Fake(methods=methods, clips=("c",)))
     with pytest.raises(SystemExit) as left:
-        cli.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--kind", "tables"])
+        main.main(["report", str(tmp_path / "one"), str(tmp_path / "two"), "--kind", "tables"])
     assert not left.value.code and not (tmp_path / "one" / "report").exists()
     assert "| b |" in (tmp_path / "report-one-two" / "table.md").read_text()
 
@@ -86,8 +86,10 @@ def test_a_reader_that_has_seen_enough_is_no_failure():
 
 
 def test_listing_imports_nothing_heavy():
-    code = "import sys\nfrom deblurbench.commands import catalogue\nfor k in catalogue.KINDS: catalogue._table(k)\n"
-    code += "print(sorted({'numpy', 'torch', 'pandas', 'cv2', 'rich', 'deblurbench.runner'} & set(sys.modules)))"
+    code = "import sys\nfrom deblurbench.cli import catalogue\nfor k in catalogue.KINDS: catalogue._table(k)\n"
+    code += (
+        "print(sorted({'numpy', 'torch', 'pandas', 'cv2', 'rich', 'deblurbench.evaluation.runner'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -95,8 +97,8 @@ def test_listing_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("words", "where"),
     [
-        (["reproduce", "ifirnn", "--dataset", "mini"], "deblurbench.runner.run"),
-        (["score", "FRAMES", "--dataset", "folder", "--data-root", "DATA"], "deblurbench.scoring.score"),
+        (["reproduce", "ifirnn", "--dataset", "mini"], "deblurbench.evaluation.runner.run"),
+        (["score", "FRAMES", "--dataset", "folder", "--data-root", "DATA"], "deblurbench.evaluation.submission.score"),
     ],
 )
 def test_an_interruption_tells_the_command_that_resumes(tmp_path, monkeypatch, words, where):
@@ -107,6 +109,6 @@ def test_an_interruption_tells_the_command_that_resumes(tmp_path, monkeypatch, w
     words = [{"FRAMES": str(root / "sharp"), "DATA": str(root)}.get(word, word) for word in words]
     monkeypatch.setattr(where, interrupted)
     monkeypatch.setattr("sys.argv", ["deblurbench", *words, "--fresh"])
-    done = CliRunner().invoke(cli.cli, [*words, "--fresh"], standalone_mode=False)
+    done = CliRunner().invoke(main.cli, [*words, "--fresh"], standalone_mode=False)
     assert done.return_value == 130, done.output
     assert f"Resume with:\n  deblurbench {' '.join(words)} --output runs/" in done.output

@@ -12,15 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deblurbench import commanding, rooms, runner
-from deblurbench.contract import clip8
-from deblurbench.elsewhere import FailedElsewhere
+from deblurbench.backends import command
+from deblurbench.backends.base import FailedElsewhere
+from deblurbench.backends.load import MethodJob, ready_method
+from deblurbench.checks.method import clip8
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
-from deblurbench.job import MethodJob, ready_method
-from deblurbench.manifest import Request
-from deblurbench.planning import make_plan, plan_method
-from deblurbench.restoring import Settings, restored_frames
-from deblurbench.rooms import plugin, plugins
+from deblurbench.evaluation import runner
+from deblurbench.evaluation.plan import make_plan, plan_method
+from deblurbench.evaluation.restore import restored_frames
+from deblurbench.evaluation.settings import Settings
+from deblurbench.registry import discovery
+from deblurbench.registry.discovery import plugin, plugins
+from deblurbench.results.manifest import Request
 from tests.conftest import ROOT
 from tests.unit.test_supervisor import gone
 
@@ -40,14 +43,14 @@ def tool(plugin_folder, monkeypatch, tmp_path):
     """Writes a command's card and tool.py; temporary folders go into `temporary`."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    monkeypatch.setattr(commanding, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(command, "LOOK_EVERY", 0.1)
 
     def write(code=INVERT, card=USUAL, begin=BEGIN) -> Path:
         folder = plugin_folder / "methods" / "tool"
         folder.mkdir(exist_ok=True)
         (folder / "card.yaml").write_text(f"name: tool\ntitle: a tool\n{card}")
         (folder / "tool.py").write_text(begin + code)
-        rooms._scan.cache_clear()
+        discovery._scan.cache_clear()
         return folder
 
     yield write
@@ -123,11 +126,11 @@ def test_a_changed_program_in_path_makes_results_stale(tool, tmp_path, monkeypat
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     tool(card='command: [sharpen, "{input}", "{output}"]\n')
     found = plugin("methods", "tool")
-    before = commanding.command_key(found)
+    before = command.command_key(found)
     program.write_text("#!/bin/sh\ncp $1/* $2 # a newer release")
-    assert commanding.command_key(found)[:-1] == before[:-1] and commanding.command_key(found) != before
+    assert command.command_key(found)[:-1] == before[:-1] and command.command_key(found) != before
     program.unlink()
-    assert commanding.command_key(found) == before[:-1]
+    assert command.command_key(found) == before[:-1]
 
 
 def test_parameters_and_options_reach_the_command(tool):

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from deblurbench.cards import MethodCard
-from deblurbench.methods.content import FLOOR, content, log_squared_error, mean_squared_error
-from deblurbench.rooms import plugins
+from deblurbench.methods.losses import FLOOR, content, log_squared_error, mean_squared_error
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugins
 
 LEARNED = sorted(name for name, p in plugins("methods").items() if isinstance(p.card, MethodCard) and p.card.recipes)
 

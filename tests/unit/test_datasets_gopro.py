@@ -8,9 +8,9 @@ import pytest
 
 from deblurbench.datasets.base import Clip, Found
 from deblurbench.datasets.headers import check_clip
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.errors import MissingError
-from deblurbench.imagefiles import read_frame
-from deblurbench.planning import open_dataset
+from deblurbench.frames.images import read_frame
 from tests import fakes
 
 LAYOUTS = ["original", "one-split", "input-target", "split-gt", "blur-gt", "split-blur-gt", "renumbered"]
@@ -210,7 +210,7 @@ def test_nothing_there_says_where_it_comes_from(tmp_path: Path):
 
 
 def test_the_card_is_the_release():
-    from deblurbench.rooms import plugin
+    from deblurbench.registry.discovery import plugin
 
     card = plugin("datasets", "gopro").card
     counts = {split: (len(clips), sum(c.frames for c in clips)) for split, clips in card.splits.items()}

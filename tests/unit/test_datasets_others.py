@@ -8,10 +8,11 @@ import pytest
 
 from deblurbench.datasets.base import Found
 from deblurbench.datasets.headers import check_clip, clip_size
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.errors import MissingError
-from deblurbench.manifest import Request
-from deblurbench.planning import make_plan, open_dataset
-from deblurbench.rooms import plugin
+from deblurbench.evaluation.plan import make_plan
+from deblurbench.registry.discovery import plugin
+from deblurbench.results.manifest import Request
 from tests import fakes
 
 

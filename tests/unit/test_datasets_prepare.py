@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from deblurbench.datasets.base import Dataset
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.errors import FrameError, MissingError, UsageError
-from deblurbench.imagefiles import read_frame
-from deblurbench.planning import open_dataset
-from deblurbench.protocol import Protocol
+from deblurbench.frames.images import read_frame
+from deblurbench.registry.protocol import Protocol
 from tests import fakes
 
 FINE, SIZE = (128, 72), (96, 54)

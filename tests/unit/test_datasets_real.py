@@ -7,10 +7,10 @@ import pytest
 from deblurbench.datasets.base import ImageFiles
 from deblurbench.datasets.blurkind import guess_kind
 from deblurbench.datasets.headers import check_clip, clip_size
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.datasets.verify import info, verify
 from deblurbench.errors import MissingError
-from deblurbench.imagefiles import read_frame
-from deblurbench.planning import open_dataset
+from deblurbench.frames.images import read_frame
 
 pytestmark = pytest.mark.real_data
 

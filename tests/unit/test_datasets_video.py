@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from deblurbench.datasets.video import VideoSource, count_frames, frame_rate, write_video
 from deblurbench.errors import DiskError, FrameError, UsageError
+from deblurbench.frames.video import VideoSource, count_frames, frame_rate, write_video
 from tests import fakes
 
 NTSC = Fraction(24000, 1001)

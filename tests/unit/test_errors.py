@@ -4,8 +4,9 @@ import warnings
 
 import pytest
 
-from deblurbench import cli
-from deblurbench.errors import Notice, counted, did_you_mean
+from deblurbench.cli.main import main
+from deblurbench.errors import Notice
+from deblurbench.text import counted, did_you_mean
 
 
 def test_after_a_good_match_a_dozen_names_are_enough():
@@ -29,6 +30,6 @@ def test_counts_agree_with_their_nouns():
 def test_a_notice_is_one_plain_line_and_other_warnings_keep_their_place(monkeypatch):
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
     with pytest.raises(SystemExit):
-        cli.main(["--version"])
+        main.main(["--version"])
     assert warnings.formatwarning(Notice("frames are odd"), Notice, "/a/b.py", 228) == "! frames are odd\n"
     assert "/a/b.py:228: UserWarning" in warnings.formatwarning(UserWarning("x"), UserWarning, "/a/b.py", 228)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from deblurbench import isolated
-from deblurbench.elsewhere import FailedElsewhere
-from deblurbench.failures import describe_failure
+from deblurbench.backends import own_python_main
+from deblurbench.backends.base import FailedElsewhere
+from deblurbench.backends.failures import describe_failure
 
 ADVICE = "unsupported on this device with this precision; try --precision fp32 or another --device."
 
@@ -21,7 +21,7 @@ ADVICE = "unsupported on this device with this precision; try --precision fp32 o
 )
 def test_what_a_device_or_a_precision_lacks_is_told_with_what_to_try(error):
     found = describe_failure(error)
-    assert found["kind"] == "unsupported" == isolated.describe(error)["kind"]
+    assert found["kind"] == "unsupported" == own_python_main.describe(error)["kind"]
     assert found["reason"] == f"{type(error).__name__}: {error}: {ADVICE}"
 
 
@@ -35,7 +35,9 @@ def test_what_torch_itself_says_of_half_precision_is_known():
 
 
 def test_from_another_process_it_is_told_alike_and_only_its_first_line():
-    told = isolated.describe(NotImplementedError("Could not run 'aten::lu' with arguments\nCPU: registered at ..."))
+    told = own_python_main.describe(
+        NotImplementedError("Could not run 'aten::lu' with arguments\nCPU: registered at ...")
+    )
     found = describe_failure(FailedElsewhere(told["kind"], told["reason"], told["traceback"]))
     assert found["kind"] == "unsupported"
     assert found["reason"] == f"NotImplementedError: Could not run 'aten::lu' with arguments: {ADVICE}"
@@ -50,9 +52,9 @@ def test_from_another_process_it_is_told_alike_and_only_its_first_line():
     ],
 )
 def test_other_faults_are_the_methods_own(error):
-    assert describe_failure(error)["kind"] == "raised" == isolated.describe(error)["kind"]
+    assert describe_failure(error)["kind"] == "raised" == own_python_main.describe(error)["kind"]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA error: out of memory")])
 def test_running_out_of_memory_stays_what_it_is(error):
-    assert describe_failure(error)["kind"] == "out of memory" == isolated.describe(error)["kind"]
+    assert describe_failure(error)["kind"] == "out of memory" == own_python_main.describe(error)["kind"]

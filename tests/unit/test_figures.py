@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblurbench.commands.figure import figure
+from deblurbench.analysis.statistics import Interval
+from deblurbench.cli.figure import figure
 from deblurbench.errors import UsageError
-from deblurbench.figures.crops import Crop, default_crop, parse_crop
-from deblurbench.figures.layout import arrange
-from deblurbench.figures.pictures import moment
-from deblurbench.figures.runtime import Point, runtime
-from deblurbench.figures.selecting import select
-from deblurbench.figures.strip import Shot, strip
-from deblurbench.figures.style import looks, render, shorten, text_width
-from deblurbench.statistics import Interval
-from deblurbench.store import GROUND_TRUTH, Run
+from deblurbench.plots.crops import Crop, default_crop, parse_crop
+from deblurbench.plots.layout import arrange
+from deblurbench.plots.pictures import moment
+from deblurbench.plots.runtime import Point, runtime
+from deblurbench.plots.selection import select
+from deblurbench.plots.strip import Shot, strip
+from deblurbench.plots.style import looks, render, shorten, text_width
+from deblurbench.results.store import GROUND_TRUTH, Run
 from tests import fake_run
 from tests.fake_run import Fake
 
@@ -57,7 +57,7 @@ def test_another_process_draws_the_same_bytes_without_torch(run: Run, tmp_path: 
         "strip.pdf": STRIP, "clips.svg": ["--kind", "clips"], "frames.pdf": ["--kind", "frames"], "runtime.png": []
     }  # fmt: skip
     code = (
-        "import sys\nfrom pathlib import Path\nfrom deblurbench.commands.figure import figure\n"
+        "import sys\nfrom pathlib import Path\nfrom deblurbench.cli.figure import figure\n"
         f"for name, words in {jobs!r}.items():\n"
         f"    figure.main([{str(run.folder)!r}, *words, '--output', str(Path({str(tmp_path)!r}) / name)],"
         " standalone_mode=False)\n"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from deblurbench.backends.load import MethodJob, ready_method
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
-from deblurbench.job import MethodJob, ready_method
-from deblurbench.planning import PlannedMethod, plan_method
+from deblurbench.evaluation.plan import PlannedMethod, plan_method
 from deblurbench.provenance import package_digest
 from tests.foreign_nets import MODULE, as_8bit, clip, restore
 

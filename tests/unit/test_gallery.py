@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblurbench.cards import ReportCard
 from deblurbench.errors import DiskError
-from deblurbench.imagefiles import read_frame
-from deblurbench.protocol import Protocol
-from deblurbench.rooms import plugin
-from deblurbench.store import GROUND_TRUTH, Run
+from deblurbench.frames.images import read_frame
+from deblurbench.registry.cards import ReportCard
+from deblurbench.registry.discovery import plugin
+from deblurbench.registry.protocol import Protocol
+from deblurbench.results.store import GROUND_TRUTH, Run
 from tests import fake_run
 from tests.fake_run import METRICS, Fake
 
@@ -256,7 +256,7 @@ def test_reports_do_not_import_torch(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", Fake(pictures=True, size=(100, 100), clips=("one",)))
     code = (
         "import sys; from pathlib import Path\n"
-        "from deblurbench.rooms import plugin; from deblurbench.store import Run\n"
+        "from deblurbench.registry.discovery import plugin; from deblurbench.results.store import Run\n"
         f"run = Run.open(Path({str(run.folder)!r}))\n"
         "for name in ('tables', 'gallery'):\n"
         f"    p = plugin('reports', name); p.load()(p.card).write([run], Path({str(tmp_path / 'report')!r}))\n"

@@ -93,7 +93,7 @@ def test_the_harness_names_no_plugin():
 )
 def test_light_commands_do_not_import_heavy_packages(words):
     code = (
-        "import sys\nfrom deblurbench.cli import main\n"
+        "import sys\nfrom deblurbench.cli.main import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit as done:\n    assert done.code in (0, None), done.code\n"
         "heavy = {'torch', 'pandas', 'matplotlib', 'skimage', 'cv2', 'numba', 'scipy'} & set(sys.modules)\n"
         "assert not heavy, heavy"

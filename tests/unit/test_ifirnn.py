@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from deblurbench.errors import UsageError
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from tests.descent import losses_over_steps
 
 PLUGIN = plugin("methods", "ifirnn")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 
 IFIRNN = plugin("methods", "ifirnn").load()
 from deblurbench.methods.ifirnn.gate import TARGET, Gate, gated_step, regularisation  # noqa: E402

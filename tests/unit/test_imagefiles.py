@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deblurbench import imagefiles
 from deblurbench.errors import DiskError, FrameError, Notice, UsageError
-from deblurbench.imagefiles import list_frames, natural_key, read_frame, read_header, write_atomically, write_png
+from deblurbench.frames.convert import images
+from deblurbench.frames.files import write_atomically
+from deblurbench.frames.images import list_frames, read_frame, read_header, write_png
+from deblurbench.text import natural_key
 
 PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8), (0, 0), 1.5)
 PICTURE = Image.fromarray(PIXELS)
@@ -118,7 +120,7 @@ def test_no_flipped_bit_of_a_png_goes_unseen():
         damaged = bytearray(data)
         damaged[bit // 8] ^= 1 << (bit % 8)
         try:
-            frame = imagefiles.decode_frame(bytes(damaged), Path("a.png"))
+            frame = images.decode_frame(bytes(damaged), Path("a.png"))
         except FrameError:
             continue
         if not np.array_equal(frame, PIXELS):
@@ -158,7 +160,7 @@ def test_a_header_costs_its_first_and_last_bytes_only(tmp_path: Path, monkeypatc
     noise = np.random.default_rng(1).integers(0, 256, (400, 400, 3)).astype(np.uint8)
     write_png(file, noise)
     assert file.stat().st_size > 400_000
-    monkeypatch.setattr(imagefiles, "_bytes", lambda path: pytest.fail("the whole file was read"))
+    monkeypatch.setattr(images, "_bytes", lambda path: pytest.fail("the whole file was read"))
     assert read_header(file) == (400, 400, "png")
 
 

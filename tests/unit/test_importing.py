@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from deblurbench.cli import cli
+from deblurbench.cli.main import cli
 from deblurbench.errors import DeblurbenchError, MissingError, UsageError
-from deblurbench.importing import convert, read_foreign
-from deblurbench.planning import plan_method
-from deblurbench.rooms import plugin
-from deblurbench.weights import load_weights
+from deblurbench.evaluation.plan import plan_method
+from deblurbench.methods.weights.convert import convert, read_foreign
+from deblurbench.methods.weights.files import load_weights
+from deblurbench.registry.discovery import plugin
 
 IFIRNN = plugin("methods", "ifirnn")
 SRN = plugin("methods", "srn")

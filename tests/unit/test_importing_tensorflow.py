@@ -9,12 +9,12 @@ import yaml
 from click.testing import CliRunner
 from numpy.lib.stride_tricks import sliding_window_view
 
-from deblurbench.cli import cli
+from deblurbench.cli.main import cli
 from deblurbench.errors import DeblurbenchError, MissingError, UsageError
-from deblurbench.importing import convert, read_foreign
-from deblurbench.rooms import plugin
-from deblurbench.tfcheckpoint import crc32c, index_file, open_checkpoint
-from deblurbench.weights import load_weights
+from deblurbench.methods.weights.convert import convert, read_foreign
+from deblurbench.methods.weights.files import load_weights
+from deblurbench.methods.weights.tensorflow import crc32c, index_file, open_checkpoint
+from deblurbench.registry.discovery import plugin
 
 SRN = plugin("methods", "srn")
 NUMBERS = {"float32": 1, "float64": 2, "int32": 3, "int64": 9}

@@ -17,19 +17,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deblurbench import benching, isolated, isolating
-from deblurbench.benching import measure
-from deblurbench.contract import clip8
-from deblurbench.elsewhere import FailedElsewhere
+from deblurbench.backends import own_python, own_python_main
+from deblurbench.backends.base import FailedElsewhere
+from deblurbench.backends.failures import describe_failure
+from deblurbench.backends.load import MethodJob, ready_method
+from deblurbench.backends.own_python import IsolatedMethod, environment_of
+from deblurbench.checks.method import clip8
 from deblurbench.errors import CardError, ContractError, FrameError, MissingError, UsageError
-from deblurbench.failures import describe_failure
-from deblurbench.isolating import IsolatedMethod, environment_of
-from deblurbench.job import ClipJob, MethodJob, ready_method
-from deblurbench.manifest import Request
-from deblurbench.planning import make_plan, plan_method
-from deblurbench.restoring import Settings, restored_frames
-from deblurbench.rooms import plugin
-from deblurbench.supervisor import Worker, WorkerLost
+from deblurbench.evaluation.jobs import ClipJob
+from deblurbench.evaluation.plan import make_plan, plan_method
+from deblurbench.evaluation.restore import restored_frames
+from deblurbench.evaluation.settings import Settings
+from deblurbench.evaluation.supervisor import Worker, WorkerLost
+from deblurbench.registry.discovery import plugin
+from deblurbench.results.manifest import Request
+from deblurbench.runtime import benchmark
+from deblurbench.runtime.benchmark import measure
 from tests.conftest import ROOT, write_plugin
 from tests.unit.test_supervisor import gone
 
@@ -52,7 +55,7 @@ import torch
 from deblurbench.methods.base import RecurrentMethod
 from .layers import halves
 
-if "deblurbench.rooms" not in sys.modules:  # under its own Python none of the harness's packages can be had
+if "deblurbench.registry.discovery" not in sys.modules:  # a separate environment has none of the harness's packages
     for name in BLOCKED:
         try:
             __import__(name)
@@ -313,7 +316,7 @@ def test_two_thousand_frames_need_no_more_memory_than_a_hundred(plugin_folder, v
     settings = Settings(device="cpu")
     for position, _ in enumerate(restored_frames(made[0], endless(2000), settings), start=1):
         ahead = max(ahead, given - position)
-    assert position == 2000 and ahead <= 2 * isolating.SLOTS + 1
+    assert position == 2000 and ahead <= 2 * own_python.SLOTS + 1
     assert made[0].peak_memory - before < 2_000_000  # 2000 frames are 98 MB as floats
     made[0].close()
 
@@ -323,7 +326,7 @@ def test_what_is_wrong_with_an_environment(plugin_folder, tmp_path):
     place = plugin_folder / "methods" / "lost" / "venvs" / "lost"
 
     def fault(kind=MissingError) -> str:
-        isolating.probe.cache_clear()
+        own_python.probe.cache_clear()
         with pytest.raises(kind) as error:
             plan_method("lost")
         assert "'lost'" in str(error.value) or str(place) in str(error.value)
@@ -368,13 +371,15 @@ def test_an_environment_in_the_methods_folder_is_no_code_of_it(plugin_folder):
 @pytest.mark.parametrize(
     "name",
     [
-        "isolated.py",
-        "tiling.py",
-        "frames.py",
+        "backends/own_python_main.py",
+        "backends/device.py",
+        "text.py",
+        "methods/tiling.py",
+        "frames/convert.py",
         "errors.py",
         "methods/base.py",
         "methods/layers.py",
-        "methods/foreign.py",
+        "methods/adapter.py",
     ],
 )
 def test_what_runs_there_is_python_3_9(name):
@@ -428,7 +433,7 @@ def test_a_single_file_whose_weights_would_be_random(plugin_folder, venv, tmp_pa
     with pytest.raises(MissingError, match="random weights, and these are not scored"):
         ready_method(job(str(file)), "cpu")
     with pytest.raises(UsageError, match=r"bench measures all methods in one process"):
-        measure([plan_method(str(file))], [(8, 8)], benching.Settings(device="cpu"))
+        measure([plan_method(str(file))], [(8, 8)], benchmark.Settings(device="cpu"))
 
 
 def test_a_network_outside_and_another_window_are_refused_there_too(plugin_folder, venv):
@@ -450,10 +455,10 @@ def test_a_network_outside_and_another_window_are_refused_there_too(plugin_folde
 def test_weights_that_do_not_fit_are_told(twins, tmp_path):
     weights = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(1), "empty": torch.zeros(0), "scalar": torch.tensor(2.5)}, weights)
-    read = isolated.read_safetensors(str(weights))
+    read = own_python_main.read_safetensors(str(weights))
     assert read["scalar"] == 2.5 and read["empty"].shape == (0,)
-    with pytest.raises(isolated.Fault, match=r"another architecture or variant.*bias"):
-        isolated.load(torch.nn.Linear(1, 1), str(weights))
+    with pytest.raises(own_python_main.Fault, match=r"another architecture or variant.*bias"):
+        own_python_main.load(torch.nn.Linear(1, 1), str(weights))
     (tmp_path / "no.safetensors").write_text("<html>")
     with pytest.raises(UsageError, match="web page"):
         ready_method(job("theirs", weights=str(tmp_path / "no.safetensors")), "cpu")

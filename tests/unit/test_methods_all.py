@@ -2,10 +2,10 @@
 
 import pytest
 
-from deblurbench.cards import MethodCard
-from deblurbench.commands.run import say_left_out
-from deblurbench.planning import left_out, plan_methods
-from deblurbench.rooms import plugins
+from deblurbench.cli.run import say_left_out
+from deblurbench.evaluation.plan import left_out, plan_methods
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugins
 from deblurbench.training.recipe import read_recipe
 from tests.conftest import write_plugin
 

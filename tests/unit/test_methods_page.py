@@ -8,23 +8,23 @@ from unittest.mock import ANY
 
 from click.testing import CliRunner
 
-from deblurbench.cards import MethodCard
-from deblurbench.commands.catalogue import list_plugins
-from deblurbench.methods import page
-from deblurbench.rooms import plugins
+from deblurbench.cli.catalogue import list_plugins
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugins
+from docs.generate import methods
 
 HEAD = ("method", "title", "year", "kind", "parameters", "multiply-adds", "weights", "status", "paper")
-WRITTEN = page.FILE.read_text(encoding="utf-8")
+WRITTEN = methods.FILE.read_text(encoding="utf-8")
 CARDS = {name: found.card for name, found in plugins("methods").items() if isinstance(found.card, MethodCard)}
 
 
 def test_the_page_is_up_to_date():
-    assert page.page(page.stored(WRITTEN)) == WRITTEN, "run: python -m deblurbench.methods.page"
+    assert methods.page(methods.stored(WRITTEN)) == WRITTEN, "run: python -m docs.generate.methods"
 
 
 def test_page_and_list_agree():
     listed = json.loads(CliRunner().invoke(list_plugins, ["methods", "--json"], standalone_mode=False).stdout)
-    rows, names = page.rows(WRITTEN), []
+    rows, names = methods.rows(WRITTEN), []
     for method in listed:
         assert list(method["parameters"]) == (method["variants"].split(", ") if method["variants"] else ANY)
         for variant, parameters in method["parameters"].items():
@@ -49,10 +49,10 @@ def test_page_and_list_agree():
 
 
 def test_multiply_adds_are_counted_for_every_variant_that_runs_in_torch_alone():
-    counts = page.stored(WRITTEN)
+    counts = methods.stored(WRITTEN)
     for name, card in CARDS.items():
         for variant in card.variants:
-            counted = counts[page.row_name(card, variant)] is not None
+            counted = counts[methods.row_name(card, variant)] is not None
             assert counted == (card.trainable and (name, variant) != ("dbn", "flow")), f"{name}:{variant}"
 
 
@@ -64,12 +64,12 @@ def test_every_learned_variant_says_how_large_it_is():
 
 def test_multiply_adds_equal_a_count_by_hand():
     """9-1-5 with 64 and 32 channels; and IFI-RNN C2H3 as counted with another tool (188.7 G with F_B once a cell)."""
-    counts = page.stored(WRITTEN)
+    counts = methods.stored(WRITTEN)
     assert counts["cnn:three"] == 1280 * 720 * (81 * 3 * 64 + 64 * 32 + 25 * 32 * 3)
     assert abs(counts["ifirnn:C2H3"] / 188.7e9 - 1) < 1e-3
     assert counts["wiener:estimated"] is None
 
 
 def test_a_count_at_a_small_size_is_the_page_s_scaled_by_area():
-    small = page.multiply_adds(plugins("methods")["cnn"], "three", (64, 32))
-    assert small * 1280 * 720 == page.stored(WRITTEN)["cnn:three"] * 64 * 32
+    small = methods.multiply_adds(plugins("methods")["cnn"], "three", (64, 32))
+    assert small * 1280 * 720 == methods.stored(WRITTEN)["cnn:three"] * 64 * 32

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deblurbench import jit as jit_module
 from deblurbench.errors import UsageError
 from deblurbench.metrics import METRICS, metric
-from deblurbench.metrics import jit as jit_module
 
 ALIGNED = ["psnr-koehler", "ssim-koehler", "psnr-ecc", "ssim-ecc"]
 LEARNED = ("lpips", "dists")  # need trunks that are not shipped; their golden tests make random ones

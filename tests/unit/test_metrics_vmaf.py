@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from deblurbench.errors import MissingError
-from deblurbench.job import load_metrics
-from deblurbench.metrics import METRICS
+from deblurbench.metrics import METRICS, load_metrics
 from deblurbench.metrics import vmaf as vmaf_module
 from deblurbench.metrics.luma import luma
 from tests.golden.image_pairs import image_pairs
@@ -70,7 +69,7 @@ def test_equals_a_float_implementation_of_the_model_on_real_frames(factory, real
     vmaf_torch = pytest.importorskip("vmaf_torch", reason="the twin is not installed: pip install vmaf-torch")
     import torch
 
-    from deblurbench.imagefiles import read_frame
+    from deblurbench.frames.images import read_frame
 
     clip = real_data / "GOPRO_Large" / "train" / "GOPR0372_07_00"
     pairs = [tuple(read_frame(clip / k / f"{n:06d}.png") for k in ("blur", "sharp")) for n in (51, 52, 53)]

@@ -9,14 +9,14 @@ import sys
 import pytest
 import torch
 
-from deblurbench import rooms
+from deblurbench.datasets.synthesis.rendered import PlannedClip, make_once
 from deblurbench.errors import MissingError
-from deblurbench.synthesis.rendered import PlannedClip, make_once
+from deblurbench.registry import discovery
 
-Mini = rooms.plugin("datasets", "mini").load()
+Mini = discovery.plugin("datasets", "mini").load()
 mini = sys.modules[Mini.__module__]
 manifest = sys.modules["deblurbench.datasets.mini.manifest"]
-CARD = rooms.plugin("datasets", "mini").card
+CARD = discovery.plugin("datasets", "mini").card
 
 
 def render(folder, clip):
@@ -92,7 +92,7 @@ def test_training_sources_never_show_test_photographs():
 @pytest.mark.slow
 def test_the_whole_dataset_is_made_on_first_use_by_two_processes_at_once(tmp_path):
     code = (
-        "from deblurbench.planning import open_dataset\n"
+        "from deblurbench.evaluation.plan import open_dataset\n"
         "dataset, protocol = open_dataset('mini', None)\n"
         "print(len(dataset.clips(protocol)), len(dataset.clips(protocol, 'valid')))\n"
     )

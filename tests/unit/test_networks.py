@@ -7,10 +7,10 @@ import pytest
 import torch
 from skimage.transform import pyramid_reduce
 
-from deblurbench.cards import MethodCard
 from deblurbench.methods.base import WindowMethod
 from deblurbench.methods.layers import clip_windows
-from deblurbench.rooms import plugin
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugin
 from deblurbench.training.recipe import read_recipe
 from tests.descent import losses_over_steps
 

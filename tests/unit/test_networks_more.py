@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from deblurbench.training.recipe import read_recipe
 from tests.descent import losses_over_steps
 

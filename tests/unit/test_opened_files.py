@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.contract import check_method
+from deblurbench.checks.method import check_method
 from deblurbench.errors import UsageError
-from deblurbench.planning import plan_method
+from deblurbench.evaluation.plan import plan_method
 from tests.foreign_nets import Blur, blurred, clip, restore, write_onnx, write_torchscript
 from tests.unit.test_foreign import ready
 

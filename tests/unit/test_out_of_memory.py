@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from deblurbench import runner, tables
-from deblurbench.failures import describe_failure
-from deblurbench.listening import Listener
-from deblurbench.manifest import Request
-from deblurbench.planning import make_plan
-from deblurbench.store import Run
+from deblurbench import tables
+from deblurbench.backends.failures import describe_failure
+from deblurbench.evaluation import runner
+from deblurbench.evaluation.plan import make_plan
+from deblurbench.evaluation.progress import Listener
+from deblurbench.results.manifest import Request
+from deblurbench.results.store import Run
 from tests.conftest import write_plugin
 
 GREEDY = """

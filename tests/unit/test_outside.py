@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deblurbench.errors import CardError, MissingError, UsageError
-from deblurbench.outside import absolute, find_method, short, split_method
-from deblurbench.planning import plan_method, plan_methods
-from deblurbench.rooms import plugins
+from deblurbench.evaluation.plan import plan_method, plan_methods
+from deblurbench.registry.by_path import absolute, find_method, short, split_method
+from deblurbench.registry.discovery import plugins
 
 HEAD = "from deblurbench.methods.base import FrameMethod, RecurrentMethod, WindowMethod\n"
 FRAME = "class {name}(FrameMethod):\n    def restore_frame(self, frame):\n        return frame\n"

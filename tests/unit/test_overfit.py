@@ -12,8 +12,8 @@ import pytest
 import torch
 from skimage import data
 
-from deblurbench.cards import MethodCard
-from deblurbench.rooms import plugin, plugins
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugin, plugins
 
 WANTED = 35.0
 AVERAGED = 5

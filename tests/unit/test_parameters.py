@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from deblurbench.contract import check_method
+from deblurbench.backends.load import MethodJob, count_parameters, is_random, random_outside, ready_method
+from deblurbench.checks.method import check_method
 from deblurbench.errors import UsageError
-from deblurbench.job import MethodJob, count_parameters, is_random, random_outside, ready_method
 from deblurbench.methods.base import FrameMethod
 from deblurbench.methods.parameters import differ, in_training, parameters_outside, put_into_evaluation
 from tests.conftest import write_plugin

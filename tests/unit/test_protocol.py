@@ -2,9 +2,9 @@
 
 import pytest
 
-from deblurbench.cards import DatasetCard
-from deblurbench.protocol import Protocol, su30_positions
-from deblurbench.rooms import plugins
+from deblurbench.registry.cards import DatasetCard
+from deblurbench.registry.discovery import plugins
+from deblurbench.registry.protocol import Protocol, su30_positions
 
 
 def test_four_and_one_left_out():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from deblurbench.methods.radn.deformable import DeformableConv, deformable_conv
 from deblurbench.methods.radn.network import DenseDeformable, SelfAttention
 
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 
 CARD = plugin("methods", "radn").card
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deblurbench import tables
-from deblurbench.ranking import critical_difference, rank, too_few
-from deblurbench.rooms import plugin
+from deblurbench.analysis.ranking import critical_difference, rank, too_few
+from deblurbench.registry.discovery import plugin
 from deblurbench.tables import ranks
 from tests import fake_run
 from tests.fake_run import Fake

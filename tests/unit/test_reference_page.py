@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from deblurbench import cli
+from deblurbench.cli.main import main
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
@@ -35,12 +35,12 @@ def test_every_command_and_option_is_on_the_page():
     table = PAGE.partition("## Commands")[2].partition("\n## ")[0]
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
     written = {re.match(r"`([a-z -]*[a-z])", name)[1]: re.findall(r"--[a-z/-]+", last) for name, _, last in rows}
-    assert written == {name: options(command) for name, command in commands(cli.cli)}
+    assert written == {name: options(command) for name, command in commands(main.cli)}
 
 
 def test_options_that_want_a_word_are_of_their_commands():
     table = PAGE.partition("## Options")[2].partition("\n## ")[0]
-    known = dict(commands(cli.cli))
+    known = dict(commands(main.cli))
     rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
     assert len(rows) >= 10
     for option, of, _ in rows:

@@ -9,8 +9,9 @@ import torch
 
 from deblurbench.datasets.base import Clip
 from deblurbench.errors import ContractError, FrameError
+from deblurbench.evaluation.restore import DECODE_AHEAD, prefetch, restore_clip, restored_frames
+from deblurbench.evaluation.settings import Settings
 from deblurbench.methods.base import FrameMethod, Method, WindowMethod
-from deblurbench.restoring import DECODE_AHEAD, Settings, prefetch, restore_clip, restored_frames
 
 
 class Frames:

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from deblurbench import provenance, rooms
-from deblurbench.cards import MethodCard
+from deblurbench import provenance
 from deblurbench.errors import CardError, UsageError
+from deblurbench.registry import discovery
+from deblurbench.registry.cards import MethodCard
 from tests.conftest import write_plugin
 
 CODE = """
@@ -20,16 +21,16 @@ class Plugin(FrameMethod):
 
 def test_the_shipped_plugins_are_found_and_whole():
     for room in ("methods", "datasets", "reports"):
-        found = rooms.plugins(room)
+        found = discovery.plugins(room)
         assert found and not [p.error for p in found.values() if p.error]
-    assert {"identity", "ifirnn", "srn"} <= set(rooms.plugins("methods"))
-    assert {"gopro", "dvd", "reds", "bsd", "folder", "mini", "synth"} <= set(rooms.plugins("datasets"))
-    assert {"tables", "gallery"} <= set(rooms.plugins("reports"))
+    assert {"identity", "ifirnn", "srn"} <= set(discovery.plugins("methods"))
+    assert {"gopro", "dvd", "reds", "bsd", "folder", "mini", "synth"} <= set(discovery.plugins("datasets"))
+    assert {"tables", "gallery"} <= set(discovery.plugins("reports"))
 
 
 def test_a_private_folder_joins(plugin_folder):
     write_plugin(plugin_folder, "private_one", CODE)
-    found = rooms.plugin("methods", "private_one")
+    found = discovery.plugin("methods", "private_one")
     assert isinstance(found.card, MethodCard)
     assert found.load().__name__ == "Plugin"
     assert "deblurbench.methods.private_one.method" in sys.modules
@@ -43,21 +44,21 @@ def test_another_folder_of_the_same_name_runs_its_own_code(tmp_path, monkeypatch
             (place / "helper.py").write_text(f"WHERE = {which!r}\n")
     for which in ("first", "second", "first"):
         monkeypatch.setenv("DEBLURBENCH_PLUGINS", str(tmp_path / which))
-        assert [rooms.plugin("methods", name).load().where for name in ("moved", "moved_too")] == [which, which]
+        assert [discovery.plugin("methods", name).load().where for name in ("moved", "moved_too")] == [which, which]
 
 
 def test_two_of_a_name_are_an_error(plugin_folder):
     write_plugin(plugin_folder, "identity", CODE)
     with pytest.raises(CardError, match=r"two methods are called 'identity'.*identity.*identity"):
-        rooms.plugins("methods")
+        discovery.plugins("methods")
 
 
 def test_a_broken_card_is_listed_and_refused(plugin_folder):
     write_plugin(plugin_folder, "broken_card", CODE, "year: soon\n")
-    found = rooms.plugins("methods")["broken_card"]
+    found = discovery.plugins("methods")["broken_card"]
     assert found.card is None and "year" in (found.error or "")
     with pytest.raises(CardError, match=r"(?s)broken_card.*year"):
-        rooms.plugin("methods", "broken_card")
+        discovery.plugin("methods", "broken_card")
 
 
 @pytest.mark.parametrize(
@@ -73,12 +74,12 @@ def test_import_errors_are_never_swallowed(plugin_folder, code, said, request):
     name = f"bad_import_{abs(hash(request.node.name)) % 10**6}"
     write_plugin(plugin_folder, name, code)
     with pytest.raises(CardError, match=said):
-        rooms.plugin("methods", name).load()
+        discovery.plugin("methods", name).load()
 
 
 def test_unknown_names_get_the_nearest():
     with pytest.raises(UsageError, match="Did you mean 'ifirnn'"):
-        rooms.plugin("methods", "ifi-rnn")
+        discovery.plugin("methods", "ifi-rnn")
 
 
 def test_entry_points_bring_third_party_packages(tmp_path, monkeypatch):
@@ -90,7 +91,7 @@ def test_entry_points_bring_third_party_packages(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: some-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[deblurbench.plugins]\nsome = some_package\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    assert rooms.plugin("methods", "third_party").load().__name__ == "Plugin"
+    assert discovery.plugin("methods", "third_party").load().__name__ == "Plugin"
 
 
 def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path, monkeypatch, capsys):
@@ -99,7 +100,7 @@ def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gone-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[deblurbench.plugins]\nmine = gone_package.plugins\nyours = gone_too\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert rooms.plugins("reports") and rooms.plugins("methods")
+    assert discovery.plugins("reports") and discovery.plugins("methods")
     err = capsys.readouterr().err
     assert err.count("mine = gone_package.plugins") == 1 and "No module named 'gone_package'" in err
     assert err.count("yours = gone_too") == 1 and "no module gone_too" in err
@@ -108,7 +109,7 @@ def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path
 def test_data_in_a_plugins_folder_count_as_its_code(plugin_folder, monkeypatch):
     entry = f"{{tag: net, variant: default, file: weights/net.pth, sha256: {'ab' * 32}}}"
     folder = write_plugin(plugin_folder, "reading", CODE, f"weights: [{entry}]\n")
-    found, digests = rooms.plugin("methods", "reading"), []
+    found, digests = discovery.plugin("methods", "reading"), []
 
     def changes(name: str, content: str = "1") -> bool:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

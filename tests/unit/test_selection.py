@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from deblurbench.datasets.base import Clip
+from deblurbench.datasets.selection import PlannedClip, coverage_of, refuse_silent_partial
 from deblurbench.errors import MissingError
-from deblurbench.manifest import Request
-from deblurbench.rooms import plugin
-from deblurbench.selection import PlannedClip, coverage_of, refuse_silent_partial
+from deblurbench.registry.discovery import plugin
+from deblurbench.results.manifest import Request
 
 CARD = plugin("datasets", "gopro").card
 PROTOCOL = CARD.protocol(None)

@@ -8,10 +8,11 @@ import pytest
 from deblurbench.reports.gallery import pictures, playback, shown
 from deblurbench.reports.gallery.shown import GROUND_TRUTH
 
-from deblurbench import choosing, tables
-from deblurbench.manifest import Choice
+from deblurbench import tables
 from deblurbench.reports.base import MEGABYTE, Options
-from deblurbench.store import Run
+from deblurbench.results import frame_choice
+from deblurbench.results.manifest import Choice
+from deblurbench.results.store import Run
 from tests import fake_run
 from tests.fake_run import Fake
 
@@ -37,7 +38,7 @@ def test_of_every_frame_kept_the_rule_takes_worst_median_best_and_a_stride(tmp_p
         scores = run.scores
         mine = scores[(scores["clip"] == clip.name) & (scores["metric"] == "psnr") & (scores["method"] != "identity")]
         ranked = list(mine.groupby("frame")["value"].mean().sort_values(kind="stable").index)
-        expected = {ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1], *choosing.strided(clip.scored)}
+        expected = {ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1], *frame_choice.strided(clip.scored)}
         assert stems(found)[clip.name] == expected
         assert found.waves[0][list(stems(found)).index(clip.name)][1] == ranked[(len(ranked) - 1) // 2]
     told = found.rule({name: sorted(frames) for name, frames in stems(found).items()})
@@ -116,7 +117,7 @@ def decoded(file: Path) -> list:
 def test_excerpts_hold_every_pixel_and_are_the_same_bytes_again(tmp_path: Path) -> None:
     import numpy as np
 
-    from deblurbench.imagefiles import read_frame
+    from deblurbench.frames.images import read_frame
 
     run = fake_run.write(tmp_path / "run", Fake(every=True, frames=14, size=(95, 63), pictures=True, clips=("a b/ü",)))
     found = films(run, tmp_path / "one")
@@ -167,7 +168,7 @@ def test_a_damaged_frame_is_told_and_other_clips_play(tmp_path: Path) -> None:
 def test_frames_of_another_size_are_told(tmp_path: Path) -> None:
     import numpy as np
 
-    from deblurbench.imagefiles import write_png
+    from deblurbench.frames.images import write_png
 
     run = fake_run.write(tmp_path / "run", Fake(every=True, **TINY))
     write_png(run.restored_frames("srn:rgb", "clip-02")["000004"], np.zeros((10, 10, 3), np.uint8))

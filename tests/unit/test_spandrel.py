@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from deblurbench.errors import UsageError
-from deblurbench.planning import plan_method
+from deblurbench.evaluation.plan import plan_method
 from tests.conftest import ROOT
 from tests.foreign_nets import PUBLISHED, TORCHVISION, write_published
 
@@ -22,8 +22,8 @@ needs_spandrel = pytest.mark.skipif(not HERE, reason="spandrel is not installed:
 EXTRA = importlib.util.find_spec("spandrel_extra_arches") is not None
 USE = """
 import numpy as np
-from deblurbench.contract import check_method
-from deblurbench.planning import plan_method
+from deblurbench.checks.method import check_method
+from deblurbench.evaluation.plan import plan_method
 from tests.foreign_nets import as_8bit, clip, restore
 from tests.unit.test_foreign import ready
 planned = plan_method("spandrel@tiny.pth")
@@ -40,7 +40,7 @@ print(planned.id, planned.card.needs.causal, [f for f in check_method("./tiny.pt
 TRY = """
 import sys
 from deblurbench.errors import DeblurbenchError
-from deblurbench.planning import plan_method
+from deblurbench.evaluation.plan import plan_method
 from tests.unit.test_foreign import ready
 for file in sys.argv[1:]:
     try:

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from tests.descent import losses_over_steps
 
 PLUGIN = plugin("methods", "srn")

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 
-from deblurbench.rooms import plugin
+from deblurbench.registry.discovery import plugin
 from tests.descent import losses_over_steps
 
 CARD = plugin("methods", "srn").card

@@ -13,9 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from deblurbench.analysis.statistics import (
+    compare,
+    compare_rows,
+    decide,
+    holm,
+    sign_flip,
+    summarise,
+    summary,
+    t_interval,
+)
 from deblurbench.errors import UsageError
-from deblurbench.statistics import compare, compare_rows, decide, holm, sign_flip, summarise, summary, t_interval
-from deblurbench.store import Run
+from deblurbench.results.store import Run
 from tests import fake_run
 from tests.fake_run import Fake
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblurbench.errors import DamagedError, DiskError, UsageError
-from deblurbench.imagefiles import natural_key, write_atomically
-from deblurbench.manifest import Outcome
-from deblurbench.store import Part, Run, Store, folder_name
+from deblurbench.frames.files import write_atomically
+from deblurbench.results.manifest import Outcome
+from deblurbench.results.store import Part, Run, Store, folder_name
+from deblurbench.text import natural_key
 
 
 def part(method="a:b", clip="c", value=31.5):

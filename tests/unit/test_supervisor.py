@@ -10,10 +10,10 @@ import time
 import psutil
 import pytest
 
-from deblurbench import supervisor
-from deblurbench.job import MethodJob
-from deblurbench.kept import signal_name
-from deblurbench.supervisor import Worker, WorkerLost
+from deblurbench.backends.load import MethodJob
+from deblurbench.evaluation import supervisor
+from deblurbench.evaluation.supervisor import Worker, WorkerLost
+from deblurbench.processes.guarded import signal_name
 from tests.conftest import ROOT
 
 JOB = MethodJob(
@@ -119,7 +119,7 @@ def test_files_of_the_current_folder_hide_no_module(tmp_path, monkeypatch):
 def test_what_a_plugin_started_ends_with_a_worker_that_is_killed():
     code = """
 import os, signal, subprocess
-from deblurbench.worker import guard_session
+from deblurbench.evaluation.worker import guard_session
 guard_session()
 print(subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL).pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

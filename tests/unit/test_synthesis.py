@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench import rooms
-from deblurbench.commands.run import resolved
+from deblurbench.cli.options import resolved
+from deblurbench.datasets.opening import open_dataset
+from deblurbench.datasets.synthesis.dice import Dice
+from deblurbench.datasets.synthesis.exposure import Exposure, average
+from deblurbench.datasets.synthesis.photos import Photo, find_photos, load_photos, share_of, shares
+from deblurbench.datasets.synthesis.recipe import Recipe
+from deblurbench.datasets.synthesis.rendered import PlannedClip, is_whole, make_once, shoot
+from deblurbench.datasets.synthesis.scene import draw_scene
+from deblurbench.datasets.synthesis.source import TrainingSource
+from deblurbench.datasets.synthesis.trajectory import shake
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.imagefiles import write_png
-from deblurbench.planning import open_dataset
-from deblurbench.synthesis.dice import Dice
-from deblurbench.synthesis.exposure import Exposure, average
-from deblurbench.synthesis.photos import Photo, find_photos, load_photos, share_of, shares
-from deblurbench.synthesis.recipe import Recipe
-from deblurbench.synthesis.rendered import PlannedClip, is_whole, make_once, shoot
-from deblurbench.synthesis.scene import draw_scene
-from deblurbench.synthesis.source import TrainingSource
-from deblurbench.synthesis.trajectory import shake
+from deblurbench.frames.images import write_png
+from deblurbench.registry import discovery
 
 
 def picture(seed: int = 0, height: int = 300, width: int = 400) -> np.ndarray:
@@ -267,7 +267,7 @@ def test_the_synth_dataset_renders_test_clips_from_photographs_that_training_nev
     monkeypatch.setenv("DEBLURBENCH_CACHE", str(tmp_path / "cache"))
     for seed in range(6):
         write_png(tmp_path / "photos" / f"{seed}.png", picture(seed))
-    plugin = rooms.plugin("datasets", "synth")
+    plugin = discovery.plugin("datasets", "synth")
     dataset = plugin.load()(plugin.card, tmp_path / "photos", clips=2, frames=2, width=48, height=32)
     protocol = plugin.card.protocol("all")
     clips = dataset.clips(protocol)
@@ -280,7 +280,7 @@ def test_the_synth_dataset_renders_test_clips_from_photographs_that_training_nev
 
 def test_synth_needs_three_photographs(tmp_path):
     write_png(tmp_path / "one.png", picture())
-    plugin = rooms.plugin("datasets", "synth")
+    plugin = discovery.plugin("datasets", "synth")
     with pytest.raises(MissingError, match="1 photograph"):
         plugin.load()(plugin.card, tmp_path).find(plugin.card.protocol(None))
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deblurbench.methods.base import RecurrentMethod, WindowMethod
-from deblurbench.tiling import restore_tiled, tile_starts
+from deblurbench.methods.tiling import restore_tiled, tile_starts
 
 
 @pytest.mark.parametrize(("length", "tile", "multiple"), [(100, 32, 4), (64, 64, 16), (65, 48, 1), (720, 256, 16)])

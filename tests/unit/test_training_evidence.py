@@ -8,10 +8,11 @@ from importlib.metadata import version
 import pytest
 
 from deblurbench.errors import UsageError
-from deblurbench.rooms import plugin
-from deblurbench.training import evidence, figure, page, stored
-from deblurbench.training.claims import findings, unequal
-from deblurbench.training.stored import Claim, Scored, Trained, joined
+from deblurbench.registry.discovery import plugin
+from deblurbench.training import figure
+from docs.generate.training import evidence, page, stored
+from docs.generate.training.claims import findings, unequal
+from docs.generate.training.stored import Claim, Scored, Trained, joined
 from tests import fake_run
 
 CARD = plugin("methods", "ifirnn").card
@@ -22,14 +23,14 @@ CLAIM = Claim(claim="Two cells beat one", source="Table 1", pairs=(("ifirnn:C2H1
 
 
 def test_the_page_is_up_to_date():
-    assert page.FILE.read_text(encoding="utf-8") == page.page(), "run: python -m deblurbench.training.page"
+    assert page.FILE.read_text(encoding="utf-8") == page.page(), "run: python -m docs.generate.training.page"
 
 
 def test_the_curves_are_up_to_date():
     if version("matplotlib") != "3.11.2":
         pytest.skip("the committed curves were drawn by matplotlib 3.11.2, see constraints.txt")
     for log in sorted(stored.FOLDER.glob("*.csv")):
-        assert log.with_suffix(".svg").read_bytes() == page.draw(log), "run: python -m deblurbench.training.page"
+        assert log.with_suffix(".svg").read_bytes() == page.draw(log), "run: python -m docs.generate.training.page"
 
 
 def test_every_claim_names_variants_that_are_there():

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from deblurbench.claiming import hold
 from deblurbench.errors import DiskError, MissingError, UsageError
+from deblurbench.results.lock import hold
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import Log
 from tests.blurs import blurs, request  # noqa: F401

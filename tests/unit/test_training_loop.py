@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from deblurbench import rooms
 from deblurbench.errors import MissingError, UsageError
+from deblurbench.methods.weights.files import load_weights, read_weights
 from deblurbench.provenance import file_sha256
+from deblurbench.registry import discovery
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
 from deblurbench.training.setup import _names_of
-from deblurbench.weights import load_weights, read_weights
 from tests.blurs import TINY, blurs, drawn, request  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("blurs")
@@ -97,7 +97,7 @@ def test_training_lowers_the_loss_and_exports_weights_that_load(tmp_path, monkey
     assert (told["method"], told["variant"], told["seed"]) == ("ifirnn", "C1H1", 0)
     assert told["trained_on"] == ["blurs/train"]
     assert told["validation"]["psnr"] > told["validation"]["identity"]
-    network = rooms.plugin("methods", "ifirnn").load()(1, 1).network
+    network = discovery.plugin("methods", "ifirnn").load()(1, 1).network
     load_weights(network, folder / "weights.safetensors")
 
 
@@ -330,15 +330,15 @@ def test_a_signal_saves_before_leaving(tmp_path, monkeypatch, number):
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    from deblurbench import imagefiles
     from deblurbench.errors import DiskError
+    from deblurbench.frames.convert import images
 
     loop.train(request(tmp_path / "run", limit_steps=2))
 
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(imagefiles.os, "fsync", full)
+    monkeypatch.setattr(images.os, "fsync", full)
     with pytest.raises(DiskError, match="No space left"):
         loop.train(request(tmp_path / "run", resume=True))
     assert weights(tmp_path / "run").step == 2

@@ -10,10 +10,10 @@ import yaml
 
 from benchmarks import synthesis as benchmark
 from deblurbench.errors import UsageError
-from deblurbench.imagefiles import write_png
-from deblurbench.rooms import plugin
-from deblurbench.training import differing, gains, likeness, shipped, stored
-from deblurbench.training.stored import Scored
+from deblurbench.frames.images import write_png
+from deblurbench.registry.discovery import plugin
+from docs.generate.training import differing, gains, likeness, shipped, stored
+from docs.generate.training.stored import Scored
 
 PSNR = {"unit": "dB", "decimals": 2, "higher_is_better": True}
 CLIPS = tuple(f"clip-{n}" for n in range(8))

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from deblurbench.planning import plan_method
+from deblurbench.evaluation.plan import plan_method
 from deblurbench.training import checkpoint, loop
 from deblurbench.training.log import read_log
 from tests.blurs import TINY, blurs, request  # noqa: F401

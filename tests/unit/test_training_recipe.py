@@ -2,9 +2,9 @@
 
 import pytest
 
-from deblurbench.cards import MethodCard
 from deblurbench.errors import UsageError
-from deblurbench.rooms import plugin, plugins
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import plugin, plugins
 from deblurbench.training.recipe import Recipe, read_recipe
 from deblurbench.training.schedule import learning_rate, position
 

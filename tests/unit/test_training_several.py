@@ -10,7 +10,7 @@ import signal
 import pytest
 from click.testing import CliRunner
 
-from deblurbench.cli import cli
+from deblurbench.cli.main import cli
 from deblurbench.training import checkpoint, loop
 from tests.blurs import TINY, blurs  # noqa: F401
 from tests.e2e.inprocess import interrupt

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.cards import Needs
 from deblurbench.datasets.base import Clip, ImageFiles
 from deblurbench.errors import UsageError
-from deblurbench.imagefiles import read_frame, write_png
+from deblurbench.frames.images import read_frame, write_png
 from deblurbench.methods.base import FrameMethod
+from deblurbench.registry.cards import Needs
 from deblurbench.training import sources
 from deblurbench.training.average import Average
 from deblurbench.training.sources import Ahead, FileSource, draw_symmetry, turn

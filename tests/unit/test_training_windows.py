@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.cards import MethodCard, Needs
 from deblurbench.datasets.base import Clip, ImageFiles
 from deblurbench.errors import UsageError
 from deblurbench.methods.base import Method, WindowMethod
-from deblurbench.protocol import Protocol
-from deblurbench.rooms import plugin, plugins
+from deblurbench.registry.cards import MethodCard, Needs
+from deblurbench.registry.discovery import plugin, plugins
+from deblurbench.registry.protocol import Protocol
 from deblurbench.training.recipe import TrainRequest, read_recipe
 from deblurbench.training.setup import _check_length, resolve
 from deblurbench.training.validation import first_frames_of, held_out, validate

@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 import pytest
 
-from deblurbench.cards import ExpectedClip
 from deblurbench.datasets.base import Dataset
 from deblurbench.datasets.blurkind import guess_kind
 from deblurbench.datasets.colours import look_swapped
+from deblurbench.datasets.opening import open_dataset
 from deblurbench.datasets.verify import VerifyReport, info, verify
 from deblurbench.errors import MissingError
-from deblurbench.frames import swap_red_blue
-from deblurbench.imagefiles import read_frame, write_png
-from deblurbench.planning import open_dataset
-from deblurbench.protocol import Protocol
+from deblurbench.frames.convert import swap_red_blue
+from deblurbench.frames.images import read_frame, write_png
+from deblurbench.registry.cards import ExpectedClip
+from deblurbench.registry.protocol import Protocol
 from tests import fakes
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from deblurbench.cards import MethodCard
 from deblurbench.errors import MissingError, UsageError
-from deblurbench.planning import plan_methods
+from deblurbench.evaluation.plan import plan_methods
+from deblurbench.methods.weights.files import find_weights, load_weights
 from deblurbench.provenance import file_sha256
-from deblurbench.rooms import Plugin
-from deblurbench.weights import find_weights, load_weights
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import Plugin
 from tests.conftest import write_plugin
 
 

@@ -1,0 +1,1 @@
+"""Where a method runs: in this process, in a separate Python environment, or as a command."""

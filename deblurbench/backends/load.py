@@ -1,0 +1,191 @@
+"""A method made ready to restore: its class, its weights and its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from deblurbench.backends.base import Elsewhere
+from deblurbench.backends.command import CommandMethod
+from deblurbench.backends.device import (
+    prefer_channels_last,
+    seed_everything,
+)
+from deblurbench.backends.own_python import IsolatedMethod, environment_of
+from deblurbench.errors import CardError, MissingError, UsageError
+from deblurbench.methods.adapter import Foreign
+from deblurbench.methods.base import WindowMethod
+from deblurbench.methods.parameters import (
+    count,
+    differ,
+    how_to_store,
+    parameters_outside,
+    put_into_evaluation,
+    random_places,
+)
+from deblurbench.methods.weights.convert import load_checkpoint
+from deblurbench.methods.weights.files import load_weights
+from deblurbench.registry.by_path import find_method
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.discovery import Plugin
+
+if TYPE_CHECKING:
+    from deblurbench.methods.base import Method
+
+
+class MethodJob(BaseModel):
+    """One method of a run, told to a worker: plain values only, since it crosses a pipe."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    name: str
+    variant: str
+    weights: str | None
+    output: str
+    dataset: str
+    data_root: str | None
+    split: str
+    metrics: list[str]
+    device: str
+    precision: str
+    tile: int | None
+    again: bool = False  # after running out of memory without these tiles
+    seed: int
+    timeout: float = 900.0
+    random_weights: bool = False
+
+
+def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+    """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
+
+    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+
+    Raises:
+        UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
+    """
+    found = find_method(job.name)
+    card = found.card
+    assert isinstance(card, MethodCard)
+    environment = environment_of(found)
+    if environment or card.command:
+        elsewhere = method_elsewhere(found, environment, job, alive)
+        refuse_other_window(card, job.variant, elsewhere)
+        _refuse_random(job, elsewhere)
+        return elsewhere, card
+    seed_everything(job.seed)
+    method: Method = found.load()(**card.variants[job.variant].parameters)
+    refuse_other_window(card, job.variant, method)
+    if job.weights:
+        give_weights(found, method, Path(job.weights))
+    _refuse_random(job, method)
+    put_into_evaluation(method)
+    if method.network is not None:
+        for parameter in method.network.parameters():  # one by one: a TorchScript module has no requires_grad_
+            parameter.requires_grad_(False)
+        prefer_channels_last(method.network.to(device))
+    method.place(device, job.precision)
+    return method, card
+
+
+def refuse_other_window(card: MethodCard, variant: str, method: Method) -> None:
+    """See that the class reads the window that its card tells of the variant.
+
+    Raises:
+        CardError: it reads another one.
+    """
+    if isinstance(method, Elsewhere):
+        radius = method.radius
+    else:  # a network from outside has its window from the card or from its file
+        radius = method.radius if isinstance(method, WindowMethod) and not isinstance(method, Foreign) else None
+    told = card.needs_of(variant).window
+    if radius is None or radius == told:
+        return
+    raise CardError(
+        f"card of {card.name!r}: needs.window of variant {variant!r} is {told}, but the class has radius = {radius}: "
+        "both are the frames that it reads on either side. Make them equal; a variant may have `needs` of its own."
+    )
+
+
+def _refuse_random(job: MethodJob, method: Method) -> None:
+    if job.random_weights:
+        return
+    outside = random_outside(job, method)
+    if outside:
+        raise UsageError(
+            f"{job.id}: {how_to_store(outside)} (--random-weights runs it all the same, and marks the row.)"
+        )
+    if is_random(job, method):
+        raise MissingError(
+            f"{job.id}: its network has random weights, and these are not scored. Name a file, {job.name}@FILE, or "
+            "load them where the class makes its network. (--random-weights runs it all the same, and marks the row.)"
+        )
+
+
+def is_random(job: MethodJob, method: Method) -> bool:
+    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    if isinstance(method, Elsewhere):
+        return method.random
+    if method.network is None or job.weights:
+        return False
+    other = _made_again(job)
+    return other.network is None or differ(method.network.state_dict(), other.network.state_dict())
+
+
+def random_outside(job: MethodJob, method: Method) -> list[str]:
+    """Where a method holds random parameters that no weights reach, since they are not in `self.network`."""
+    if isinstance(method, Elsewhere):
+        return list(method.outside)
+    return random_places(method, _made_again(job)) if parameters_outside(method) else []
+
+
+def _made_again(job: MethodJob) -> Method:
+    """The same method made once more, from another seed."""
+    found = find_method(job.name)
+    assert isinstance(found.card, MethodCard)
+    seed_everything(job.seed + 1)
+    other: Method = found.load()(**found.card.variants[job.variant].parameters)
+    seed_everything(job.seed)
+    return other
+
+
+def give_weights(found: Plugin, method: Method, file: Path) -> None:
+    """Load a weight file into a method strictly, unless the method was made of that very file.
+
+    Raises:
+        UsageError: the file does not fit, or the method has no network to load it into.
+    """
+    if found.opened:
+        return
+    if method.network is None:
+        raise UsageError(
+            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+        )
+    if found.is_adapted:
+        load_checkpoint(method.network, file)
+    else:
+        load_weights(method.network, file)
+
+
+def method_elsewhere(
+    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+) -> Elsewhere:
+    """A command, or a method made ready under its own Python."""
+    assert isinstance(found.card, MethodCard)
+    if found.card.command:
+        return CommandMethod(
+            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
+        )  # fmt: skip
+    return IsolatedMethod(
+        found, environment, variant=job.variant, weights=job.weights,
+        device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
+    )  # fmt: skip
+
+
+def count_parameters(method: Method) -> int | None:
+    """Parameters that a method restores with, 0 without any, None where nobody can tell."""
+    return method.parameters if isinstance(method, Elsewhere) else count(method)

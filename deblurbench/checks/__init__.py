@@ -1,0 +1,1 @@
+"""Checks: is a method, or a run, what it says it is?"""

@@ -1,0 +1,240 @@
+"""`list`, `show`, `new`, `check`: what there is, what it says, how to add one, whether it keeps the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deblurbench.cli.terminal import print_json, print_table, say
+from deblurbench.errors import CardError, UsageError
+from deblurbench.metrics import METRICS
+from deblurbench.registry.by_path import find_method, is_named_by_path, split_method
+from deblurbench.registry.cards import DatasetCard, MethodCard
+from deblurbench.registry.discovery import Plugin, Room, plugins, search_folders
+from deblurbench.text import did_you_mean
+
+KINDS = ("methods", "datasets", "protocols", "metrics", "reports")
+BROKEN = "BROKEN: "
+LISTED = 36  # characters of a list of variants or weights in a table on a terminal
+ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--json", "as_json", is_flag=True)
+def list_plugins(kind: str | None, as_json: bool) -> int:
+    """List methods, datasets, protocols, metrics or reports (all of them for none named)."""
+    broken = False
+    tables = {name: _table(name) for name in ([kind] if kind else KINDS)}
+    if as_json:
+        whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
+        for row in whole.get("methods", []):
+            row |= _method_details(plugins("methods")[str(row["method"])])
+        print_json(whole[kind] if kind else whole)
+    for name, (head, rows) in tables.items():
+        faults = {str(row[0]): str(row[-1]) for row in rows if str(row[-1]).startswith(BROKEN)}
+        broken |= bool(faults)
+        if not as_json:
+            if not kind:
+                click.echo(f"\n{name.upper()}")
+            print_table(head, [_for_terminal(row) for row in rows])
+            for each, fault in faults.items():
+                say(f"! {each}: {fault.removeprefix(BROKEN)}")
+    return 1 if broken else 0
+
+
+def _for_terminal(row: tuple[object, ...]) -> tuple[object, ...]:
+    """A row without what makes the table too wide: long lists, and all that is wrong with a broken card."""
+    if str(row[-1]).startswith(BROKEN):
+        return (*row[:-1], f"BROKEN, see 'deblurbench show {row[0]}'")
+    return (row[0], *(_first_few(str(cell)) for cell in row[1:-1]), row[-1])
+
+
+def _first_few(listed: str) -> str:
+    """The first names of a list with commas, as many as LISTED characters hold, and how many there are in all."""
+    names = listed.split(", ")
+    if len(listed) <= LISTED or len(names) < 3:
+        return listed
+    shown = [name for k, name in enumerate(names) if len(", ".join(names[: k + 1])) <= LISTED]
+    return f"{', '.join(shown or names[:1])}, ... ({len(names)})"
+
+
+def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    if kind == "metrics":
+        head: tuple[str, ...] = ("id", "unit", "better", "level", "default", "what it is")
+        return head, [
+            (m.id, m.unit, "higher" if m.higher_is_better else "lower", m.level, "yes" if m.default else "", m.title)
+            for m in METRICS.values()
+        ]
+    if kind == "protocols":
+        return ("protocol", "split", "blur", "size", "left out", "summary"), _protocols()
+    if kind == "methods":
+        return ("method", "variants", "weights", "venue", "title"), [
+            _method_row(p) for p in plugins("methods").values()
+        ]
+    room: Room = "datasets" if kind == "datasets" else "reports"
+    head = ("dataset", "title", "protocols") if kind == "datasets" else ("report", "by default", "title")
+    return head, [_dataset_row(p) if kind == "datasets" else _report_row(p) for p in plugins(room).values()]
+
+
+def _broken(found: Plugin, columns: int) -> tuple[object, ...]:
+    reason = (found.error or "").splitlines()
+    return (found.name, *[""] * (columns - 2), f"{BROKEN}{' '.join(line.strip() for line in reason)}")
+
+
+def _method_row(found: Plugin) -> tuple[object, ...]:
+    card = found.card
+    if not isinstance(card, MethodCard):
+        return _broken(found, 5)
+    weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or card.without_weights
+    variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
+    venue = f"{card.venue} {card.year or ''}".strip()
+    return card.name, variants, weights, venue, card.title
+
+
+def _method_details(found: Plugin) -> dict[str, object]:
+    """What `--json` tells of a method beyond the table: docs/methods.md's columns that the card alone can tell."""
+    card = found.card
+    if not isinstance(card, MethodCard):
+        return {}
+    return {
+        "kind": card.kind,
+        "kinds": {name: card.kind_of(name) for name in card.variants},
+        "year": card.year,
+        "authors": card.authors,
+        "link": card.url or (f"https://doi.org/{card.doi}" if card.doi else ""),
+        "licence": card.licence,
+        "parameters": {name: variant.parameter_count for name, variant in card.variants.items()},
+        "status": {protocol: status.state for protocol, status in card.status.items()},
+        "paper": [number.model_dump(exclude={"note"}) for number in card.paper],
+    }
+
+
+def _dataset_row(found: Plugin) -> tuple[object, ...]:
+    card = found.card
+    if not isinstance(card, DatasetCard):
+        return _broken(found, 3)
+    return card.name, card.title, ", ".join(p.name for p in card.protocols)
+
+
+def _report_row(found: Plugin) -> tuple[object, ...]:
+    if found.card is None:
+        return _broken(found, 3)
+    return found.name, "yes" if getattr(found.card, "default", False) else "", found.card.title
+
+
+def _protocols() -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for found in plugins("datasets").values():
+        for protocol in found.card.protocols if isinstance(found.card, DatasetCard) else ():
+            size = f"{protocol.size[0]}x{protocol.size[1]}" if protocol.size else "as found"
+            first, last = protocol.leave_out
+            left = f"first {first}, last {last}" if first or last else "none"
+            rows.append((protocol.name, protocol.split, protocol.blur, size, left, protocol.summary))
+    return rows
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def show(name: str, as_json: bool) -> None:
+    """Show the card of a method, dataset, report, protocol or metric."""
+    known: dict[str, object] = {}
+    reference, variant, _ = split_method(name)
+    if reference not in plugins("methods") and is_named_by_path(reference):
+        card = find_method(reference).card
+        assert isinstance(card, MethodCard)
+        known |= {reference: card} | {f"{reference}:{v}": value for v, value in card.variants.items()}
+        name = f"{reference}:{variant}" if variant else reference
+    for room in ROOMS:
+        for found in plugins(room).values():
+            known[found.name] = found.card or found.error
+            if isinstance(found.card, DatasetCard):
+                known |= {p.name: p for p in found.card.protocols if p.name not in known}
+            if isinstance(found.card, MethodCard):
+                known |= {f"{found.name}:{v}": value for v, value in found.card.variants.items()}
+    known |= dict(METRICS)
+    if name not in known:
+        raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
+    _print_card(name, known[name], as_json)
+
+
+def _print_card(name: str, card: object, as_json: bool) -> None:
+    import dataclasses
+
+    import yaml
+    from pydantic import BaseModel
+
+    if isinstance(card, BaseModel):
+        value = card.model_dump(mode="json", exclude_defaults=True)
+    elif dataclasses.is_dataclass(card) and not isinstance(card, type):
+        value = {f.name: getattr(card, f.name) for f in dataclasses.fields(card) if not f.name.startswith("_")}
+        value = {k: v for k, v in value.items() if isinstance(v, str | int | float | bool)}
+    else:
+        raise UsageError(f"{name!r} is broken: {card}")
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110).rstrip())
+
+
+@click.group()
+def new() -> None:
+    """Write the beginnings of a plugin."""
+
+
+@new.command("method")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(["frame", "window", "recurrent"]), default="frame", show_default=True)
+@click.option("--into", type=click.Path(path_type=Path), help="A folder of plugins (its methods/ is used).")
+def new_method(name: str, kind: str, into: Path | None) -> None:
+    """Write methods/NAME with a card, a method that runs, and what to do next."""
+    from deblurbench.registry.scaffold import write_method
+
+    folder = write_method(name, kind, into)
+    named = name if folder.parent.resolve() in search_folders("methods") else folder
+    say(f"wrote {folder}/card.yaml and method.py. Next:\n  deblurbench check {named}\n"
+        f"  deblurbench run --methods {named} --dataset mini --limit 1")  # fmt: skip
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True)
+def check(name: str, as_json: bool) -> int:
+    """Run the contract tests on a method, or on 'all' (one line a method)."""
+    wanted = sorted(plugins("methods")) if name == "all" else [name]
+    width = max(map(len, wanted))
+    rows: list[tuple[str, str, str, str]] = []
+    for each in wanted:
+        findings = _checked(each, forgiving=name == "all")
+        rows += [(each, *finding) for finding in findings]
+        if name == "all" and not as_json:
+            click.echo(f"{each.ljust(width)}  {_summary(findings)}")
+    if name != "all" or as_json:
+        print_table(("method", "check", "result", "detail"), rows, as_json)
+    return 1 if any(row[2] == "FAILED" for row in rows) else 0
+
+
+def _checked(each: str, forgiving: bool) -> list[tuple[str, str, str]]:
+    """The findings on one method; a broken card is one of them where others are to be checked after it."""
+    from deblurbench.checks.method import check_method
+
+    try:
+        return check_method(*split_method(each))
+    except CardError as error:
+        if not forgiving:
+            raise
+        return [("card and import", "FAILED", str(error).splitlines()[0])]
+
+
+def _summary(findings: list[tuple[str, str, str]]) -> str:
+    """One line: how many checks passed and were skipped, and each that failed with what was found."""
+    counts = {result: sum(found == result for _, found, _ in findings) for result in ("ok", "skipped")}
+    failed = [
+        f"{check}: {detail.splitlines()[0] if detail else ''}"
+        for check, result, detail in findings
+        if result == "FAILED"
+    ]
+    told = f"{'FAILED' if failed else 'ok':6}  {counts['ok']} passed, {counts['skipped']} skipped"
+    return "; ".join([told, *failed])

@@ -1,0 +1,78 @@
+"""`deblurbench compare A B`: what changed between two runs, with exit code 4 for continuous integration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deblurbench.analysis.compare import NOTHING, SECONDS, Comparison, Difference, compare_runs, parse_limits
+from deblurbench.cli.terminal import print_json, print_table, say
+from deblurbench.errors import DifferenceError
+from deblurbench.results.store import Run
+
+HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interval", "clips", "frames", "mark")
+
+
+@click.command()
+@click.argument("run_a", metavar="A", type=click.Path(path_type=Path))
+@click.argument("run_b", metavar="B", type=click.Path(path_type=Path))
+@click.option("--fail-if", multiple=True, help="METRIC<DELTA or METRIC>DELTA, e.g. 'psnr<-0.05': exit code 4.")
+@click.option("--allow-mixed", is_flag=True, help="Compare runs under unlike protocols all the same, marked.")
+@click.option("--json", "as_json", is_flag=True)
+def compare(run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, as_json: bool) -> None:
+    """Show what changed from run A to run B: circumstances, and paired numbers over their common frames."""
+    limits = parse_limits(fail_if)
+    found = compare_runs(Run.open(run_a), Run.open(run_b), allow_mixed)
+    broken = found.violations(limits)
+    if as_json:
+        print_json(_as_dict(found, broken))
+    else:
+        _print(found)
+    if broken:
+        raise DifferenceError("beyond --fail-if:\n" + "\n".join(f"  {line}" for line in broken))
+
+
+def _print(found: Comparison) -> None:
+    click.echo(f"A = {found.a.folder}\nB = {found.b.folder}\n")
+    if found.changes:
+        print_table(("changed", "A", "B"), [(c.what, _short(c.a), _short(c.b)) for c in found.changes])
+    else:
+        click.echo("No circumstance changed.")
+    click.echo(f"({len(found.same)} other circumstances are the same)\n")
+    print_table(HEAD, [_row(found, d) for d in found.differences])
+    for note in found.notes:
+        say(f"! {note}")
+
+
+def _row(found: Comparison, d: Difference) -> tuple[object, ...]:
+    decimals = next((m.decimals for m in found.a.manifest.metrics if m.id == d.metric), 4)
+    places = 6 if d.metric == SECONDS else decimals + 2
+    interval = f"[{d.interval.low:+.{places}f}, {d.interval.high:+.{places}f}]" if d.interval else ""
+    clips = "" if d.clip_change is None else f"{d.clip_change:+.{places}f}"
+    values = [NOTHING if value is None else f"{value:.{places}f}" for value in (d.a, d.b)]
+    change = NOTHING if d.change is None else f"{d.change:+.{places}f}"
+    return d.method, d.metric, *values, change, clips, interval, d.clips or "", d.frames, d.mark
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _as_dict(found: Comparison, broken: list[str]) -> dict[str, Any]:
+    return {
+        "a": str(found.a.folder),
+        "b": str(found.b.folder),
+        "comparable": not found.mixed,
+        "changed": [vars(c) for c in found.changes],
+        "same": found.same,
+        "differences": [_difference(d) for d in found.differences],
+        "notes": found.notes,
+        "violations": broken,
+    }
+
+
+def _difference(d: Difference) -> dict[str, Any]:
+    interval = [d.interval.low, d.interval.high] if d.interval else None
+    return {**vars(d), "interval": interval, "change": d.change}

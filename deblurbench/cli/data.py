@@ -1,0 +1,81 @@
+"""`deblurbench data`: what lies there, whether it is whole, preparing what can be made, fetching metric trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from deblurbench.cli.options import interrupted
+from deblurbench.cli.terminal import print_json, print_table, say
+from deblurbench.datasets.opening import open_dataset
+from deblurbench.errors import DifferenceError
+from deblurbench.text import counted
+
+
+@click.group()
+def data() -> None:
+    """Look at, verify, prepare and fetch data."""
+
+
+def _place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The dataset and where it lies."""
+    function = click.option("--data-root", help="The dataset's folder, or the one that holds it.")(function)
+    return click.argument("dataset")(function)
+
+
+@data.command()
+@_place
+@click.option("--json", "as_json", is_flag=True)
+def info(dataset: str, data_root: str | None, as_json: bool) -> None:
+    """Show what was recognised: layout, splits, clips, frames."""
+    from deblurbench.datasets.verify import info as look
+
+    opened, protocol = open_dataset(dataset, data_root)
+    found = look(opened, protocol)
+    print_json(found.as_dict()) if as_json else click.echo(found.as_text())
+
+
+@data.command()
+@_place
+@click.option("--deep", is_flag=True, help="Decode every frame, and look at the pixels.")
+@click.option("--json", "as_json", is_flag=True)
+def verify(dataset: str, data_root: str | None, deep: bool, as_json: bool) -> int:
+    """Compare a copy with what its authors released: missing, extra, damaged, swapped."""
+    from deblurbench.datasets.verify import verify as look
+
+    opened, protocol = open_dataset(dataset, data_root)
+    report = look(opened, protocol, deep=deep)
+    print_json(report.as_dict()) if as_json else click.echo(report.as_text())
+    return 0 if report.ok else DifferenceError.exit_code
+
+
+@data.command()
+@_place
+def prepare(dataset: str, data_root: str | None) -> int:
+    """Make what a protocol needs and can be made from the data (resumable)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    opened, protocol = open_dataset(dataset, data_root)
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(protocol.name, total=None)
+            opened.prepare(protocol, lambda done, total: bars.update(task, completed=done, total=total))
+    except KeyboardInterrupt:
+        return interrupted()
+    clips = opened.clips(protocol)
+    say(f"{protocol.name} is ready: {counted(len(clips), 'clip')}")
+    return 0
+
+
+@data.command()
+@click.argument("what", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True)
+def fetch(what: tuple[str, ...], as_json: bool) -> None:
+    """Download the trunk of a metric: lpips-alex, lpips-vgg, lpips-squeeze or dists."""
+    from deblurbench.metrics.lpips_weights import fetch as download
+
+    rows = [(name, download(name)) for name in what]
+    print_table(("metric", "file"), rows, as_json)

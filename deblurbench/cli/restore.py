@@ -1,0 +1,157 @@
+"""`deblurbench restore VIDEO`: put one method to use on a video or a folder of frames."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deblurbench.cli.options import NOTHING_KEPT
+from deblurbench.cli.terminal import say
+from deblurbench.datasets.base import FrameSource, ImageFiles
+from deblurbench.datasets.layouts import numbering_gaps
+from deblurbench.errors import INTERRUPTED, DeblurbenchError, DiskError, MissingError, UsageError
+from deblurbench.frames.convert import Frame8
+from deblurbench.frames.images import list_frames, write_png
+from deblurbench.frames.video import VideoSource, frame_rate, is_video, write_video
+from deblurbench.text import counted
+
+if TYPE_CHECKING:
+    from deblurbench.evaluation.restore import Restored
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--method", "method_name", default="ifirnn", show_default=True, help="name[:variant][@weights]")
+@click.option(
+    "--output", type=click.Path(path_type=Path),
+    help="A video file, or a folder for PNG frames; without it runs/<source>-restored(.mp4).",
+)  # fmt: skip
+@click.option("--device", default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32")
+@click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N frames.")
+def restore(
+    source: Path, method_name: str, output: Path | None, device: str, precision: str, tile: int | None,
+    limit: int | None,
+) -> int:  # fmt: skip
+    """Restore a video file or a folder of frames with one method."""
+    from deblurbench.backends.device import resolve_device, set_precision_flags
+    from deblurbench.backends.load import ready_method
+    from deblurbench.evaluation.jobs import job_outside_run
+    from deblurbench.evaluation.plan import plan_method
+    from deblurbench.evaluation.restore import naming_the_frame, prefetch, restored_frames
+    from deblurbench.evaluation.settings import Settings
+
+    frames = open_source(source).first(limit)
+    for gap in numbering_gaps(frames.stems) if source.is_dir() else ():
+        say(f"! {source}: {gap}. The frames that are there are restored as if they followed on each other.")
+    planned = plan_method(method_name)
+    place = resolve_device(device)
+    target = output or _default_output(source)
+    if target.exists() and (target.is_file() or any(target.iterdir())):
+        raise UsageError(f"{target} exists already; name another --output.")
+    set_precision_flags(precision)
+    job = job_outside_run(planned, place, precision, tile=tile)
+    settings = Settings(device=place, precision=precision, tile=tile, multiple_of=planned.needs.multiple_of)
+    stems = list(frames.stems)
+    try:
+        with _told(planned.id, tile):
+            method, _ = ready_method(job, place)
+        with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
+            restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
+            count = _write(target, source, stems, _counted(restored, len(stems)))
+    except KeyboardInterrupt:  # `_write` leaves nothing half done
+        say(NOTHING_KEPT)
+        return INTERRUPTED
+    say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
+    return 0
+
+
+def open_source(source: Path) -> FrameSource:
+    """A video file or a folder of frames as a source.
+
+    Raises:
+        MissingError: neither is there.
+    """
+    if source.is_dir():
+        files = list_frames(source)
+        if not files:
+            raise MissingError(f"{source}: no frames in this folder (png, jpg, bmp, tif, webp)")
+        return ImageFiles(tuple(files))
+    if not source.is_file():
+        raise MissingError(f"{source}: no such video or folder")
+    if not is_video(source):
+        raise UsageError(f"{source}: not a video that can be read; name a video file or a folder of frames")
+    return VideoSource(source)
+
+
+def _default_output(source: Path) -> Path:
+    """A place below runs/: beside its source, in a dataset's folder, the result would count as a clip of it."""
+    source = source.resolve()
+    return Path("runs") / (f"{source.stem}-restored.mp4" if source.is_file() else f"{source.name}-restored")
+
+
+def _walked(frames: Iterator[tuple[str, Restored]], method: str, tile: int | None) -> Iterator[Frame8]:
+    with _told(method, tile):
+        for _, restored in frames:
+            yield restored.rounded.frame
+
+
+@contextlib.contextmanager
+def _told(method: str, tile: int | None) -> Iterator[None]:
+    """Tell whatever a plugin raises in one line, as `run` does.
+
+    Raises:
+        DeblurbenchError: the method failed. Errors that name a file or an option already pass as they are.
+    """
+    from deblurbench.backends.failures import describe_failure, smaller_tile
+    from deblurbench.errors import ContractError
+
+    try:
+        yield
+    except ContractError as error:  # names the frame itself
+        raise ContractError(f"{method}: {error}") from error
+    except DeblurbenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        reason = describe_failure(error, smaller_tile(tile))["reason"].partition("\n")[0]
+        raise DeblurbenchError(f"{method}: {reason}") from error
+
+
+def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:
+    """Write a video or a folder of PNGs; nothing is left of it if it fails halfway."""
+    if target.suffix and (source.is_file() or target.name != _default_output(source).name):
+        return write_video(target, frames, frame_rate(source) if source.is_file() else 25)
+    inside = target.is_dir()  # an empty folder may be a mount, or the one that we are in: it is kept, and filled
+    place = (target if inside else target.parent) / f".{target.resolve().name}.{os.getpid()}.part"
+    try:
+        place.mkdir(parents=True)
+        for stem, frame in zip(stems, frames, strict=True):
+            write_png(place / f"{stem}.png", frame)
+        for file in sorted(place.iterdir()) if inside else ():
+            file.rename(target / file.name)
+        if not inside:
+            place.rename(target)
+    except (OSError, DiskError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+        raise DiskError(f"{target}: cannot be written ({reason}). Free space or choose another --output.") from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return len(stems)
+
+
+def _counted(frames: Iterator[Frame8], total: int) -> Iterator[Frame8]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(
+        frames, description="restoring", total=total, console=console, transient=True, disable=not console.is_terminal
+    )

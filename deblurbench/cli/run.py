@@ -1,0 +1,141 @@
+"""`deblurbench run`: restore, score, report."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deblurbench.cli.options import interrupted, names, patience, resolved
+from deblurbench.cli.reporting import print_results, shown, shown_options, write_reports
+from deblurbench.evaluation.plan import Plan, left_out, make_plan
+from deblurbench.registry.by_path import absolute, short
+from deblurbench.reports.base import GalleryKind, Options
+from deblurbench.results.manifest import Request
+from deblurbench.results.store import folder_name
+
+
+def options(function: Any) -> Any:
+    """The options of `run` that make up the request."""
+    given = [
+        click.option("--methods", required=True,
+                     help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'."),
+        click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
+        click.option("--split", help="Another split than the protocol's; the run is then partial."),
+        click.option("--clips", help="Only these clips, comma-separated."),
+        click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so."),
+        click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA)."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N."),
+        click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32"),
+        click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended."),
+        click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips."),
+        click.option("--frames-per-clip", type=click.IntRange(min=1), help="Only the first N frames of a clip."),
+        click.option("--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample",
+                     show_default=True, help="Which restored frames to keep as PNG."),
+        click.option("--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'."),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
+        click.option("--random-weights", is_flag=True, help="Run methods without weights untrained, marked as such."),
+    ]  # fmt: skip
+    for option in reversed(given):
+        function = option(function)
+    return function
+
+
+@click.command()
+@options
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
+@click.option("--fresh", is_flag=True, help="Start over in --output.")
+@click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
+@patience
+@click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
+@shown_options
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def run(
+    output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, gallery: GalleryKind,
+    budget: int, as_json: bool, **asked: Any,
+) -> int:  # fmt: skip
+    """Restore a dataset's clips with every method, score them, and write tables and a report."""
+    request = make_request(**asked)
+    plan = make_plan(request)
+    folder = output or default_folder(request)
+    check_device(request.device)
+    if dry_run:
+        from deblurbench.cli.dryrun import print_dry_run
+
+        code = print_dry_run(plan, folder, fresh, as_json)
+        say_left_out(request.methods)
+        return code
+    return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
+
+
+def make_request(**asked: Any) -> Request:
+    """The command line's words as a Request; relative paths are made absolute."""
+    return Request(
+        **{
+            **asked,
+            "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
+            "clips": names(asked["clips"], "--clips"),
+            "metrics": names(asked["metrics"], "--metrics"),
+            "data_root": resolved(asked["data_root"]),
+        }
+    )
+
+
+def default_folder(request: Request) -> Path:
+    """`runs/<date>-<dataset>-<methods>`, shortened with a digest where it would be long."""
+    methods = folder_name("+".join(map(short, request.methods)))
+    if len(methods) > 60:
+        methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
+    return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"
+
+
+def check_device(device: str) -> None:
+    """See that a device named by the user is there, before anything is made; the usual ones cost no import of torch.
+
+    Raises:
+        UsageError: no such device.
+    """
+    from deblurbench.backends.device import resolve_device
+
+    if device not in ("auto", "cpu"):
+        resolve_device(device)
+
+
+def execute(
+    plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool, options: Options
+) -> int:
+    """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
+    from deblurbench.cli import terminal
+    from deblurbench.evaluation import runner
+
+    check_device(plan.request.device)
+    try:
+        with terminal.ProgressBars() as bars:
+            result = runner.run(
+                plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
+                timeout=timeout, listener=bars,
+            )  # fmt: skip
+        files = write_reports([result.folder], result.folder / "report", options=options)
+        print_results([result.folder], as_json)
+    except KeyboardInterrupt:
+        return interrupted(folder)
+    say_left_out(plan.request.methods)
+    terminal.say("")
+    for file in files:
+        terminal.say(f"  {file}")
+    terminal.say(f"  {result.folder / 'scores.csv'}")
+    return 1 if result.failed else 0
+
+
+def say_left_out(methods: Sequence[str]) -> None:
+    """Tell which methods `all` did not run, and what each of them wants first."""
+    from deblurbench.cli.terminal import say, text_table
+
+    if reasons := left_out(methods):
+        say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))

@@ -1,0 +1,120 @@
+"""Plain text for terminals: aligned tables on standard output, progress bars on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from deblurbench.evaluation.progress import Listener
+from deblurbench.results.manifest import Outcome
+from deblurbench.text import counted
+
+
+def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns aligned by blanks, two between them; nothing is cut off."""
+    cells = [list(head), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], as_json: bool = False) -> None:
+    """Print rows as a table, or as a JSON list of objects."""
+    if as_json:
+        print_json([dict(zip(head, row, strict=True)) for row in rows])
+    else:
+        print(text_table(head, rows))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print a line for people: standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class ReportProgress:
+    """How far a report is, on standard error: a line that is overwritten; without a terminal one line a kind."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.told = ""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """`done` of `total` pieces of `what` are made."""
+        if self.live and total:
+            end = "\r\x1b[K" if done == total else ""
+            print(f"\r  {what} {done} of {total}{end}", end="", file=sys.stderr, flush=True)
+        elif total and what != self.told:
+            self.told = what
+            say(f"  {what}: {total} to make")
+
+
+class ProgressBars(Listener):
+    """Shows method, clip, frames, frames a second and the time left. Where there is no terminal, a line a clip."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        self.live = self.console.is_terminal
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=self.console, transient=True,
+        )  # fmt: skip
+        self.total = self.progress.add_task("all", total=0, rate="")
+        self.current = self.progress.add_task("clip", total=0, rate="", visible=False)
+        self.began = time.monotonic()
+        self.count = 0
+
+    def __enter__(self) -> ProgressBars:
+        """Start drawing."""
+        if self.live:
+            self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop drawing."""
+        if self.live:
+            self.progress.stop()
+
+    def begin(self, total: int, cached: int) -> None:
+        """Set the whole length."""
+        self.progress.update(self.total, total=total)
+        if cached:
+            self.say(f"{counted(cached, 'frame')} {'is' if cached == 1 else 'are'} there already")
+
+    def clip(self, method: str, clip: str, frames: int) -> None:
+        """Begin a clip."""
+        self.began, self.count = time.monotonic(), 0
+        self.progress.update(
+            self.current, description=f"{method}  {clip}", total=frames, completed=0, visible=True, rate="starting"
+        )
+
+    def frame(self, method: str, clip: str, stem: str) -> None:
+        """Advance by a frame."""
+        self.count += 1
+        rate = self.count / max(time.monotonic() - self.began, 1e-9)
+        self.progress.update(self.current, advance=1, rate=f"{rate:.2f} fps")
+        self.progress.update(self.total, advance=1)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Say how a clip ended: failures always, successes where no bar is drawn."""
+        if outcome.status == "failed":
+            reason = outcome.reason.partition("\n")[0]
+            cause = reason if reason.startswith(outcome.kind) else f"{outcome.kind}: {reason}"
+            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
+        elif not self.live:
+            seconds = time.monotonic() - self.began
+            self.say(f"done    {outcome.method}  {outcome.clip}  ({counted(self.count, 'frame')} in {seconds:.1f} s)")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)

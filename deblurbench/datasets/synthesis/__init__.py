@@ -1,0 +1,1 @@
+"""Blurry and sharp clips synthesised from photographs by a virtual camera."""

@@ -1,0 +1,1 @@
+"""Evaluation: plan a run, restore its clips, score them."""

@@ -1,1 +1,0 @@
-"""Figures for papers, drawn by matplotlib from plain data: the same data, the same bytes, as PDF, SVG and PNG."""

@@ -1,0 +1,1 @@
+"""Frames: 8-bit and float, image files and video files."""

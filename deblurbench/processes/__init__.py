@@ -1,0 +1,1 @@
+"""A foreign process that never outlives the process that started it."""

@@ -1,0 +1,1 @@
+"""Plugins: their cards, the protocols, and where plugins are found."""

@@ -1,0 +1,87 @@
+"""Which packages a plugin needs and which of them are missing, told without importing any."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+from pathlib import Path
+
+from deblurbench import provenance
+from deblurbench.errors import MissingError
+from deblurbench.registry.cards import MethodCard, PluginCard
+
+
+def refuse_missing_packages(card: PluginCard, folder: Path) -> None:
+    """See that the packages of a card's `requires` are installed, and the one that its `network` is imported from.
+
+    Raises:
+        MissingError: some are not; the message says how to install them.
+    """
+    missing = [text for text in card.requires if not _installed(text)]
+    if missing:
+        first = [text.partition("|")[0].strip() for text in missing]
+        command = card.install or f"pip install {' '.join(map(repr, first))}"
+        raise MissingError(f"{card.name!r} needs {', '.join(first)}, not installed here. Install it: {command}")
+    if isinstance(card, MethodCard) and card.network and network_place(card, folder) is None:
+        top = card.network.partition(":")[0].partition(".")[0]
+        where = f" in {card_path(card, folder)}, nor installed" if card.path else " here"
+        command = card.install or f"pip install {top} (its name may be another than the module's)"
+        raise MissingError(
+            f"{card.name!r} takes its network from the package {top!r}, which is not found{where}. "
+            f"Install it: {command}; or name the folder that holds it by `path` in the card."
+        )
+
+
+def how_to_install(card: PluginCard, error: BaseException) -> str:
+    """What mends a failed import of a module; empty for every other error."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    command = card.install or f"pip install {error.name.partition('.')[0]} (its name may be another than the module's)"
+    return f". Install the package that holds it: {command}"
+
+
+def card_path(card: MethodCard, folder: Path) -> Path:
+    """The folder of the card's `path`, relative to the card's own."""
+    return folder / Path(card.path).expanduser()
+
+
+def network_place(card: MethodCard, folder: Path) -> Path | None:
+    """Where the top package of `network` lies: in the card's `path`, beside the card, or installed; None: nowhere."""
+    assert card.network
+    top = card.network.partition(":")[0].partition(".")[0]
+    for place in ([card_path(card, folder)] if card.path else []) + [folder]:
+        for found in (place / top, place / f"{top}.py"):
+            if found.exists():
+                return found.resolve()
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        return None
+    places = list(spec.submodule_search_locations or []) or [spec.origin or ""]
+    return Path(places[0]).resolve()
+
+
+def code_digest(card: PluginCard | None, folder: Path) -> str:
+    """sha256 over a plugin's code: its folder, and for a network from elsewhere the package it is imported from.
+
+    The folder's data count as its code does; its card and the weights that this names have digests of their own.
+    """
+    weights = [folder / entry.file for entry in card.weights] if isinstance(card, MethodCard) else []
+    own = provenance.plugin_digest(folder, [folder / "card.yaml", *weights])
+    if not isinstance(card, MethodCard) or not card.network:
+        return own
+    place = network_place(card, folder)
+    if place is None or place.is_relative_to(folder.resolve()):
+        return own
+    return provenance.text_digest(own, provenance.package_digest(place))
+
+
+def _installed(requirement: str) -> bool:
+    """Whether a requirement is met by name; `a|b` means either."""
+    for text in requirement.split("|"):
+        try:
+            importlib.metadata.version(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""Runtime as a measurement."""

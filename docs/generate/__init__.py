@@ -1,0 +1,1 @@
+"""What writes the generated pages of docs/. Not part of the installed package."""
