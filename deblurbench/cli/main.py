@@ -31,7 +31,7 @@ COMMANDS = {
     "bench": "bench:bench",
     "reproduce": "reproduce:reproduce",
     "verify": "verify:verify",
-    "invalidate": "invalidate:invalidate",
+    "invalidate": "verify:invalidate",
     "restore": "restore:restore",
     "env": "env:env",
 }
