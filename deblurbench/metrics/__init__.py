@@ -22,134 +22,205 @@ _RIM = "Rim et al.: Real-world blur dataset for learning and benchmarking deblur
 _BT601 = "ITU-R BT.601-7, 2011, studio range"
 
 
-def _psnr(id: str, title: str, citation: str, twin: str, entry: str, default: bool = False) -> Metric:
-    return Metric(id, 1, "dB", True, "frame", True, math.inf, title, citation, twin, default, 2, entry)
+def _psnr(**row: Any) -> Metric:
+    return Metric(unit="dB", higher_is_better=True, best=math.inf, decimals=2, **row)
 
 
-def _ssim(id: str, title: str, citation: str, twin: str, entry: str, default: bool = False) -> Metric:
-    return Metric(id, 1, "", True, "frame", True, 1.0, title, citation, twin, default, 4, entry)
+def _ssim(**row: Any) -> Metric:
+    return Metric(unit="", higher_is_better=True, best=1.0, decimals=4, **row)
 
 
-def _lpips(name: str, trunk: str, default: bool = False) -> Metric:
-    title, twin = f"LPIPS v0.1 ({trunk})", f"lpips.LPIPS(net='{name}', version='0.1') of the package lpips 0.1.4"
-    return Metric(
-        f"lpips-{name}", 1, "", False, "frame", True, 0.0, title, _ZHANG, twin, default, 4, f"lpips:load_{name}"
-    )
+def _network(**row: Any) -> Metric:
+    """A distance between the activations of a network, whose weights are files of their own."""
+    return Metric(unit="", higher_is_better=False, best=0.0, decimals=4, uses_network=True, needs_files=True, **row)
 
 
 _TABLE = (
     _psnr(
-        "psnr",
-        "PSNR over RGB",
-        "Huynh-Thu, Ghanbari: Scope of validity of PSNR, Electronics Letters 44(13), 2008, doi:10.1049/el:20080522",
-        "skimage.metrics.peak_signal_noise_ratio(data_range=255)",
-        "psnr:load_psnr",
+        id="psnr",
+        version=1,
+        title="PSNR over RGB",
+        citation="Huynh-Thu, Ghanbari: Scope of validity of PSNR, Electronics Letters 44(13), 2008, "
+        "doi:10.1049/el:20080522",
+        twin="skimage.metrics.peak_signal_noise_ratio(data_range=255)",
         default=True,
+        entry="psnr:load_psnr",
     ),
     _ssim(
-        "ssim",
-        "SSIM, Gaussian 11x11, per channel",
-        _WANG,
-        "skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, "
+        id="ssim",
+        version=1,
+        title="SSIM, Gaussian 11x11, per channel",
+        citation=_WANG,
+        twin="skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, "
         "data_range=255, channel_axis=2); BasicSR and KAIR to 4 decimals",
-        "ssim:load_ssim",
         default=True,
+        entry="ssim:load_ssim",
     ),
     _ssim(
-        "ssim-matlab3d",
-        "SSIM of MATLAB on RGB (11x11x11 window)",
-        _WANG,
-        "MATLAB's ssim(A, ref) on (H, W, 3) uint8, by its documented definition; a float64 transcription with a "
+        id="ssim-matlab3d",
+        version=1,
+        title="SSIM of MATLAB on RGB (11x11x11 window)",
+        citation=_WANG,
+        twin="MATLAB's ssim(A, ref) on (H, W, 3) uint8, by its documented definition; a float64 transcription with a "
         "three-dimensional kernel",
-        "ssim:load_matlab3d",
+        entry="ssim:load_matlab3d",
     ),
     _ssim(
-        "ssim-uniform7",
-        "SSIM, flat 7x7 window (scikit-image's default)",
-        _WANG,
-        "skimage.metrics.structural_similarity(data_range=255, channel_axis=2)",
-        "ssim:load_uniform7",
+        id="ssim-uniform7",
+        version=1,
+        title="SSIM, flat 7x7 window (scikit-image's default)",
+        citation=_WANG,
+        twin="skimage.metrics.structural_similarity(data_range=255, channel_axis=2)",
+        entry="ssim:load_uniform7",
     ),
     _psnr(
-        "psnr-y",
-        "PSNR of luma (BT.601)",
-        _BT601,
-        "BasicSR calculate_psnr(test_y_channel=True)",
-        "luma:load_psnr_y",
+        id="psnr-y",
+        version=1,
+        title="PSNR of luma (BT.601)",
+        citation=_BT601,
+        twin="BasicSR calculate_psnr(test_y_channel=True)",
+        entry="luma:load_psnr_y",
     ),
     _ssim(
-        "ssim-y",
-        "SSIM of luma (BT.601)",
-        f"{_WANG}; {_BT601}",
-        "BasicSR calculate_ssim(test_y_channel=True)",
-        "luma:load_ssim_y",
+        id="ssim-y",
+        version=1,
+        title="SSIM of luma (BT.601)",
+        citation=f"{_WANG}; {_BT601}",
+        twin="BasicSR calculate_ssim(test_y_channel=True)",
+        entry="luma:load_ssim_y",
     ),
-    _lpips("alex", "AlexNet", default=True),
-    _lpips("vgg", "VGG-16"),
-    _lpips("squeeze", "SqueezeNet 1.1"),
-    Metric(
-        "dists", 1, "", False, "frame", True, 0.0, "DISTS (VGG-16)",
-        "Ding, Ma, Wang, Simoncelli: Image quality assessment: unifying structure and texture similarity, IEEE TPAMI "
-        "44(5), 2022, doi:10.1109/TPAMI.2020.3045810",
-        "torchmetrics.functional.image.deep_image_structure_and_texture_similarity of torchmetrics 1.9.0; the authors' "
-        "package dists-pytorch 0.1 ships the same weights", False, 4, "dists:load_dists",
+    _network(
+        id="lpips-alex",
+        version=1,
+        title="LPIPS v0.1 (AlexNet)",
+        citation=_ZHANG,
+        twin="lpips.LPIPS(net='alex', version='0.1') of the package lpips 0.1.4",
+        default=True,
+        entry="lpips:load_alex",
+    ),
+    _network(
+        id="lpips-vgg",
+        version=1,
+        title="LPIPS v0.1 (VGG-16)",
+        citation=_ZHANG,
+        twin="lpips.LPIPS(net='vgg', version='0.1') of the package lpips 0.1.4",
+        entry="lpips:load_vgg",
+    ),
+    _network(
+        id="lpips-squeeze",
+        version=1,
+        title="LPIPS v0.1 (SqueezeNet 1.1)",
+        citation=_ZHANG,
+        twin="lpips.LPIPS(net='squeeze', version='0.1') of the package lpips 0.1.4",
+        entry="lpips:load_squeeze",
+    ),
+    _network(
+        id="dists",
+        version=1,
+        title="DISTS (VGG-16)",
+        citation="Ding, Ma, Wang, Simoncelli: Image quality assessment: unifying structure and texture similarity, "
+        "IEEE TPAMI 44(5), 2022, doi:10.1109/TPAMI.2020.3045810",
+        twin="torchmetrics.functional.image.deep_image_structure_and_texture_similarity of torchmetrics 1.9.0; the "
+        "authors' package dists-pytorch 0.1 ships the same weights",
+        entry="dists:load_dists",
     ),
     _psnr(
-        "psnr-koehler",
-        "PSNR after intensity scaling and shift",
-        _KOEHLER,
-        "skimage.registration.phase_cross_correlation for the shift; the authors' MATLAB code was not run",
-        "alignment:load_psnr_koehler",
+        id="psnr-koehler",
+        version=1,
+        title="PSNR after intensity scaling and shift",
+        citation=_KOEHLER,
+        twin="skimage.registration.phase_cross_correlation for the shift; the authors' MATLAB code was not run",
+        entry="alignment:load_psnr_koehler",
     ),
     _ssim(
-        "ssim-koehler",
-        "SSIM after intensity scaling and shift",
-        f"{_KOEHLER}; {_WANG}",
-        "as psnr-koehler, then ssim's",
-        "alignment:load_ssim_koehler",
+        id="ssim-koehler",
+        version=1,
+        title="SSIM after intensity scaling and shift",
+        citation=f"{_KOEHLER}; {_WANG}",
+        twin="as psnr-koehler, then ssim's",
+        entry="alignment:load_ssim_koehler",
     ),
     _psnr(
-        "psnr-ecc",
-        "PSNR after scaling and ECC homography, masked",
-        _RIM,
-        "a transcription of RealBlur's evaluation (scaling, cv2.findTransformECC, mask)",
-        "alignment:load_psnr_ecc",
+        id="psnr-ecc",
+        version=1,
+        title="PSNR after scaling and ECC homography, masked",
+        citation=_RIM,
+        twin="a transcription of RealBlur's evaluation (scaling, cv2.findTransformECC, mask)",
+        entry="alignment:load_psnr_ecc",
     ),
     _ssim(
-        "ssim-ecc",
-        "SSIM after scaling and ECC homography, masked",
-        f"{_RIM}; {_WANG}",
-        "a transcription of RealBlur's evaluation, scikit-image's map under its mask",
-        "alignment:load_ssim_ecc",
+        id="ssim-ecc",
+        version=1,
+        title="SSIM after scaling and ECC homography, masked",
+        citation=f"{_RIM}; {_WANG}",
+        twin="a transcription of RealBlur's evaluation, scikit-image's map under its mask",
+        entry="alignment:load_ssim_ecc",
+    ),
+    _psnr(
+        id="tpsnr",
+        version=1,
+        level="clip",
+        title="PSNR of frame differences",
+        citation="PSNR of temporal differences; definition in deblurbench/metrics/temporal.py",
+        twin="a float64 transcription of the formula",
+        entry="temporal:load_tpsnr",
     ),
     Metric(
-        "tpsnr", 1, "dB", True, "clip", True, math.inf, "PSNR of frame differences",
-        "PSNR of temporal differences; definition in deblurbench/metrics/temporal.py",
-        "a float64 transcription of the formula", False, 2, "temporal:load_tpsnr",
+        id="tof",
+        version=1,
+        level="clip",
+        unit="px",
+        higher_is_better=False,
+        best=0.0,
+        decimals=3,
+        title="Difference of optical flows (tOF)",
+        citation="Chu et al.: Learning temporal coherence via self-supervision (TecoGAN), ACM TOG 39(4), 2020",
+        twin="the formula with OpenCV's DIS flow; papers use other flows",
+        entry="temporal:load_tof",
     ),
     Metric(
-        "tof", 1, "px", False, "clip", True, 0.0, "Difference of optical flows (tOF)",
-        "Chu et al.: Learning temporal coherence via self-supervision (TecoGAN), ACM TOG 39(4), 2020",
-        "the formula with OpenCV's DIS flow; papers use other flows", False, 3, "temporal:load_tof",
+        id="warp-error",
+        version=1,
+        level="clip",
+        unit="",
+        higher_is_better=False,
+        best=math.nan,
+        decimals=5,
+        title="Warping error along the sharp clip's flow",
+        citation="Lai et al.: Learning blind video temporal consistency, ECCV 2018",
+        twin="the formula with OpenCV's DIS flow; papers use other flows",
+        entry="temporal:load_warp_error",
     ),
     Metric(
-        "warp-error", 1, "", False, "clip", True, math.nan, "Warping error along the sharp clip's flow",
-        "Lai et al.: Learning blind video temporal consistency, ECCV 2018",
-        "the formula with OpenCV's DIS flow; papers use other flows", False, 5, "temporal:load_warp_error",
+        id="vmaf",
+        version=1,
+        level="clip",
+        unit="",
+        higher_is_better=True,
+        best=math.nan,
+        decimals=2,
+        title="VMAF (model vmaf_v0.6.1)",
+        citation="Li, Aaron, Katsavounidis, Moorthy, Manohara: Toward a practical perceptual video quality metric, "
+        "Netflix technology blog, 2016; https://github.com/Netflix/vmaf",
+        twin="libvmaf itself on two files of raw luma; the package vmaf-torch 1.1.0, the model in floating point, to "
+        ".01 on real frames",
+        needs_files=True,
+        entry="vmaf:load_vmaf",
     ),
     Metric(
-        "vmaf", 1, "", True, "clip", True, math.nan, "VMAF (model vmaf_v0.6.1)",
-        "Li, Aaron, Katsavounidis, Moorthy, Manohara: Toward a practical perceptual video quality metric, Netflix "
-        "technology blog, 2016; https://github.com/Netflix/vmaf",
-        "libvmaf itself on two files of raw luma; the package vmaf-torch 1.1.0, the model in floating point, to .01 on "
-        "real frames", False, 2, "vmaf:load_vmaf",
+        id="sharpness",
+        version=1,
+        unit="",
+        higher_is_better=True,
+        best=math.nan,
+        decimals=1,
+        needs_reference=False,
+        title="Variance of the Laplacian (no reference)",
+        citation="Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000",
+        twin="scipy.ndimage.laplace on luma, without the border",
+        entry="sharpness:load_sharpness",
     ),
-    Metric(
-        "sharpness", 1, "", True, "frame", False, math.nan, "Variance of the Laplacian (no reference)",
-        "Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000",
-        "scipy.ndimage.laplace on luma, without the border", False, 1, "sharpness:load_sharpness",
-    ),
-)  # fmt: skip
+)
 
 METRICS: dict[str, Metric] = {entry.id: entry for entry in _TABLE}
 

@@ -23,41 +23,41 @@ class ClipFunction(Protocol):
         """The metric over the frames added so far; nan where there were too few."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric's description.
+    """A metric's description, one row of the table in `deblurbench.metrics`.
 
-    `best` is its value on identical frames, `twin` the implementation whose numbers it equals, `decimals` what tables
-    show, `default` whether it is computed when the user names no metrics, `entry` where its loader is. `version`
-    rises whenever a number could change; results carry it.
+    `version` rises whenever a number of this metric could change: results carry it, and stored ones of another version
+    are computed again. `best` is the value on identical frames (nan where there is none), `twin` the implementation
+    whose numbers it equals, `decimals` what tables show, `default` whether it is computed when the user names no
+    metrics, `entry` module:function of its loader in this package. `uses_network`: it runs a network on the run's
+    device in float32, so its last digits depend on the device. `needs_files`: it needs weights or a program that a
+    plain installation lacks; the module's `is_here(id)` looks for them.
     """
 
     id: str
     version: int
+    title: str
     unit: str
     higher_is_better: bool
-    level: Literal["frame", "clip"]
-    needs_reference: bool
     best: float
-    title: str
+    decimals: int
     citation: str
     twin: str
-    default: bool
-    decimals: int
-    entry: str = field(repr=False, default="")
-
-    @property
-    def uses_network(self) -> bool:
-        """Whether it runs a network: on the run's device, in float32, so that its last digits depend on the device."""
-        return self.id.startswith(("lpips", "dists"))
+    entry: str = field(repr=False)
+    level: Literal["frame", "clip"] = "frame"
+    needs_reference: bool = True
+    uses_network: bool = False
+    needs_files: bool = False
+    default: bool = False
 
     def is_here(self) -> bool:
-        """Whether what the metric needs seems to be on this machine; found out without torch."""
-        if not self.uses_network and self.id != "vmaf":
+        """Whether the files that the metric needs seem to be on this machine; decided without importing torch."""
+        if not self.needs_files:
             return True
         module = importlib.import_module(f"deblurbench.metrics.{self.entry.partition(':')[0]}")
-        found: bool = module.is_here(self.id)
-        return found
+        present: bool = module.is_here(self.id)
+        return present
 
     def load(self, device: str = "cpu") -> Any:
         """Import what the metric needs and return its function.

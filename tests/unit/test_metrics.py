@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import subprocess
 import sys
@@ -54,6 +55,14 @@ def test_every_metric_is_described(entry):
     assert entry.version >= 1
     assert 0 <= entry.decimals <= 6
     assert not math.isnan(entry.best) or entry.id in ("sharpness", "warp-error", "vmaf")
+
+
+@pytest.mark.parametrize("entry", METRICS.values(), ids=lambda m: m.id)
+def test_a_metric_that_can_lack_files_says_so(entry):
+    module = importlib.import_module(f"deblurbench.metrics.{entry.entry.partition(':')[0]}")
+    assert hasattr(module, "is_here") == entry.needs_files
+    assert entry.needs_files or not entry.uses_network
+    assert entry.needs_files or entry.is_here()
 
 
 def test_an_unknown_metric_gets_the_nearest_name():
