@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from deblurbench.cli.main import main
+from deblurbench.cli import main
 from deblurbench.cli.options import names, resume_command
 from deblurbench.cli.reporting import own_folder
 from deblurbench.cli.run import check_device

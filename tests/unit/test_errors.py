@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from deblurbench.cli.main import main
+from deblurbench.cli import main
 from deblurbench.errors import Notice
 from deblurbench.text import counted, did_you_mean
 

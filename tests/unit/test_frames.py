@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deblurbench.errors import ContractError
-from deblurbench.frames.convert import convert
+from deblurbench.frames import convert
 
 
 def test_all_256_values_survive_the_round_trip():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from deblurbench.errors import DiskError, FrameError, Notice, UsageError
-from deblurbench.frames.convert import images
+from deblurbench.frames import images
 from deblurbench.frames.files import write_atomically
 from deblurbench.frames.images import list_frames, read_frame, read_header, write_png
 from deblurbench.text import natural_key

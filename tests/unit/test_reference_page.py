@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from deblurbench.cli.main import main
+from deblurbench.cli import main
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

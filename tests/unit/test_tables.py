@@ -17,7 +17,7 @@ from deblurbench.registry.cards import Published
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results.manifest import MetricRecord
 from deblurbench.results.store import Run
-from deblurbench.tables import builder
+from deblurbench.tables import papers as papers_module
 from tests import fake_run
 from tests.fake_run import METRICS, Fake
 
@@ -310,7 +310,7 @@ def test_paper_numbers_only_under_the_same_protocol(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, partial: bool, shown: bool
 ) -> None:
     paper = Published(variant="x", protocol=protocol, metric="psnr", value=29.97, source="Table 1")
-    monkeypatch.setattr(builder, "_published", lambda method: [paper] if method.name == "a_b" else [])
+    monkeypatch.setattr(papers_module, "_published", lambda method: [paper] if method.name == "a_b" else [])
     table = tables.build([two(tmp_path, changes={"partial": partial})])
     cell = table.rows[1].cells["psnr"]
     assert (cell.paper is not None) == shown
@@ -382,7 +382,7 @@ def test_papers_of_one_source_stand_together(tmp_path, monkeypatch):
         return Published(variant="x", protocol="mini", metric=metric, value=value, source=source)
 
     papers = [said("psnr", 29.0, "first"), said("ssim-y", 0.9, "first"), said("ssim", 0.8, "second")]
-    monkeypatch.setattr(builder, "_published", lambda method: papers if method.name == "a_b" else [])
+    monkeypatch.setattr(papers_module, "_published", lambda method: papers if method.name == "a_b" else [])
     table = tables.build([two(tmp_path)])
     cells = table.rows[1].cells
     assert cells["psnr"].paper is papers[0] and cells["ssim"].paper is None

@@ -331,14 +331,14 @@ def test_a_signal_saves_before_leaving(tmp_path, monkeypatch, number):
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     from deblurbench.errors import DiskError
-    from deblurbench.frames.convert import images
+    from deblurbench.frames import files
 
     loop.train(request(tmp_path / "run", limit_steps=2))
 
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(images.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(DiskError, match="No space left"):
         loop.train(request(tmp_path / "run", resume=True))
     assert weights(tmp_path / "run").step == 2
