@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import shlex
 import sys
@@ -12,7 +11,6 @@ from pathlib import Path
 import click
 
 from deblurbench.cli.terminal import say
-from deblurbench.datasets.base import folders_of
 from deblurbench.datasets.selection import listed
 from deblurbench.errors import INTERRUPTED, UsageError
 
@@ -67,10 +65,3 @@ def names(text: str | None, option: str = "") -> list[str] | None:
     if option and not words:
         raise UsageError(f"{option} {text!r} names nothing. Name at least one, or leave the option out.")
     return words
-
-
-def resolved(root: str | None) -> str | None:
-    """A data root as an absolute path; several, joined with the path separator, each."""
-    if not root:
-        return None
-    return os.pathsep.join(map(str, folders_of(root)))

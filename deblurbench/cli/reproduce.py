@@ -81,12 +81,13 @@ def _plan(table: PaperTable, ready: list[str], asked: dict[str, Any]) -> Plan:
         MissingError: the dataset is not there; the message says what the table needs.
     """
     from deblurbench.analysis.reproduce import metrics_of, protocol_of
-    from deblurbench.cli.options import names, resolved
+    from deblurbench.cli.options import names
+    from deblurbench.datasets.base import absolute_roots
 
     changed = {
         "methods": ready, "dataset": asked["dataset"] or table.protocol,
         "metrics": metrics_of(table, protocol_of(table, asked["dataset"])),
-        "clips": names(asked["clips"], "--clips"), "data_root": resolved(asked["data_root"]),
+        "clips": names(asked["clips"], "--clips"), "data_root": absolute_roots(asked["data_root"]),
     }  # fmt: skip
     try:
         return make_plan(Request(**{**asked, **changed}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,13 +10,14 @@ from typing import Any
 
 import click
 
-from deblurbench.cli.options import interrupted, names, patience, resolved
+from deblurbench.api import default_folder
+from deblurbench.cli.options import interrupted, names, patience
 from deblurbench.cli.reporting import print_results, shown, shown_options, write_reports
+from deblurbench.datasets.base import absolute_roots
 from deblurbench.evaluation.plan import Plan, left_out, make_plan
-from deblurbench.registry.by_path import absolute, short
+from deblurbench.registry.by_path import absolute
 from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.results.manifest import Request
-from deblurbench.results.store import folder_name
 
 
 def options(function: Any) -> Any:
@@ -82,17 +81,9 @@ def make_request(**asked: Any) -> Request:
             "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
             "clips": names(asked["clips"], "--clips"),
             "metrics": names(asked["metrics"], "--metrics"),
-            "data_root": resolved(asked["data_root"]),
+            "data_root": absolute_roots(asked["data_root"]),
         }
     )
-
-
-def default_folder(request: Request) -> Path:
-    """`runs/<date>-<dataset>-<methods>`, shortened with a digest where it would be long."""
-    methods = folder_name("+".join(map(short, request.methods)))
-    if len(methods) > 60:
-        methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
-    return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"
 
 
 def check_device(device: str) -> None:

@@ -58,7 +58,8 @@ def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_j
 
 
 def _request(**asked: Any) -> Request:
-    from deblurbench.cli.options import names, resolved
+    from deblurbench.cli.options import names
+    from deblurbench.datasets.base import absolute_roots
 
     return Request(
         **{
@@ -66,6 +67,6 @@ def _request(**asked: Any) -> Request:
             "methods": [],
             "clips": names(asked["clips"], "--clips"),
             "metrics": names(asked["metrics"], "--metrics"),
-            "data_root": resolved(asked["data_root"]),
+            "data_root": absolute_roots(asked["data_root"]),
         }
     )

@@ -174,6 +174,11 @@ def folders_of(root: str | Path | None) -> list[Path]:
     return [Path(part).expanduser().resolve() for part in parts if part]
 
 
+def absolute_roots(root: str | None) -> str | None:
+    """A data root as an absolute path; several, joined as in PATH, each; None where none is given."""
+    return os.pathsep.join(map(str, folders_of(root))) if root else None
+
+
 def splits_in_words(splits: Mapping[str, Sequence[Clip]]) -> str:
     """`train (22 clips), test (1 clip)`: the splits that have clips; `none` where there is no such."""
     return ", ".join(f"{name} ({counted(len(clips), 'clip')})" for name, clips in splits.items() if clips) or "none"

@@ -151,7 +151,8 @@ class _Session:
             for method in self.plan.methods:
                 mine = [work for work in pending if work.method is method]
                 if mine:
-                    (self._in_process if self.in_process else self._by_worker)(method, mine)
+                    here = self.in_process or method.plugin.in_process
+                    (self._in_process if here else self._by_worker)(method, mine)
             self.manifest.finished = _now()
         finally:
             self._write()

@@ -107,6 +107,19 @@ class Foreign(FrameMethod, WindowMethod, RecurrentMethod):
         return from_network(found[0], self.needs.range, self.needs.colours)
 
 
+class GivenNetwork(Foreign):
+    """A torch module that the user holds already."""
+
+    def __init__(self, network: Any, needs: Needs) -> None:
+        super().__init__(needs)
+        self.network = network
+
+    def call(self, *tensors: Any) -> Any:
+        """network(frames), or network(frame, state)."""
+        assert self.network is not None
+        return self.network(*tensors)
+
+
 def _describe(found: Any) -> str:
     """A network's output in words: its shape, or those of its parts."""
     if isinstance(found, Mapping):

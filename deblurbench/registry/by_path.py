@@ -28,6 +28,7 @@ from deblurbench.errors import CardError, MissingError, UsageError
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.cards import MethodCard, make_card, read_card, read_raw_card
 from deblurbench.registry.discovery import Plugin, plugin, plugins
+from deblurbench.registry.given import given_method
 from deblurbench.registry.single_file import method_name, own_files, read_single_file
 
 HARNESS_KEYS = ("entry", "opens", "network", "path", "weights", "requires", "install", "trainable", "recipes")
@@ -199,6 +200,8 @@ def find_method(reference: str) -> Plugin:
         MissingError: nothing lies at that path.
         CardError: its card is broken.
     """
+    if given := given_method(reference):
+        return _unique(given)
     opener, at, path = reference.rpartition("@")
     if not (at or is_path(reference)):
         return plugin("methods", reference)

@@ -53,6 +53,11 @@ class Plugin:
         """What it is found by: its name, or the path of one that lies outside the rooms."""
         return self.name
 
+    @property
+    def in_process(self) -> bool:
+        """Whether it can run in this process only."""
+        return False
+
     def load(self) -> Callable[..., Any]:
         """Import the class that the card's `entry` names; an adapter is handed this plugin as its first argument.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.cli.options import resolved
+from deblurbench.datasets.base import absolute_roots
 from deblurbench.datasets.opening import open_dataset
 from deblurbench.datasets.synthesis.dice import Dice
 from deblurbench.datasets.synthesis.exposure import Exposure, average
@@ -289,7 +289,7 @@ def test_photographs_may_lie_in_several_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for seed, folder in enumerate(("one", "one", "two", "two")):
         write_png(tmp_path / folder / f"{seed}.png", picture(seed))
-    joined = resolved(f"one{os.pathsep}two")
+    joined = absolute_roots(f"one{os.pathsep}two")
     assert joined == f"{tmp_path / 'one'}{os.pathsep}{tmp_path / 'two'}"
     dataset, _ = open_dataset("synth", joined)
     shared = [dataset.photographs(share) for share in ("train", "valid", "test")]
