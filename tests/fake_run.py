@@ -12,7 +12,8 @@ import numpy as np
 from deblurbench.frames.images import write_png
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results.manifest import ClipRecord, Manifest, MethodRecord, MetricRecord, Outcome, Request
-from deblurbench.results.store import GROUND_TRUTH, Part, Run, Store, walk_parts
+from deblurbench.results.run import Run
+from deblurbench.results.store import GROUND_TRUTH, Part, Store, walk_parts
 
 METRICS = (
     MetricRecord(

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from deblurbench.analysis.statistics import Interval, check_whole, compare, timed
+from deblurbench.analysis.statistics import Interval, check_whole, compare
 from deblurbench.errors import UsageError
 from deblurbench.metrics import METRICS
-from deblurbench.results.manifest import Manifest, MethodRecord, MetricRecord, unlike_data
-from deblurbench.results.store import Run
+from deblurbench.results.comparable import Comparability, comparability
+from deblurbench.results.manifest import Manifest, MethodRecord, MetricRecord
+from deblurbench.results.run import Run
 from deblurbench.text import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
     Raises:
         UsageError: unlike protocols without `allow_mixed`, no common method, or a damaged scores.csv.
     """
-    mixed = _unlike(a.manifest, b.manifest)
+    rule = comparability(a.manifest, b.manifest)
+    mixed = rule.pairs
     if mixed and not allow_mixed:
         raise UsageError(
             f"{a.folder} and {b.folder} cannot be compared: {mixed}. --allow-mixed compares the frames that both name, "
@@ -148,54 +150,36 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             found.same.append(what)
         else:
             found.changes.append(Change(what, one, two))
-    found.differences = list(_differences(a, b))
+    found.differences = list(_differences(a, b, rule))
     found.notes = _notes(found)
     if not found.differences:
         raise UsageError(f"{a.folder} and {b.folder} share no method with common scored frames: nothing to compare.")
     return found
 
 
-def _unlike(a: Manifest, b: Manifest) -> str:
-    if a.protocol_digest == b.protocol_digest:
-        versions = {m.id: m.version for m in a.metrics}
-        others = [m.id for m in b.metrics if versions.get(m.id, m.version) != m.version]
-        return f"other versions of {', '.join(others)}" if others else unlike_data(a, b)
-    one, two = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (a, b))
-    return f"protocol {one} is not {two}"
+def _differences(a: Run, b: Run, rule: Comparability) -> Iterable[Difference]:
+    import pandas as pd
 
-
-def _differences(a: Run, b: Run) -> Iterable[Difference]:
-    if a.manifest.protocol_digest != b.manifest.protocol_digest:
-        unlike = "other protocol"
-    else:
-        unlike = "other data" if unlike_data(a.manifest, b.manifest) else ""
-    versions = {m.id: m for m in a.manifest.metrics if not m.absent}
-    metrics = [m for m in b.manifest.metrics if not m.absent and m.id in versions]
+    in_a = {m.id for m in a.manifest.metrics if not m.absent}
+    metrics = [m for m in b.manifest.metrics if not m.absent and m.id in in_a]
     there = {m.id for m in b.manifest.methods}
     for method in [m.id for m in a.manifest.methods if m.id in there]:
         for metric in metrics:
-            other = metric.version != versions[metric.id].version
-            words = (unlike, "other metric version" * other, _seen(method, a, b))
-            mark = "; ".join(filter(None, words))
-            found = _paired(method, metric, _by_clip(a, method, metric.id), _by_clip(b, method, metric.id), mark)
+            mark = "; ".join(filter(None, (rule.mark(metric.id), _seen(method, a, b))))
+            one, two = (run.values_by_clip(method, metric.id) for run in (a, b))
+            found = _paired(method, metric, one, two, mark)
             if found:
                 yield found
-        times = timed(a.timings, method).merge(timed(b.timings, method), on=["clip", "frame"], suffixes=("_a", "_b"))
+        times = pd.concat([a.seconds(method), b.seconds(method)], axis=1, join="inner", keys=["a", "b"])
         if len(times):
-            one, two = (float(times[side].median()) for side in ("seconds_a", "seconds_b"))
-            yield Difference(method, SECONDS, one, two, None, 0, len(times))
+            medians = times.median()
+            yield Difference(method, SECONDS, float(medians["a"]), float(medians["b"]), None, 0, len(times))
 
 
 def _seen(method: str, *runs: Run) -> str:
     """The mark of a method whose weights were trained on clips of the dataset that it is scored on, in either run."""
     records = [(run.manifest, record) for run in runs for record in run.manifest.methods if record.id == method]
     return "trained on this dataset" if any(manifest.seen_in_training(r) for manifest, r in records) else ""
-
-
-def _by_clip(run: Run, method: str, metric: str) -> dict[str, pd.Series]:
-    table = run.scores
-    mine = table[(table["method"] == method) & (table["metric"] == metric)]
-    return {str(clip): rows.set_index("frame")["value"] for clip, rows in mine.groupby("clip", sort=False)}
 
 
 def _paired(

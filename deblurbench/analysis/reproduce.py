@@ -18,7 +18,7 @@ from deblurbench.metrics import METRICS
 from deblurbench.registry.cards import IDENTITY, DatasetCard, MethodCard, Published
 from deblurbench.registry.discovery import Plugin, plugin
 from deblurbench.registry.protocol import Protocol
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 FPS = "fps"
 OTHER_METHOD = "another method"

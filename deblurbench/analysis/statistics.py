@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import MethodRecord, MetricRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def summarise(run: Run, reference: str = IDENTITY) -> list[MethodSummary]:
         UsageError: scores.csv is damaged or lacks frames of a method that finished.
     """
     check_whole(run)
-    values = {m.id: _values(run.scores, m.id) for m in run.manifest.methods}
+    values = {m.id: _values(run, m.id) for m in run.manifest.methods}
     metrics = [m for m in run.manifest.metrics if not m.absent]
     complete = {m.id for m in run.manifest.methods if run.manifest.state(m.id)[0] == "ok"}
     pairs = {m.id: _compare_all(m, values, complete, reference) for m in metrics}
@@ -121,14 +121,13 @@ def summarise(run: Run, reference: str = IDENTITY) -> list[MethodSummary]:
             continue
         found = {m.id: summary(values[method.id][m.id]) for m in metrics if m.id in values[method.id]}
         paired = {m.id: pairs[m.id][method.id] for m in metrics if method.id in pairs[m.id]}
-        rows.append(MethodSummary(method, state, "", found, paired, seconds(run.timings, method.id)))
+        rows.append(MethodSummary(method, state, "", found, paired, seconds(run, method.id)))
     return rows
 
 
 def clip_means(run: Run, method: str, metric: str) -> dict[str, float]:
     """Mean over the finite frames of each clip that has scores, also for a method that failed elsewhere."""
-    by_clip = _values(run.scores, method).get(metric, {})
-    return {clip: _finite_mean(series) for clip, series in by_clip.items()}
+    return {clip: _finite_mean(series) for clip, series in run.values_by_clip(method, metric).items()}
 
 
 def summary(by_clip: Mapping[str, pd.Series]) -> Summary:
@@ -255,22 +254,17 @@ def compare_rows(
     that Holm's correction is over all pairs of a metric's k rows, k (k - 1) / 2, of which the k - 1 tested ones are
     taken for the smallest. (With k - 1 alone, ten equal methods would be told apart in 12 % of benchmarks, not 5.)
     """
-    values = {label: _values(run.scores, method) for label, (run, method) in rows.items()}
+    values = {label: _values(run, method) for label, (run, method) in rows.items()}
     wanted = [metric for metric in metrics if metric.id in references]
     return {metric.id: _compare_all(metric, values, set(values), references[metric.id], True) for metric in wanted}
 
 
-def seconds(timings: pd.DataFrame, method: str) -> Seconds | None:
+def seconds(run: Run, method: str) -> Seconds | None:
     """Median and 95th percentile of a method's restore times without warm-up frames; None where none is left."""
-    mine = timed(timings, method)["seconds"]
-    if mine.empty:
+    times = run.seconds(method)
+    if times.empty:
         return None
-    return Seconds(float(mine.median()), float(mine.quantile(0.95)), len(mine))
-
-
-def timed(timings: pd.DataFrame, method: str) -> pd.DataFrame:
-    """A method's restore times by clip and frame, without warm-up frames."""
-    return timings[(timings["method"] == method) & ~timings["warmup"]][["clip", "frame", "seconds"]]
+    return Seconds(float(times.median()), float(times.quantile(0.95)), len(times))
 
 
 def _compare_all(
@@ -292,13 +286,10 @@ def _compare_all(
     return correct(found, metric.higher_is_better, chosen)
 
 
-def _values(scores: pd.DataFrame, method: str) -> dict[str, ByClip]:
-    """Metric -> clip -> values indexed by frame, in the order of scores.csv."""
-    mine = scores[scores["method"] == method]
-    found: dict[str, ByClip] = {}
-    for (metric, clip), rows in mine.groupby(["metric", "clip"], sort=False):
-        found.setdefault(str(metric), {})[str(clip)] = rows.set_index("frame")["value"]
-    return found
+def _values(run: Run, method: str) -> dict[str, ByClip]:
+    """Metric -> clip -> values indexed by frame, of the metrics that the method has values of."""
+    found = {metric.id: run.values_by_clip(method, metric.id) for metric in run.manifest.metrics}
+    return {metric: by_clip for metric, by_clip in found.items() if by_clip}
 
 
 def check_whole(run: Run) -> None:

@@ -30,7 +30,8 @@ from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import write_png
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord, Request
-from deblurbench.results.store import Part, Run
+from deblurbench.results.run import Run
+from deblurbench.results.store import Part
 
 AGAIN = 0.01
 """Largest difference in PSNR (dB) of a frame whose pixels are the run's: other devices round otherwise."""

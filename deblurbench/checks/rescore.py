@@ -19,7 +19,8 @@ from deblurbench.metrics import METRICS
 from deblurbench.registry.cards import DatasetCard
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import ClipRecord, Manifest
-from deblurbench.results.store import Part, Run
+from deblurbench.results.run import Run
+from deblurbench.results.store import Part
 
 NO_TRUTH = "no ground truth: none was saved, and the data root is not here"
 

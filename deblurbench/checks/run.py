@@ -25,7 +25,8 @@ from deblurbench.registry.by_path import find_method, split_method
 from deblurbench.registry.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.registry.discovery import Plugin, plugin
 from deblurbench.results.manifest import Manifest, MethodRecord, Outcome
-from deblurbench.results.store import Part, Run, Store
+from deblurbench.results.run import Run
+from deblurbench.results.store import Part, Store
 
 
 @dataclass

@@ -10,7 +10,7 @@ import click
 from deblurbench.analysis.compare import NOTHING, SECONDS, Comparison, Difference, compare_runs, parse_limits
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.errors import DifferenceError
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interval", "clips", "frames", "mark")
 

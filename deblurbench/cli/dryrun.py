@@ -14,7 +14,8 @@ from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.evaluation.survey import Work, survey
 from deblurbench.results.frame_choice import PNG_BYTES_A_PIXEL
 from deblurbench.results.lock import check_folder
-from deblurbench.results.store import Run, Store
+from deblurbench.results.run import Run
+from deblurbench.results.store import Store
 from deblurbench.text import counted, some
 
 
@@ -82,9 +83,10 @@ def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
         try:
             earlier = Run.open(file.parent)
             sizes = {clip.name: clip.width * clip.height / 1e6 for clip in earlier.manifest.clips}
-            for row in earlier.timings.to_dict("records"):
-                if row["method"] in methods and not row["warmup"] and sizes.get(row["clip"]):
-                    found.setdefault(row["method"], []).append(row["seconds"] / sizes[row["clip"]])
+            for method in methods:
+                for clip, times in earlier.seconds(method).groupby(level="clip", sort=False):
+                    if sizes.get(str(clip)):
+                        found.setdefault(method, []).extend(times / sizes[str(clip)])
         except DeblurbenchError:
             continue  # an unreadable neighbour only costs us its timings
     return {method: statistics.median(values) for method, values in found.items()}

@@ -12,7 +12,8 @@ from deblurbench.cli.options import names
 from deblurbench.cli.terminal import say
 from deblurbench.errors import UsageError
 from deblurbench.frames.files import write_atomically
-from deblurbench.results.store import Run, folder_name
+from deblurbench.results.run import Run
+from deblurbench.results.store import folder_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

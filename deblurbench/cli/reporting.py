@@ -14,7 +14,8 @@ from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY, ReportCard
 from deblurbench.registry.discovery import plugin, plugins
 from deblurbench.reports.base import BUDGET, MEGABYTE, GalleryKind, Options
-from deblurbench.results.store import Run, folder_name
+from deblurbench.results.run import Run
+from deblurbench.results.store import folder_name
 
 MAILED = 25 * MEGABYTE  # what mail servers commonly take
 

@@ -18,7 +18,8 @@ from deblurbench.metrics import METRICS
 from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import Request
-from deblurbench.results.store import Run, folder_name
+from deblurbench.results.run import Run
+from deblurbench.results.store import folder_name
 
 if TYPE_CHECKING:
     from deblurbench.analysis.reproduce import PaperTable, Reproduction

@@ -10,7 +10,8 @@ from deblurbench.checks.run import audit
 from deblurbench.cli.terminal import print_table, say
 from deblurbench.errors import DifferenceError, UsageError
 from deblurbench.evaluation.runner import claim
-from deblurbench.results.store import Run, Store
+from deblurbench.results.run import Run
+from deblurbench.results.store import Store
 
 
 @click.command()

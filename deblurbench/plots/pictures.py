@@ -14,7 +14,7 @@ from deblurbench.plots.selection import Selection, find_clip, outcome_of
 from deblurbench.plots.strip import SEPARATOR, Shot
 from deblurbench.plots.style import INPUT, TRUTH
 from deblurbench.results.manifest import ClipRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables import Column, Row
 from deblurbench.text import counted
 
@@ -67,7 +67,7 @@ def _sources(selection: Selection, clip: ClipRecord) -> dict[str, dict[str, Path
     for row in selection.rows:
         outcome = run.manifest.outcome(row.method.id, clip.name)
         if outcome.status == "ok":
-            found[selection.label(row)] = run.restored_frames(row.method.id, clip.name)
+            found[selection.label(row)] = run.frames(row.method.id, clip.name)
         else:
             selection.leave_out(row, f"{clip.name}: {outcome_of(run, row, clip.name)}")
     found[TRUTH] = run.ground_truth_frames(clip.name)
@@ -163,10 +163,9 @@ def _columns(selection: Selection) -> list[Column]:
 
 
 def _values(run: Run, row: Row, clip: ClipRecord, stem: str, columns: list[Column]) -> list[float]:
-    scores = run.scores
-    mine = scores[(scores["method"] == row.method.id) & (scores["clip"] == clip.name) & (scores["frame"] == stem)]
-    found = mine.set_index("metric")["value"].to_dict()
-    return [found[c.key] for c in columns] if all(c.key in found for c in columns) else []
+    by_metric = [run.values_by_clip(row.method.id, column.key).get(clip.name) for column in columns]
+    values = [float(series[stem]) for series in by_metric if series is not None and stem in series]
+    return values if len(values) == len(columns) else []
 
 
 def _printed(columns: list[Column], values: list[float]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from deblurbench.plots.runtime import Point
 from deblurbench.plots.style import INPUT
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables import Column, Row
 from deblurbench.text import counted, did_you_mean
 
@@ -180,11 +180,9 @@ def panels(selection: Selection, clip: str | None) -> list[Panel]:
 
 def _panel(selection: Selection, clip: ClipRecord, key: str) -> Panel:
     values: dict[str, list[float | None]] = {}
-    scores = selection.run.scores
-    mine = scores[(scores["clip"] == clip.name) & (scores["metric"] == key)]
     for row in selection.rows:
-        frames = mine[mine["method"] == row.method.id].set_index("frame")["value"].to_dict()
-        if frames:
+        frames = selection.run.values_by_clip(row.method.id, key).get(clip.name)
+        if frames is not None:
             values[selection.label(row)] = [frames.get(stem) for stem in clip.scored]
         else:
             selection.leave_out(row, f"no {key} on {clip.name} ({outcome_of(selection.run, row, clip.name)})")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from deblurbench.registry.cards import IDENTITY, ReportCard
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 MEGABYTE = 1_000_000
 BUDGET = 50

@@ -15,13 +15,11 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -29,9 +27,6 @@ from deblurbench.errors import DamagedError, UsageError
 from deblurbench.frames.files import write_atomically
 from deblurbench.results.manifest import SCHEMA, Choice, Manifest, Outcome
 from deblurbench.text import natural_key
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SCORES = ("method", "dataset", "clip", "frame", "metric", "value")
 GROUND_TRUTH = "_ground-truth"
@@ -208,77 +203,6 @@ def _csv(rows: Iterable[tuple[str, ...]]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-@dataclass(frozen=True)
-class Run:
-    """A stored run, for reading: what reports, compare and verify work on."""
-
-    folder: Path
-    manifest: Manifest
-
-    @classmethod
-    def open(cls, folder: Path) -> Run:
-        """Open the run in `folder`.
-
-        Raises:
-            UsageError: as `Store.read_manifest`.
-        """
-        return cls(folder, Store(folder).read_manifest())
-
-    @property
-    def store(self) -> Store:
-        """The folder as a store."""
-        return Store(self.folder)
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """scores.csv: method, dataset, clip, frame (str), metric, value (float64; inf possible).
-
-        Raises:
-            UsageError: the file is missing, cut short or not a scores.csv.
-        """
-        return self._table("scores.csv", SCORES, "value")
-
-    @cached_property
-    def timings(self) -> pd.DataFrame:
-        """timings.csv: method, dataset, clip, frame (str), seconds (float64), warmup (bool)."""
-        table = self._table("timings.csv", TIMINGS, "seconds")
-        table["warmup"] = table["warmup"].astype(str) == "1"
-        return table
-
-    def restored_frames(self, method: str, clip: str) -> dict[str, Path]:
-        """Saved PNGs of a method x clip by stem; empty where none were kept."""
-        folder = self.store.frames_folder(method, clip)
-        return {file.stem: file for file in sorted(folder.glob("*.png"))} if folder.is_dir() else {}
-
-    def ground_truth_frames(self, clip: str) -> dict[str, Path]:
-        """Saved PNGs of a clip's ground truth, by stem. The blurry input's are those of the method `identity`."""
-        return self.restored_frames(GROUND_TRUTH, clip)
-
-    def _table(self, name: str, columns: tuple[str, ...], number: str) -> pd.DataFrame:
-        import pandas as pd
-
-        file = self.folder / name
-        try:
-            if not file.read_bytes().endswith(b"\n"):
-                raise ValueError("its last line is cut")
-            table = pd.read_csv(file, dtype=str, keep_default_na=False)
-            if tuple(table.columns) != columns:
-                raise ValueError(f"columns are {', '.join(table.columns)}; expected {', '.join(columns)}")
-            table[number] = table[number].map(_number).astype(float)  # of an empty table, too
-        except (OSError, ValueError, pd.errors.ParserError) as error:
-            raise UsageError(
-                f"{file}: missing, cut short or damaged ({error}). The same run command writes it anew from parts/."
-            ) from error
-        return table
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if math.isnan(value):
-        raise ValueError("a value is NaN")
-    return value
 
 
 def walk_parts(store: Store, manifest: Manifest) -> Iterator[Part]:

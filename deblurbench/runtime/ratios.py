@@ -19,7 +19,7 @@ from typing import Any, Literal
 from deblurbench.analysis.statistics import Interval
 from deblurbench.errors import DamagedError, MissingError
 from deblurbench.registry.cards import IDENTITY
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.runtime.benchmark import Measured, Report, median_interval
 
 HALF = 0.0125  # of each tail: two intervals of 97.5 % hold together in at least 95 %

@@ -10,8 +10,9 @@ from dataclasses import replace
 from deblurbench.analysis.statistics import MethodSummary, Summary, correct, summarise
 from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY, Published
-from deblurbench.results.manifest import Manifest, unlike_data
-from deblurbench.results.store import Run
+from deblurbench.results.comparable import comparability
+from deblurbench.results.manifest import Manifest
+from deblurbench.results.run import Run
 from deblurbench.tables.captions import _caption, _notes, _tiled_again, _warnings
 from deblurbench.tables.model import (
     LEAK,
@@ -73,7 +74,7 @@ def _mixed(runs: Sequence[Run], allowed: bool) -> list[str]:
     like: list[Run] = []
     reasons = []
     for run in runs:
-        unlike = [(one, reason) for one in like if (reason := _unlike(one.manifest, run.manifest))]
+        unlike = [(one, reason) for one in like if (reason := comparability(one.manifest, run.manifest).means)]
         if unlike and not allowed:
             raise UsageError(
                 f"{unlike[0][0].folder} and {run.folder} cannot share a table: {unlike[0][1]}. "
@@ -83,22 +84,6 @@ def _mixed(runs: Sequence[Run], allowed: bool) -> list[str]:
             like.append(run)
         reasons.append(unlike[0][1] if unlike else "")
     return reasons
-
-
-def _unlike(first: Manifest, other: Manifest) -> str:
-    """Why two runs cannot share a table; empty where they can."""
-    if first.protocol_digest != other.protocol_digest:
-        return (
-            f"protocol {first.protocol.name} v{first.protocol.version} ({first.protocol_digest[:12]}) is not "
-            f"{other.protocol.name} v{other.protocol.version} ({other.protocol_digest[:12]})"
-        )
-    versions = {m.id: m.version for m in first.metrics}
-    for metric in other.metrics:
-        if versions.get(metric.id, metric.version) != metric.version:
-            return f"metric {metric.id} has version {versions[metric.id]} in one and {metric.version} in the other"
-    if {c.name: c.scored for c in first.clips} != {c.name: c.scored for c in other.clips}:
-        return f"they score different frames ({first.coverage}; {other.coverage})"
-    return unlike_data(first, other)
 
 
 def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed: Sequence[str]) -> list[Row]:

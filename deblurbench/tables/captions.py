@@ -9,7 +9,7 @@ from deblurbench.analysis.statistics import MIN_CLIPS
 from deblurbench.datasets.selection import without
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import Manifest, MethodRecord, MetricRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables.model import (
     LEAK,
     MIXED,

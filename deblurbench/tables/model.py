@@ -10,7 +10,7 @@ from typing import Literal
 from deblurbench.analysis.statistics import Interval, MethodSummary, Paired
 from deblurbench.registry.cards import Published
 from deblurbench.results.manifest import ClipRecord, MethodRecord, MetricRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 Mark = Literal["", "best", "second"]
 SECONDS = "seconds"

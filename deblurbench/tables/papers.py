@@ -8,7 +8,7 @@ from deblurbench.errors import CardError, UsageError
 from deblurbench.registry.cards import MethodCard, Published
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import Manifest, MethodRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables.model import (
     Row,
 )

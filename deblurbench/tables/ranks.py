@@ -39,9 +39,7 @@ def _rank(table: ResultTable, rows: list[Row], column: Column) -> Ranking:
 
 def _values(table: ResultTable, row: Row, metric: str) -> pd.Series:
     """A row's values of one metric, indexed by (clip, frame)."""
-    scores = table.runs[row.run].scores
-    mine = scores[(scores["method"] == row.method.id) & (scores["metric"] == metric)]
-    return mine.set_index(["clip", "frame"])["value"].astype(float)
+    return table.runs[row.run].values(row.method.id, metric)
 
 
 def _clip_means(values: pd.Series) -> list[float]:

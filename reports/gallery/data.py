@@ -17,7 +17,7 @@ from pathlib import Path
 from deblurbench import tables
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS
 
@@ -114,12 +114,11 @@ def _seconds(table: ResultTable) -> tuple[ByClip, dict[str, list[float | None]]]
     frames: ByClip = {clip.name: {} for clip in table.clips}
     medians = {}
     for row in table.rows:
-        timings = table.runs[row.run].timings
-        mine = timings[(timings["method"] == row.method.id) & ~timings["warmup"]]
-        for clip, part in mine.groupby("clip", sort=False):
+        by_clip = table.runs[row.run].seconds(row.method.id).groupby(level="clip", sort=False)
+        for clip, seconds in by_clip:
             if str(clip) in frames:
-                frames[str(clip)][row.label] = dict(zip(part["frame"], part["seconds"], strict=True))
-        found = mine.groupby("clip")["seconds"].median().to_dict()
+                frames[str(clip)][row.label] = seconds.droplevel("clip").to_dict()
+        found = by_clip.median().to_dict()
         medians[row.label] = [found.get(clip.name) for clip in table.clips]
     return frames, medians
 

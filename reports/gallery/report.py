@@ -11,7 +11,7 @@ from deblurbench import tables
 from deblurbench.frames.files import write_atomically
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import Options, Report
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 
 from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts

@@ -132,7 +132,7 @@ def sources(table: ResultTable, clip: ClipRecord) -> dict[str, dict[str, Path]]:
     found = {}
     for row in table.rows:
         run = table.runs[row.run]
-        frames = run.restored_frames(row.method.id, clip.name)
+        frames = run.frames(row.method.id, clip.name)
         if frames and run.manifest.outcome(row.method.id, clip.name).status == "ok":
             found[row.label] = frames
     for run in table.runs:
@@ -175,11 +175,9 @@ def _values(table: ResultTable, metric: str) -> dict[str, dict[str, dict[str, fl
     ranking = [row for row in table.rows if row.method.name != IDENTITY and row.ok] or list(table.rows)
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in ranking:
-        scores = table.runs[row.run].scores
-        mine = scores[(scores["method"] == row.method.id) & (scores["metric"] == metric) & (scores["frame"] != "")]
-        for clip, part in mine.groupby("clip", sort=False):
-            by_frame = dict(zip(part["frame"], part["value"], strict=True))
-            found.setdefault(str(clip), {})[row.label] = by_frame
+        for clip, values in table.runs[row.run].values_by_clip(row.method.id, metric).items():
+            if "" not in values:
+                found.setdefault(clip, {})[row.label] = values.to_dict()
     return found
 
 

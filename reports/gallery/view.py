@@ -212,11 +212,9 @@ def frame_values(table: ResultTable, column: Column) -> dict[str, dict[str, dict
     """Clip -> label -> frame -> value, of frame-level scores."""
     found: dict[str, dict[str, dict[str, float]]] = {clip.name: {} for clip in table.clips}
     for row in table.rows:
-        scores = table.runs[row.run].scores
-        mine = scores[(scores["method"] == row.method.id) & (scores["metric"] == column.key) & (scores["frame"] != "")]
-        for clip, part in mine.groupby("clip", sort=False):
-            if str(clip) in found:
-                found[str(clip)][row.label] = dict(zip(part["frame"], part["value"], strict=True))
+        for clip, values in table.runs[row.run].values_by_clip(row.method.id, column.key).items():
+            if clip in found and "" not in values:
+                found[clip][row.label] = values.to_dict()
     return found
 
 

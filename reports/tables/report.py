@@ -8,7 +8,7 @@ from pathlib import Path
 from deblurbench import tables
 from deblurbench.frames.files import write_atomically
 from deblurbench.reports.base import Options, Report
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables import ranks
 
 

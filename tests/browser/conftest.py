@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deblurbench.registry.discovery import plugin
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests import fake_run
 from tests.fake_run import Fake
 

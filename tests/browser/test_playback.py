@@ -16,7 +16,8 @@ from PIL import Image
 from deblurbench.frames.images import read_frame
 from deblurbench.reports import serving
 from deblurbench.reports.inlining import inline
-from deblurbench.results.store import GROUND_TRUTH, Run
+from deblurbench.results.run import Run
+from deblurbench.results.store import GROUND_TRUTH
 from tests import fake_run
 from tests.browser.conftest import HOSTILE, Opener, write_report
 from tests.browser.test_access import violations
@@ -74,7 +75,7 @@ def check_frames(page: Any, run: Run, stems: tuple[str, ...]) -> None:
         seen = shown_frame(page, 0, stem)
         assert len(seen) == len(METHODS)
         for picture, method in zip(seen, METHODS, strict=True):
-            expected = read_frame(run.restored_frames(method, "clip-01")[stem])
+            expected = read_frame(run.frames(method, "clip-01")[stem])
             assert np.array_equal(picture, expected), (stem, method, np.abs(picture.astype(int) - expected).max())
 
 

@@ -116,7 +116,7 @@ def paint(run: Any, colours: dict[str, tuple[int, int, int]]) -> None:
     from deblurbench.frames.images import write_png
 
     for method, colour in colours.items():
-        for file in run.restored_frames(method, "one").values():
+        for file in run.frames(method, "one").values():
             write_png(file, np.full((180, 320, 3), colour, np.uint8))
 
 
@@ -137,7 +137,7 @@ def test_difference_and_error_map(open_page: Opener, tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", fake)
     paint(run, {"identity": (100, 100, 100), "srn": (110, 100, 100), "_ground-truth": (100, 100, 100)})
     for file in run.ground_truth_frames("one").values():
-        file.write_bytes(next(iter(run.restored_frames("identity", "one").values())).read_bytes())
+        file.write_bytes(next(iter(run.frames("identity", "one").values())).read_bytes())
     page = open_page(write_report(run, tmp_path / "report"))
     open_viewer(page, "srn", "one")
     page.keyboard.press("d")

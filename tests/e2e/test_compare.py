@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from deblurbench.registry.protocol import Protocol
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests.e2e.inprocess import deblurbench
 from tests.fake_run import Fake, write
 
@@ -66,7 +66,7 @@ def test_another_implementation_is_a_change_and_another_version_is_refused(a, tm
     found = compared(capsys, a, altered("weights", implementation="weights BBB"))
     assert [c["what"] for c in found["changed"]] == ["metric psnr"]
     deblurbench("compare", a, altered("newer", version=9), code=2)
-    assert "other versions of psnr" in capsys.readouterr().err
+    assert "metric psnr has version" in capsys.readouterr().err
 
 
 def test_differences_are_paired_and_their_interval_is_over_clips(a, tmp_path, capsys):

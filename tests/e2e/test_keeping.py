@@ -12,7 +12,7 @@ from deblurbench.evaluation.plan import make_plan
 from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.results import frame_choice
 from deblurbench.results.manifest import Request
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
 from tests.e2e.test_run import SHARPEN

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests import fake_run
 from tests.e2e.inprocess import deblurbench
 from tests.fake_run import Fake

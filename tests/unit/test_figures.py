@@ -24,7 +24,8 @@ from deblurbench.plots.runtime import Point, runtime
 from deblurbench.plots.selection import select
 from deblurbench.plots.strip import Shot, strip
 from deblurbench.plots.style import looks, render, shorten, text_width
-from deblurbench.results.store import GROUND_TRUTH, Run
+from deblurbench.results.run import Run
+from deblurbench.results.store import GROUND_TRUTH
 from tests import fake_run
 from tests.fake_run import Fake
 

@@ -17,7 +17,8 @@ from deblurbench.frames.images import read_frame
 from deblurbench.registry.cards import ReportCard
 from deblurbench.registry.discovery import plugin
 from deblurbench.registry.protocol import Protocol
-from deblurbench.results.store import GROUND_TRUTH, Run
+from deblurbench.results.run import Run
+from deblurbench.results.store import GROUND_TRUTH
 from tests import fake_run
 from tests.fake_run import METRICS, Fake
 
@@ -59,7 +60,7 @@ def test_pictures_are_lossless_and_chosen_by_the_rule(tmp_path: Path) -> None:
     text = page(run, tmp_path / "report")
     with Image.open(tmp_path / f"report/images/clip-01/000008-srn-rgb-{_digest('srn:rgb')}.webp") as image:
         shown = np.asarray(image.convert("RGB"))
-    assert np.array_equal(shown, read_frame(run.restored_frames("srn:rgb", "clip-01")["000008"]))
+    assert np.array_equal(shown, read_frame(run.frames("srn:rgb", "clip-01")["000008"]))
     for stem in ("000006", "000008", "000010"):  # 1/6, 1/2, 5/6 of the scored frames 000005 to 000011
         assert f"Frame {stem}" in text
     assert f"96&thinsp;{TIMES}&thinsp;96 window" in text
@@ -131,7 +132,7 @@ def test_deleted_frames_are_told(tmp_path: Path) -> None:
 
 def test_a_damaged_picture_is_told_and_the_rest_shown(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", Fake(pictures=True, **SMALL))
-    run.restored_frames("srn:rgb", "clip-01")["000008"].write_bytes(b"")
+    run.frames("srn:rgb", "clip-01")["000008"].write_bytes(b"")
     text = page(run, tmp_path / "report")
     assert "the file is empty (0 bytes)" in text and "Frame 000006" in text
 
@@ -256,7 +257,7 @@ def test_reports_do_not_import_torch(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", Fake(pictures=True, size=(100, 100), clips=("one",)))
     code = (
         "import sys; from pathlib import Path\n"
-        "from deblurbench.registry.discovery import plugin; from deblurbench.results.store import Run\n"
+        "from deblurbench.registry.discovery import plugin; from deblurbench.results.run import Run\n"
         f"run = Run.open(Path({str(run.folder)!r}))\n"
         "for name in ('tables', 'gallery'):\n"
         f"    p = plugin('reports', name); p.load()(p.card).write([run], Path({str(tmp_path / 'report')!r}))\n"

@@ -9,7 +9,7 @@ from deblurbench.evaluation import runner
 from deblurbench.evaluation.plan import make_plan
 from deblurbench.evaluation.progress import Listener
 from deblurbench.results.manifest import Request
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests.conftest import write_plugin
 
 GREEDY = """

@@ -12,7 +12,7 @@ from deblurbench import tables
 from deblurbench.reports.base import MEGABYTE, Options
 from deblurbench.results import frame_choice
 from deblurbench.results.manifest import Choice
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests import fake_run
 from tests.fake_run import Fake
 
@@ -127,7 +127,7 @@ def test_excerpts_hold_every_pixel_and_are_the_same_bytes_again(tmp_path: Path) 
     assert [track.kind for track in film.tracks] == ["input", "method", "method", "truth"]
     for track, method in zip(film.tracks, ["identity", "ifirnn:C2H3", "srn:rgb"], strict=False):
         frames = decoded(tmp_path / "one" / track.file)
-        saved = run.restored_frames(method, "a b/ü")
+        saved = run.frames(method, "a b/ü")
         assert all(np.array_equal(f, read_frame(saved[s])) for f, s in zip(frames, film.frames, strict=True))
     again = films(run, tmp_path / "two")
     assert again == found
@@ -159,7 +159,7 @@ def test_single_frames_are_no_sequence(tmp_path: Path, changes: dict[str, bool])
 
 def test_a_damaged_frame_is_told_and_other_clips_play(tmp_path: Path) -> None:
     run = fake_run.write(tmp_path / "run", Fake(every=True, **TINY))
-    run.restored_frames("srn:rgb", "clip-01")["000004"].write_bytes(b"")
+    run.frames("srn:rgb", "clip-01")["000004"].write_bytes(b"")
     found = films(run, tmp_path / "report")
     assert [film.clip for film in found.films] == ["clip-02"]
     assert "000004.png: the file is empty" in found.missing[0]
@@ -171,5 +171,5 @@ def test_frames_of_another_size_are_told(tmp_path: Path) -> None:
     from deblurbench.frames.images import write_png
 
     run = fake_run.write(tmp_path / "run", Fake(every=True, **TINY))
-    write_png(run.restored_frames("srn:rgb", "clip-02")["000004"], np.zeros((10, 10, 3), np.uint8))
+    write_png(run.frames("srn:rgb", "clip-02")["000004"], np.zeros((10, 10, 3), np.uint8))
     assert "10x10, the others 96x64" in films(run, tmp_path / "report").missing[0]

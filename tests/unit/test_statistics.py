@@ -24,7 +24,7 @@ from deblurbench.analysis.statistics import (
     t_interval,
 )
 from deblurbench.errors import UsageError
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from tests import fake_run
 from tests.fake_run import Fake
 

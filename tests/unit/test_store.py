@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from deblurbench.errors import DamagedError, DiskError, UsageError
 from deblurbench.frames.files import write_atomically
 from deblurbench.results.manifest import Outcome
-from deblurbench.results.store import Part, Run, Store, folder_name
+from deblurbench.results.run import Run
+from deblurbench.results.store import Part, Store, folder_name
 from deblurbench.text import natural_key
 
 

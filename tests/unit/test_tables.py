@@ -16,7 +16,7 @@ from deblurbench.errors import UsageError
 from deblurbench.registry.cards import Published
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results.manifest import MetricRecord
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.tables import papers as papers_module
 from tests import fake_run
 from tests.fake_run import METRICS, Fake

@@ -22,7 +22,7 @@ from deblurbench.methods.weights.files import read_story
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.cards import IDENTITY, MethodCard
 from deblurbench.registry.discovery import plugins
-from deblurbench.results.store import Run
+from deblurbench.results.run import Run
 from deblurbench.training.log import FILE, read_log
 from docs.generate.training import stored
 

@@ -28,7 +28,8 @@ from deblurbench.analysis.statistics import clip_means
 from deblurbench.errors import UsageError
 from deblurbench.frames.files import write_atomically
 from deblurbench.registry.cards import Frozen
-from deblurbench.results.store import Run, folder_name
+from deblurbench.results.run import Run
+from deblurbench.results.store import folder_name
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "evidence"
 COLUMNS = ("step", "seconds", "loss", "input", "psnr", "identity", "pooled", "pooled_identity")

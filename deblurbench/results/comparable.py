@@ -1,0 +1,60 @@
+"""Which runs may be compared: the one rule behind tables, comparisons and the leaderboard.
+
+Two runs are comparable where they follow the same protocol (by digest), computed the metrics they share in the same
+versions, and scored the same pictures. A table of means also needs the same scored frames; a paired comparison takes
+the frames that both runs scored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deblurbench.results.manifest import Manifest, unlike_data
+
+
+@dataclass(frozen=True)
+class Comparability:
+    """Why two runs are not comparable: a reason in words for each rule that is broken, empty where it is kept."""
+
+    protocol: str = ""
+    metrics: tuple[tuple[str, str], ...] = ()  # (metric id, reason)
+    frames: str = ""
+    data: str = ""
+
+    @property
+    def means(self) -> str:
+        """Why the runs' means cannot stand in one table; empty where they can."""
+        return self.protocol or self._metrics or self.frames or self.data
+
+    @property
+    def pairs(self) -> str:
+        """Why the runs cannot be paired over the frames that both scored; empty where they can."""
+        return self.protocol or self._metrics or self.data
+
+    @property
+    def _metrics(self) -> str:
+        return "; ".join(reason for _, reason in self.metrics)
+
+    def mark(self, metric: str) -> str:
+        """What a paired difference by one metric is marked with: every broken rule that concerns it, in short."""
+        data = "other protocol" if self.protocol else "other data" if self.data else ""
+        version = "other metric version" if metric in dict(self.metrics) else ""
+        return "; ".join(filter(None, (data, version)))
+
+
+def comparability(one: Manifest, two: Manifest) -> Comparability:
+    """Hold two runs to the rule of comparability."""
+    protocol = ""
+    if one.protocol_digest != two.protocol_digest:
+        first, second = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (one, two))
+        protocol = f"protocol {first} is not {second}"
+    versions = {m.id: m.version for m in one.metrics if not m.absent}
+    metrics = tuple(
+        (m.id, f"metric {m.id} has version {versions[m.id]} in one and {m.version} in the other")
+        for m in two.metrics
+        if not m.absent and versions.get(m.id, m.version) != m.version
+    )
+    frames = ""
+    if {c.name: c.scored for c in one.clips} != {c.name: c.scored for c in two.clips}:
+        frames = f"they score different frames ({one.coverage}; {two.coverage})"
+    return Comparability(protocol, metrics, frames, unlike_data(one, two))
