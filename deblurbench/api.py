@@ -22,7 +22,7 @@ from deblurbench.registry.by_path import absolute, short
 from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.given import GivenMethod, given_plugin, offered
 from deblurbench.registry.protocol import Protocol
-from deblurbench.results import store
+from deblurbench.results import run as stored
 from deblurbench.results.manifest import Outcome, Request
 from deblurbench.results.store import folder_name
 from deblurbench.text import did_you_mean
@@ -44,8 +44,8 @@ log = logging.getLogger("deblurbench")
 
 
 @dataclass(frozen=True)
-class Run(store.Run):
-    """A stored run. In a notebook it is shown as its table."""
+class Run(stored.Run):
+    """A stored run: its scores, times, saved frames and manifest. In a notebook it is shown as its table."""
 
     @property
     def failures(self) -> list[Outcome]:
@@ -65,7 +65,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         UsageError: there is no run, or its run.json is damaged or of a newer version.
     """
-    return Run.open(Path(path))  # type: ignore[return-value]  # `open` makes the class that it is called on
+    return Run.open(Path(path))
 
 
 def evaluate(

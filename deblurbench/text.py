@@ -46,6 +46,24 @@ def _quoted(name: str) -> str:
     return repr(name) if "," in name or " " in name else name
 
 
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Characters that steer a terminal or the order of its text; a line feed and a tab stay."""
+
+
+def printable(text: str) -> str:
+    r"""A text without control characters, each written as its escape, such as `\x1b`."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
+_PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+
+
+def pictured(text: str) -> str:
+    """A text whose control characters are replaced by Unicode's pictures of them, one for one; for HTML pages."""
+    return text.translate(_PICTURES)
+
+
 def counted(count: int, noun: str) -> str:
     """A count with its noun: `1 clip`, `2 clips`, `0 clips`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

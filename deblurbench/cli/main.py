@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import signal
 import sys
+import traceback
 from typing import Any, NoReturn
 
 import click
 
 from deblurbench import __version__
+from deblurbench.cli import console
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, plain_warnings
-from deblurbench.text import did_you_mean
+from deblurbench.text import did_you_mean, printable
 
 COMMANDS = {
     "run": "run:run",
@@ -37,12 +39,43 @@ COMMANDS = {
 }
 
 
+SUMMARIES = {
+    "run": "Restore a dataset's clips with every method, score them, and write tables and a report",
+    "train": "Train METHOD[:VARIANT] with a recipe of its card, or several in turn",
+    "export": "Write a training's best weights as safetensors, and print their entry for the card",
+    "import-weights": "Convert the weights of another implementation, and print their entry for the card",
+    "list": "List methods, datasets, protocols, metrics or reports",
+    "show": "Show the card of a method, dataset, report, protocol or metric",
+    "check": "Run the contract tests on a method, or on 'all'",
+    "new": "Write the beginnings of a plugin",
+    "data": "Look at, verify, prepare and fetch data",
+    "score": "Score frames that somebody else restored",
+    "report": "Build the report of stored runs anew",
+    "figure": "Draw a figure of a stored run for a paper",
+    "compare": "Show what changed from run A to run B",
+    "bench": "Time methods on synthetic frames: median, interval, memory, parameters, multiply-adds",
+    "reproduce": "Run the variants of a paper's table that have weights, beside the paper's numbers",
+    "verify": "Check that a stored run is what it says",
+    "invalidate": "Mark a run as invalid, or valid again, in run.json and in its report",
+    "restore": "Restore a video file or a folder of frames with one method",
+    "env": "Show versions, processor, source state, and broken plugins",
+}
+"""What `--help` says of each command, so that it imports none of them."""
+PRINTERS = ("cli/terminal.py", "cli/main.py", "click/utils.py", "rich/console.py")
+"""Where printing ends: an error without a file's name that arises there is about standard output."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands lie in `deblurbench.cli` and are imported when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order of the manual."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
@@ -57,11 +90,10 @@ class LazyGroup(click.Group):
         """Run a command. A reader that has seen enough of our output (`| head`) is no failure."""
         try:
             code = super().invoke(ctx)
-            sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            console.discard_output()
             return 0
-        return code
+        return code if _flushed() else 1
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -87,13 +119,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     0 ok; 1 a method or clip failed, the rest is there; 2 usage; 3 data or weights missing; 4 a difference was found;
     130 interrupted.
     """
+    console.prepare()
+    console.show_messages()
     signal.signal(signal.SIGTERM, _as_interrupt)
     plain_warnings()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=words, prog_name="deblurbench", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _say(shown.getvalue().rstrip("\n"))
         code = 2
     except (click.exceptions.Abort, KeyboardInterrupt):
         _say("\ninterrupted")
@@ -102,9 +138,36 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say(f"deblurbench: {error}")
         code = error.exit_code
     except OSError as error:  # a folder that may not be read, a disk that is gone: for the user to mend
-        _say(f"deblurbench: {error.filename or ''}: {error.strerror or error}. Mend this and try again.")
+        _say(f"deblurbench: {error.filename or _unnamed(error)}: {error.strerror or error}. Mend this and try again.")
         code = 1
+    except RuntimeError as error:  # pathlib's, of Python 3.11 and 3.12
+        if not str(error).startswith("Symlink loop"):
+            raise
+        _say(f"deblurbench: {error}: a link that leads back to itself. Name another path, or remove the link.")
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _flushed() -> bool:
+    """Write out what standard output holds; where that fails, say why, since nobody else will."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        console.discard_output()
+    except OSError as error:
+        console.discard_output()
+        _say(f"deblurbench: standard output: {error.strerror or error}. The results were not printed.")
+        return False
+    return True
+
+
+def _unnamed(error: OSError) -> str:
+    """What an error without a file's name is about: standard output, if it arose while printing, else a file."""
+    last = traceback.extract_tb(error.__traceback__)[-1].filename.replace("\\", "/")
+    if not last.endswith(PRINTERS):
+        return "a file that the system does not name"
+    console.discard_output()
+    return "standard output"
 
 
 def _as_interrupt(*_: Any) -> None:
@@ -112,4 +175,4 @@ def _as_interrupt(*_: Any) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)

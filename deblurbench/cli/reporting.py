@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, get_args
 
 import click
 
-from deblurbench.cli.terminal import ReportProgress, say
+from deblurbench.cli.terminal import ReportProgress, console, print_json, say
 from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY, ReportCard
 from deblurbench.registry.discovery import plugin, plugins
@@ -71,11 +72,9 @@ def print_results(
 
     table = tables.build([Run.open(run) for run in runs], reference=reference, allow_mixed=allow_mixed)
     if as_json:
-        print(tables.as_json(table))
+        print_json(json.loads(tables.as_json(table)))
         return
-    from rich.console import Console
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(tables.terminal(table))
+    console(highlight=False, width=None if sys.stdout.isatty() else 160).print(tables.terminal(table))
 
 
 def own_folder(runs: Sequence[Path]) -> Path:

@@ -6,16 +6,20 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deblurbench.evaluation.progress import Listener
-from deblurbench.results.manifest import Outcome
-from deblurbench.text import counted
+from deblurbench.text import counted, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from deblurbench.results.manifest import Outcome
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns aligned by blanks, two between them; nothing is cut off."""
-    cells = [list(head), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
+    cells = [list(head), *[["" if cell is None else printable(str(cell)) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
@@ -31,12 +35,33 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], as_json: 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    text = json.dumps(value, indent=2, default=str, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # escapes keep every character, which a substitute sign would not
+        text = json.dumps(value, indent=2, default=str)
+    print(text)
+
+
+def console(**options: Any) -> Console:
+    """A rich console that escapes control characters in what it is given to print."""
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class Escaping(Console):
+        def render(self, renderable: Any, options: Any = None) -> Any:
+            for segment in super().render(renderable, options):
+                if segment.control:
+                    yield segment
+                else:
+                    yield Segment(printable(segment.text), segment.style)
+
+    return Escaping(**options)
 
 
 def say(text: str) -> None:
     """Print a line for people: standard error."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 class ReportProgress:
@@ -60,10 +85,9 @@ class ProgressBars(Listener):
     """Shows method, clip, frames, frames a second and the time left. Where there is no terminal, a line a clip."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True)
         self.live = self.console.is_terminal
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
@@ -117,4 +141,4 @@ class ProgressBars(Listener):
 
     def say(self, text: str) -> None:
         """Print a line above the bars."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)

@@ -170,8 +170,15 @@ class Dataset:
 def folders_of(root: str | Path | None) -> list[Path]:
     """The folders that a data root names, absolute: one, or several joined with the path separator as in PATH."""
     text = str(root or "")
-    parts = [text] if Path(text).expanduser().exists() else text.split(os.pathsep)
-    return [Path(part).expanduser().resolve() for part in parts if part]
+    parts = [text] if os.path.exists(Path(text).expanduser()) else text.split(os.pathsep)  # noqa: PTH110
+    return [_resolved(Path(part).expanduser()) for part in parts if part]
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: pathlib's word for a loop of links, before Python 3.13
+        raise UsageError(f"{path}: a loop of symbolic links leads to no folder. Name the folder itself.") from error
 
 
 def absolute_roots(root: str | None) -> str | None:

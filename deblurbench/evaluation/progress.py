@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from deblurbench.results.manifest import Outcome
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from deblurbench.results.manifest import Outcome
 
 
 class Listener:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from deblurbench.errors import DiskError
@@ -24,6 +24,18 @@ def not_the_file(start: bytes, wanted: str) -> str | None:
     return None
 
 
+def create_beside(path: Path, suffix: str = ".part") -> tuple[int, Path]:
+    """An open descriptor of a new hidden file in the folder of `path`, and its name, which ends in `suffix`.
+
+    The file's mode follows the process's umask, which `tempfile` does not.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}{suffix}")
+    return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), temporary
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write bytes beside `path`, then rename onto it. Parents are made.
 
@@ -33,16 +45,15 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = create_beside(path)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException as error:  # Ctrl-C, too, leaves no half file behind
         if temporary:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
         raise DiskError(

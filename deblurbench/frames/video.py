@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,6 +12,7 @@ from typing import Any
 
 from deblurbench.errors import DiskError, FrameError, UsageError
 from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import create_beside
 from deblurbench.text import counted
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts")
@@ -138,12 +139,9 @@ def write_video(path: Path, frames: Iterable[Frame8], fps: Fraction | float, qua
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix, delete=False
-        ) as file:
-            temporary = Path(file.name)
+        handle, temporary = create_beside(path, path.suffix)
+        os.close(handle)
         done = _encode(temporary, path, frames, Fraction(fps).limit_denominator(100_000), quality)
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
         raise DiskError(

@@ -16,6 +16,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ Room = Literal["methods", "datasets", "reports"]
 CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
 ENVIRONMENT = "DEBLURBENCH_PLUGINS"
 GROUP = "deblurbench.plugins"
+log = logging.getLogger("deblurbench")
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,18 @@ def search_folders(room: Room) -> list[Path]:
         for location in (spec.submodule_search_locations or []) if spec else []:
             folders.append(Path(location) / sub.replace(".", "/") / room)
     for private in filter(None, os.environ.get(ENVIRONMENT, "").split(os.pathsep)):
-        folders.append(Path(private).expanduser().resolve() / room)
+        try:
+            folders.append(Path(private).expanduser().resolve() / room)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, before Python 3.13
+            _warn(ENVIRONMENT, private, f"{type(error).__name__}: {error}")
     return [f for f in dict.fromkeys(folders) if f.is_dir()]
 
 
 @cache
 def _warn(name: str, value: str, why: str) -> None:
-    """Say once that the plugins of an installed package are left out."""
-    print(f"entry point {name} = {value} ({GROUP}) is left out: {why}", file=sys.stderr)
+    """Say once that the plugins of an installed package or of a folder are left out."""
+    place = name if name == ENVIRONMENT else f"entry point {name}"
+    log.warning("%s = %s (%s) is left out: %s", place, value, GROUP, why)
 
 
 @cache

@@ -11,12 +11,15 @@ from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 from deblurbench.errors import UsageError
 
 HOST = "127.0.0.1"
+NAMES = {HOST, "localhost"}
+"""The names of this machine that a browser may have asked for."""
 _CHUNK = 64 * 1024
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -34,10 +37,33 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
+    def parse_request(self) -> bool:
+        """Read the head of a request; refuse one that is malformed or that names another host.
+
+        A page of another site can make a browser send requests here under that site's name (DNS rebinding).
+        """
+        try:
+            if not super().parse_request():
+                return False
+            well_formed = self.path.startswith("/") and "\0" not in unquote(self.path)
+        except ValueError:  # the base class lets some of its own pass, such as a bad IPv6 address
+            well_formed = False
+        if not well_formed:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return False
+        host = self.headers.get("Host")
+        if host is not None and host.rpartition(":")[0 if ":" in host else 2].lower() not in NAMES:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, "this server answers to localhost only")
+            return False
+        return True
+
     def send_head(self) -> Any:
-        """Open the file asked for and send the head of the answer."""
+        """Open the file asked for and send the head of the answer. A link that leads out of the folder is not there."""
         self.remaining = None
         place = Path(self.translate_path(self.path))
+        if not _lies_in(place, Path(self.directory)):
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
         wanted = _RANGE.fullmatch(self.headers.get("Range", ""))
         if not wanted or not place.is_file() or wanted[1] == wanted[2] == "":
             return super().send_head()
@@ -82,6 +108,14 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
+
+
+def _lies_in(place: Path, folder: Path) -> bool:
+    """Whether a file, with all links followed, lies in a folder."""
+    try:
+        return place.exists() and place.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a name that is too long, a loop of links
+        return False
 
 
 def server(folder: Path, port: int = 0) -> ThreadingHTTPServer:

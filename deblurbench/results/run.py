@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from deblurbench.errors import UsageError
 from deblurbench.results.manifest import Manifest
@@ -36,7 +36,7 @@ class Run:
     manifest: Manifest
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path) -> Self:
         """Open the run in `folder`.
 
         Raises:

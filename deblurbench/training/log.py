@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from deblurbench.frames.files import write_atomically
 if TYPE_CHECKING:
     from torch.utils.tensorboard.writer import SummaryWriter
 
+messages = logging.getLogger("deblurbench.training")
 FILE = "log.jsonl"
 EVENTS = "tensorboard"
 
@@ -54,7 +55,7 @@ class Log:
             for key in plain.keys() - {"step", "frames"}:
                 self._events.add_scalar(f"{group}/{key}", plain[key], plain["step"])
         if not self.quiet:
-            print("  ".join(f"{k} {v}" for k, v in plain.items()), file=sys.stderr, flush=True)
+            messages.info("%s", "  ".join(f"{k} {v}" for k, v in plain.items()))
 
     def close(self) -> None:
         """Flush what TensorBoard's writer holds back."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -31,6 +31,7 @@ from deblurbench.training.setup import prepare
 from deblurbench.training.sources import Ahead, Batch
 from deblurbench.training.validation import validate
 
+messages = logging.getLogger("deblurbench.training")
 LOG_EVERY = 20
 LENGTH = "norm of the gradient"
 
@@ -86,11 +87,11 @@ def _tell_other_data(run: Run) -> None:
     """Say so where a recipe is written for a protocol, and another one's data are trained on."""
     meant = run.recipe.protocol
     if meant and run.data.name != meant and run.ranks.rank == 0 and not run.request.quiet:
-        print(
-            f"note: recipe {run.request.recipe!r} of {run.card.name!r} is written for --dataset {meant}; this training "
-            f"is on {run.data.name}, which is another experiment than the paper's.",
-            file=sys.stderr,
-        )
+        messages.info(
+            "note: recipe %r of %r is written for --dataset %s; this training is on %s, which is another experiment "
+            "than the paper's.",
+            run.request.recipe, run.card.name, meant, run.data.name,
+        )  # fmt: skip
 
 
 def _finish(run: Run, log: Log) -> None:
@@ -98,7 +99,7 @@ def _finish(run: Run, log: Log) -> None:
     if run.ranks.rank == 0:
         draw_log(log.path, run.request.output / "training")
         if not run.request.quiet:
-            print(spent(run.pace), file=sys.stderr, flush=True)
+            messages.info("%s", spent(run.pace))
 
 
 def _loop(run: Run, module: nn.Module, log: Log, stop: threading.Event) -> None:

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deblurbench import tables
 from deblurbench.registry.cards import IDENTITY
@@ -20,6 +21,7 @@ from deblurbench.results.manifest import ClipRecord
 from deblurbench.results.run import Run
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS
+from deblurbench.text import pictured
 
 from . import view
 from .palette import DASHES, Style
@@ -42,8 +44,18 @@ def script(table: ResultTable, looks: Mapping[str, Style], folder: Path) -> byte
         },
         "runs": [_place(run, folder) for run in table.runs],
     }
-    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(_pictured(body), ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    text = text.replace("<", "\\u003c")
     return f"window.deblurbenchData = {text};\n".encode("ascii")
+
+
+def _pictured(value: Any) -> Any:
+    """The same value with the control characters of its texts as the page shows them: names are compared with it."""
+    if isinstance(value, str):
+        return pictured(value)
+    if isinstance(value, list):
+        return [_pictured(each) for each in value]
+    return {pictured(key): _pictured(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _identity(table: ResultTable) -> str:

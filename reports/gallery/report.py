@@ -12,6 +12,7 @@ from deblurbench.frames.files import write_atomically
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import Options, Report
 from deblurbench.results.run import Run
+from deblurbench.text import pictured
 
 from . import data, palette, pictures, playback, ranks, runtime, svg, view
 from . import verdict as verdicts
@@ -47,7 +48,7 @@ class Gallery(Report):
         for theme in runtime.THEMES if plotted else ():
             files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
         page = _template().render(_context(table, looks, gallery, plotted) | {"playback": films})
-        files["index.html"] = page.encode()
+        files["index.html"] = pictured(page).encode()
         for name, content in files.items():
             write_atomically(folder / name, content)
         pictures.clear(folder, "images", ".webp", gallery.files)

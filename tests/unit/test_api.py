@@ -112,7 +112,7 @@ def test_a_misspelled_argument_and_an_object_that_is_gone(tmp_path):
 
 def test_restoring_in_memory_gives_the_frames_of_a_run(tmp_path):
     run = evaluate(tmp_path, ["unsharp:mild"], save_frames="all")
-    saved = run.restored_frames("unsharp:mild", "one")
+    saved = run.frames("unsharp:mild", "one")
     method = deblurbench.load_method("unsharp:mild", device="cpu")
     clip = deblurbench.open_dataset("folder", tmp_path / "data")["one"]
     blurry = np.stack(list(clip.blurry))

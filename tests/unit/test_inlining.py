@@ -104,3 +104,34 @@ def test_a_taken_port_is_told(page: Path) -> None:
         taken.listen()
         with pytest.raises(UsageError, match="cannot listen there"):
             serving.server(page.parent, taken.getsockname()[1])
+
+
+def test_serves_no_link_that_leads_out(served: int, page: Path) -> None:
+    outside = page.parent.parent / "outside.txt"
+    outside.write_text("no")
+    (page.parent / "link.txt").symlink_to(outside)
+    (page.parent / "inside.html").symlink_to(page)
+    (page.parent / "loop").symlink_to(page.parent / "loop")
+    assert ask(served, "/link.txt")[0] == ask(served, "/loop")[0] == 404
+    assert ask(served, "/link.txt", Range="bytes=0-1")[0] == 404
+    assert ask(served, "/inside.html")[2] == PAGE.encode()
+
+
+@pytest.mark.parametrize("host", ["elsewhere.example", "elsewhere.example:80", "127.0.0.1.elsewhere.example", ""])
+def test_answers_to_no_other_host(served: int, host: str) -> None:
+    assert ask(served, "/index.html", Host=host)[0] == 421
+    for own in (f"localhost:{served}", f"127.0.0.1:{served}", "LocalHost"):
+        assert ask(served, "/index.html", Host=own)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"nonsense", b"GET index.html HTTP/1.1", b"GET http://[::1 HTTP/1.1", b"GET /%00 HTTP/1.1", b"GET / HTTP/x.y",
+     b"GET /\xff HTTP/9.9.9", b"\xff\xfe"],
+)  # fmt: skip
+def test_malformed_requests_are_answered_with_400(served: int, request_line: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", served), timeout=10) as client:
+        client.sendall(request_line + b"\r\n\r\n")
+        assert b"400" in client.recv(4096)
+    assert ask(served, "/" + "x" * 5000)[0] == 404
+    assert ask(served, "/v.webm", Range=f"bytes={'9' * 5000}-")[0] == 200

@@ -94,14 +94,14 @@ def test_entry_points_bring_third_party_packages(tmp_path, monkeypatch):
     assert discovery.plugin("methods", "third_party").load().__name__ == "Plugin"
 
 
-def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path, monkeypatch, capsys):
+def test_an_entry_point_whose_package_is_gone_is_told_once_and_left_out(tmp_path, monkeypatch, caplog):
     info = tmp_path / "gone_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gone-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[deblurbench.plugins]\nmine = gone_package.plugins\nyours = gone_too\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert discovery.plugins("reports") and discovery.plugins("methods")
-    err = capsys.readouterr().err
+    err = caplog.text
     assert err.count("mine = gone_package.plugins") == 1 and "No module named 'gone_package'" in err
     assert err.count("yours = gone_too") == 1 and "no module gone_too" in err
 

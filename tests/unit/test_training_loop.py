@@ -1,6 +1,7 @@
 """The training loop on a small endless dataset: resuming to the bit, saving, stopping, refusing."""
 
 import json
+import logging
 import math
 import os
 import signal
@@ -253,13 +254,15 @@ def test_a_variant_starts_from_another_ones_training(tmp_path):
         loop.train(request(tmp_path / "three", "C1H1-skip", start_from=start))
 
 
-def test_a_recipe_written_for_other_data_says_so(tmp_path, capsys):
+def test_a_recipe_written_for_other_data_says_so(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "deblurbench")
     wanted = request(tmp_path / "run", settings=("protocol=gopro:nah2019",), limit_steps=1)
     loop.train(replace(wanted, quiet=False))
-    told = capsys.readouterr().err
+    told = caplog.text
+    caplog.clear()
     assert "'quick' of 'ifirnn' is written for --dataset gopro:nah2019; this training is on blurs" in told
     loop.train(replace(request(tmp_path / "own", settings=("protocol=blurs",), limit_steps=1), quiet=False))
-    assert "note:" not in capsys.readouterr().err
+    assert "note:" not in caplog.text
 
 
 def test_a_recipe_that_fine_tunes_wants_weights_to_begin_with(tmp_path):
@@ -345,14 +348,15 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert not list((tmp_path / "run").glob(".*part"))
 
 
-def test_the_story_tells_what_share_of_the_time_the_model_computed(tmp_path, capsys):
+def test_the_story_tells_what_share_of_the_time_the_model_computed(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "deblurbench")
     folder = loop.train(replace(request(tmp_path / "run", limit_steps=3), quiet=False))
     loop.train(replace(request(folder, resume=True), quiet=False))
     assert drawn == [(folder / "log.jsonl", folder / "training")] * 2
     told = json.loads((folder / "training.json").read_text())
     assert 0 < told["compute_share"] <= 1 and 0 <= told["data_share"] < 1
     assert weights(folder).pace["steps"] == 6
-    assert "6 steps in" in capsys.readouterr().err.splitlines()[-1]
+    assert "6 steps in" in caplog.text.splitlines()[-1]
 
 
 def test_minutes_end_a_run_and_the_schedule(tmp_path, monkeypatch):

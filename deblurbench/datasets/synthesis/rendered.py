@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,7 +129,8 @@ def _make(
     check: Callable[[Path], None] | None,
     progress: Callable[[int, int], None] | None,
 ) -> None:
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    temporary.mkdir()
     try:
         with _one_thread():
             _render(temporary, clips, progress)
@@ -138,7 +139,6 @@ def _make(
         _seal(temporary)
         if folder.exists():
             shutil.rmtree(folder)
-        temporary.chmod(0o755)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
