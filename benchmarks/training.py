@@ -17,7 +17,7 @@ import torch
 
 from deblurbench import provenance
 from deblurbench.training.loop import take_step
-from deblurbench.training.optimiser import has_amx
+from deblurbench.training.optimiser import multiplies_bfloat16
 from deblurbench.training.recipe import TrainRequest
 from deblurbench.training.run import Run
 from deblurbench.training.setup import prepare
@@ -50,8 +50,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
-    amx = "with" if has_amx() else "without"
-    print(f"{provenance.cpu_name()}, {amx} AMX, {words.threads} thread(s), torch {torch.__version__}")
+    quick = "with" if multiplies_bfloat16() else "without"
+    print(
+        f"{provenance.cpu_name()}, {quick} bfloat16 instructions, {words.threads} thread(s), torch {torch.__version__}"
+    )
     for method, variant, frames in SUBJECTS:
         runs = {precision: ready(method, variant, frames, precision) for precision in ("fp32", "bf16")}
         batch = runs["fp32"].data.source.batch(0)

@@ -20,11 +20,13 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after step `step` (from 0). Integers (batch normalisation's counter) are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for key, value in network.state_dict().items():
-            mine = self.weights[key]
-            if mine.is_floating_point():
-                mine.lerp_(value, 1 - decay)
-            else:
+        pairs = [(self.weights[key], value) for key, value in network.state_dict().items()]
+        floating = [(mine, value) for mine, value in pairs if mine.is_floating_point()]
+        if floating:
+            averages, values = (list(side) for side in zip(*floating, strict=True))
+            torch._foreach_lerp_(averages, values, 1 - decay)
+        for mine, value in pairs:
+            if not mine.is_floating_point():
                 mine.copy_(value)
 
     @contextmanager

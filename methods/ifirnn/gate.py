@@ -44,16 +44,18 @@ def regularisation(gates: Tensor) -> Tensor:
     return (gates.mean(dim=2) - TARGET).square().sum() / gates.shape[0]
 
 
-def gated_step(network: IFIRNNNetwork, gate: Gate, blurry: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def gated_advance(
+    network: IFIRNNNetwork, gate: Gate, features: tuple[Tensor, ...], hidden: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """One time-step of training: each sample of the batch stops by itself.
 
     After each of the iterations 1..N the gate looks at h^i. The gates of 1..N-1 decide whether one more runs; the N-th
     decides nothing but stands in L_reg, whose sum is over i = 1..N. A sample that stopped keeps its features and
     state, and its gates count as 0 from then on.
 
-    Returns L_t (B, 3, H, W), h_t (B, 20, h, w) and the gates (N, B).
+    Returns f_R (B, 80, h, w), h_t (B, 20, h, w) and the gates (N, B).
     """
-    f_b, hidden = network.start(blurry, hidden)
+    f_b, hidden = network.start(features, hidden)
     kept, hidden = network.iterate(f_b, hidden)
     running = gate(hidden)
     gates = [running]
@@ -63,4 +65,4 @@ def gated_step(network: IFIRNNNetwork, gate: Gate, blurry: Tensor, hidden: Tenso
         kept, hidden = on * f_r + (1 - on) * kept, on * state + (1 - on) * hidden
         running = running * gate(hidden)
         gates.append(running)
-    return network.latent(kept, blurry), hidden, torch.stack(gates)
+    return kept, hidden, torch.stack(gates)

@@ -12,12 +12,14 @@ from deblurbench.errors import UsageError
 from deblurbench.methods.base import RecurrentMethod, Renamed
 
 from .adopting import holds_one_cell, two_cells_from_one
-from .gate import WEIGHT, Gate, gated_step, regularisation
+from .composed import Ends
+from .gate import WEIGHT, Gate, gated_advance, regularisation
 from .initialise import copy_input
 from .names import from_public_port
-from .network import IFIRNNNetwork
+from .network import HIDDEN, IFIRNNNetwork
 
 SHIFT = 0.5
+LAYERS = 0.125  # share of the training steps that run F_B and F_L layer by layer
 
 
 class IFIRNN(RecurrentMethod):
@@ -41,18 +43,19 @@ class IFIRNN(RecurrentMethod):
     def loss(self, blurry: Tensor, sharp: Tensor) -> dict[str, Tensor]:
         """Mean squared error over (B, T, 3, H, W); for `-reg` variants plus 10 * L_reg (section 3.3).
 
+        F_B and F_L are composed and see all frames at once; in LAYERS of all calls they are run layer by layer, so that
+        the borders of frames, where the two differ, are learnt as well (see `composed.py`).
+
         Returns "total", "content", and for `-reg` "regularisation" and "gate", the mean gate activation.
         """
-        hidden = self.network.first_state(blurry[:, 0])
-        errors, gates = [], []
-        for t in range(blurry.shape[1]):
-            if isinstance(self.training_only, Gate):
-                restored, hidden, gate = gated_step(self.network, self.training_only, blurry[:, t] - SHIFT, hidden)
-                gates.append(gate)
-            else:
-                restored, hidden = self.network(blurry[:, t] - SHIFT, hidden)
-            errors.append(self.content(restored.float() + SHIFT, sharp[:, t]))
-        content = torch.stack(errors).mean()
+        network, length = self.network, blurry.shape[1]
+        frames = blurry.transpose(0, 1).flatten(0, 1) - SHIFT
+        ends = None if float(torch.rand(())) < LAYERS else Ends((cell.F_B for cell in network.cells), network.F_L)
+        features = ends.features(frames) if ends else network.blur_features(frames)
+        joint, gates = self._unroll([part.chunk(length) for part in features])
+        restored = ends.frame(joint) if ends else network.F_L(joint)
+        restored = (restored.float() + frames if network.skip else restored.float()) + SHIFT
+        content = self.content(restored.unflatten(0, (length, -1)).transpose(0, 1), sharp)
         if not gates:
             return {"total": content, "content": content}
         penalty = regularisation(torch.stack(gates))
@@ -62,6 +65,20 @@ class IFIRNN(RecurrentMethod):
             "regularisation": penalty,
             "gate": torch.stack(gates).mean(),
         }
+
+    def _unroll(self, features: list[tuple[Tensor, ...]]) -> tuple[Tensor, list[Tensor]]:
+        """Blur features by cell and frame, each (B, 60, h, w), to joint features (T B, 80, h, w), and the gates."""
+        batch, _, height, width = features[0][0].shape
+        hidden = features[0][0].new_zeros(batch, HIDDEN, height, width).contiguous(memory_format=torch.channels_last)
+        joint, gates = [], []
+        for now in zip(*features, strict=True):
+            if isinstance(self.training_only, Gate):
+                f_r, hidden, gate = gated_advance(self.network, self.training_only, now, hidden)
+                gates.append(gate)
+            else:
+                f_r, hidden = self.network.advance(now, hidden)
+            joint.append(f_r)
+        return torch.cat(joint), gates
 
     def initialise(self, identity: bool = False, residual: float = 0.0) -> None:
         """`identity: true` starts the network as a copy of its input (see `initialise.py`); default: PyTorch's own."""

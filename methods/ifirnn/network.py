@@ -92,12 +92,16 @@ class IFIRNNNetwork(nn.Module):
         """h_0: zeros (B, 20, H/4, W/4) for frames (B, 3, H, W)."""
         return frame.new_zeros(frame.shape[0], HIDDEN, frame.shape[2] // 4, frame.shape[3] // 4)
 
-    def start(self, blurry: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """What the iterations start from: the last cell's f_B (B, 60, h, w), computed once, and h^0 (B, 20, h, w)."""
+    def blur_features(self, blurry: Tensor) -> tuple[Tensor, ...]:
+        """f_B of every cell (B, 60, H/4, W/4) for frames (B, 3, H, W), by the layers themselves."""
+        return tuple(cell.F_B(blurry) for cell in self.cells)
+
+    def start(self, features: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """What the iterations start from: the last cell's f_B (B, 60, h, w) and h^0 (B, 20, h, w)."""
         if len(self.cells) == 2:
             first = self.cells[0]
-            hidden = first.F_h(first.joint(first.F_B(blurry), hidden))
-        return self.cells[-1].F_B(blurry), hidden
+            hidden = first.F_h(first.joint(features[0], hidden))
+        return features[-1], hidden
 
     def iterate(self, f_b: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """One iteration of the last cell: f_R^i = F_R(f_B, h^{i-1}) (B, 80, h, w) and h^i = F_h(f_R^i)."""
@@ -106,11 +110,16 @@ class IFIRNNNetwork(nn.Module):
 
     def forward(self, blurry: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """B_t (B, 3, H, W) in [-0.5, 0.5] and h_{t-1} to L_t in the same range and h_t. H and W divide by 4."""
-        f_b, hidden = self.start(blurry, hidden)
+        f_r, hidden = self.advance(self.blur_features(blurry), hidden)
+        return self.latent(f_r, blurry), hidden
+
+    def advance(self, features: tuple[Tensor, ...], hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """One frame's f_B of every cell and h_{t-1} to the joint features f_R (B, 80, h, w) and h_t."""
+        f_b, hidden = self.start(features, hidden)
         f_r = f_b
         for _ in range(self.iterations):
             f_r, hidden = self.iterate(f_b, hidden)
-        return self.latent(f_r, blurry), hidden
+        return f_r, hidden
 
     def latent(self, f_r: Tensor, blurry: Tensor) -> Tensor:
         """L_t = F_L(f_R) (B, 3, H, W), to which a skip variant adds B_t."""

@@ -9,6 +9,10 @@ from deblurbench.registry.discovery import plugin
 from tests.descent import losses_over_steps
 
 PLUGIN = plugin("methods", "ifirnn")
+PLUGIN.load()
+from deblurbench.methods.ifirnn import method as module  # noqa: E402
+from deblurbench.methods.ifirnn.composed import RIM, RING, Ends  # noqa: E402
+
 VARIANTS = PLUGIN.card.variants
 
 
@@ -180,3 +184,37 @@ def test_loss_is_the_mean_squared_error_in_the_frames_own_scale():
     blurry, sharp = torch.rand(2, 3, 3, 16, 16), torch.rand(2, 3, 3, 16, 16)
     restored = torch.stack([torch.stack(list(ours.restore(clip))) for clip in blurry])
     assert torch.allclose(ours.loss(blurry, sharp)["total"], F.mse_loss(restored, sharp), atol=1e-6)
+
+
+@torch.no_grad()
+def test_composed_ends_equal_the_layers_inside_a_frame_and_differ_only_at_its_border():
+    torch.manual_seed(7)
+    network = method("C2H1").network.double()
+    frames = torch.rand(2, 3, 48, 56, dtype=torch.float64) - 0.5
+    joint = torch.rand(2, 80, 12, 14, dtype=torch.float64)
+    ends = Ends((cell.F_B for cell in network.cells), network.F_L)
+    pairs = [*zip(ends.features(frames), network.blur_features(frames), strict=True)]
+    for (ours, layers), rim in [*((pair, RING) for pair in pairs), ((ends.frame(joint), network.F_L(joint)), RIM)]:
+        difference = (ours - layers).abs()
+        assert difference[..., rim:-rim, rim:-rim].max() < 1e-12
+        assert difference[..., rim - 1, :].max() > 1e-6  # no narrower border would do
+
+
+def test_gradients_reach_every_layer_through_the_composed_ends(monkeypatch):
+    torch.manual_seed(8)
+    ours = method("C1H1")
+    blurry, sharp = torch.rand(2, 2, 3, 40, 40), torch.rand(2, 2, 3, 40, 40)
+    inside = lambda restored, target: (restored - target)[..., 12:-12, 12:-12].square().mean()  # noqa: E731
+    ours.content, gradients = inside, []
+    # The state is zero and blur features differ at the border, so blocks must not carry it inwards.
+    for block in ours.network.cells[0].F_R:
+        torch.nn.init.zeros_(block.second.weight)
+    torch.nn.init.zeros_(ours.network.cells[0].F_h[2].weight)
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(module, "LAYERS", share)
+        ours.network.zero_grad()
+        ours.loss(blurry, sharp)["total"].backward()
+        gradients.append([p.grad for part in (ours.network.cells[0].F_B, ours.network.F_L) for p in part.parameters()])
+    for composed, layered in zip(*gradients, strict=True):
+        assert layered.abs().max() > 0
+        assert torch.allclose(composed, layered, rtol=1e-3, atol=1e-6)

@@ -6,7 +6,7 @@ import torch
 from deblurbench.registry.discovery import plugin
 
 IFIRNN = plugin("methods", "ifirnn").load()
-from deblurbench.methods.ifirnn.gate import TARGET, Gate, gated_step, regularisation  # noqa: E402
+from deblurbench.methods.ifirnn.gate import TARGET, Gate, gated_advance, regularisation  # noqa: E402
 
 
 class Scripted(torch.nn.Module):
@@ -49,7 +49,8 @@ def test_each_sample_stops_by_itself():
     network = IFIRNN(1, 3, True).network
     blurry, hidden = torch.rand(3, 3, 16, 16) - 0.5, torch.rand(3, 20, 4, 4)
     gate = Scripted([[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
-    restored, state, gates = gated_step(network, gate, blurry, hidden)
+    joint, state, gates = gated_advance(network, gate, network.blur_features(blurry), hidden)
+    restored = network.latent(joint, blurry)
     assert gates.tolist() == [[0, 1, 1], [0, 0, 1], [0, 0, 1]]
     for sample, iterations in enumerate((1, 2, 3)):
         network.iterations = iterations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deblurbench.datasets.base import Dataset
 from deblurbench.datasets.synthesis.photos import Share, load_photos
+from deblurbench.datasets.synthesis.pool import PooledSource
 from deblurbench.datasets.synthesis.recipe import Recipe
 from deblurbench.datasets.synthesis.source import TrainingSource
 from deblurbench.registry.protocol import Protocol
@@ -33,9 +35,13 @@ class SynthesisedDataset(Dataset):
         seed: int,
         device: str = "cpu",
         share: Share = "train",
+        pool: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> TrainingSource:
         """Endless batches from one share of the photographs; `settings` replace ranges of the Recipe.
+
+        With `pool` (its keys: clips, frames, side, fresh, seed; see PooledSource) training clips are rendered once and
+        drawn again. Held-out clips never are.
 
         Raises:
             MissingError: no photographs.
@@ -43,4 +49,7 @@ class SynthesisedDataset(Dataset):
         """
         recipe = Recipe().changed(settings)
         photos = load_photos(self.photographs(share), device)
+        if pool is not None and share == "train":
+            assert isinstance(crop, int)
+            return PooledSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed, pool=pool)
         return TrainingSource(photos, recipe, batch=batch, frames=frames, crop=crop, seed=seed, spread=share == "valid")

@@ -23,6 +23,9 @@ NotBelowZero: TypeAlias = Annotated[float, Field(ge=0)]
 Count: TypeAlias = Annotated[int, Field(ge=0)]
 Range: TypeAlias = Annotated[tuple[NotBelowZero, NotBelowZero], AfterValidator(_in_order)]
 Positive: TypeAlias = Annotated[tuple[AboveZero, AboveZero], AfterValidator(_in_order)]
+Share: TypeAlias = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]], AfterValidator(_in_order)
+]
 Counts: TypeAlias = Annotated[tuple[Count, Count], AfterValidator(_in_order)]
 
 
@@ -46,6 +49,9 @@ class Recipe(Frozen):
     gained: float = Field(default=0.5, ge=0, le=1)  # share of the clips whose brightness is changed
     noise: NotBelowZero = 1.5 / 255  # largest standard deviation of the noise added to the blurry frames
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("gamma", "linear")
+    still: float = Field(default=0.0, ge=0, le=1)  # share of the clips whose camera stands still; objects move
+    shutter: Share = (1.0, 1.0)  # share of a frame's time in which the shutter is open; odd numbers of sub-frames
+    level: float = Field(default=0.0, ge=0, le=1)  # share of the gamma clips whose mean is set to the plain average's
 
     def windows_for(self, speed: float) -> tuple[int, ...]:
         """The windows whose sub-frames lie close enough at this speed not to be seen singly, or the largest."""

@@ -61,13 +61,13 @@ def cache_root() -> Path:
 def shoot(scene: Scene) -> Iterator[Shot]:
     """Expose a scene window by window. Sub-frames are rounded to 8 bits first: a high-speed camera writes files."""
     for first in range(0, len(scene), scene.window):
-        subframes = scene.render(first, scene.window).mul_(255.0).round_().to(torch.uint8)
+        subframes = scene.exposures(first // scene.window, 1)[0].mul_(255.0).round_().to(torch.uint8)
         frames = [frame.permute(1, 2, 0).contiguous().numpy() for frame in subframes.cpu()]
         linear, gamma = Exposure("linear"), Exposure("gamma")
         for frame in frames:
             linear.add(frame)
             gamma.add(frame)
-        yield Shot(linear.result(), gamma.result(), frames[scene.window // 2])
+        yield Shot(linear.result(), gamma.result(), frames[scene.opened // 2])
 
 
 def make_once(

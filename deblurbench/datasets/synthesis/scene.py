@@ -20,6 +20,7 @@ from deblurbench.datasets.synthesis.recipe import Recipe
 from deblurbench.datasets.synthesis.trajectory import Curve, Trajectory, shake
 
 MARGIN = 2  # pixels around what the camera sees
+STANDING = 0.01  # speed of a camera that stands still, as a share of what it would be
 
 
 class Box:
@@ -87,10 +88,24 @@ class Scene:
     height: int
     width: int
     origin: str
+    opened: int
+    """Sub-frames of a window in which the shutter is open: those about its middle, an odd number unless all."""
 
     def __len__(self) -> int:
         """Sub-frames in all."""
         return len(self.background.maps)
+
+    @property
+    def closed(self) -> int:
+        """Sub-frames of a window before the shutter opens."""
+        return (self.window - self.opened) // 2
+
+    def exposures(self, first: int, count: int) -> Tensor:
+        """The sub-frames that exposures `first` to `first + count - 1` let in: (count, opened, 3, height, width)."""
+        if count == 1:
+            return self.render(first * self.window + self.closed, self.opened)[None]
+        every = self.render(first * self.window, count * self.window).unflatten(0, (count, self.window))
+        return every[:, self.closed : self.closed + self.opened]
 
     def render(self, first: int, count: int) -> Tensor:
         """Sub-frames `first` to `first + count - 1`: (count, 3, height, width) in [0, 1], in the layers' dtype."""
@@ -120,7 +135,8 @@ def draw_scene(
     """
     speed = dice.log_uniform(*recipe.speed)
     window = dice.pick(recipe.windows_for(speed))
-    camera = shake(dice, window * frames, window, speed, math.hypot(height, width) / 2, dice.uniform(*recipe.twist))
+    pace = speed * STANDING if recipe.still and dice.chance(recipe.still) else speed
+    camera = shake(dice, window * frames, window, pace, math.hypot(height, width) / 2, dice.uniform(*recipe.twist))
     photo = behind or dice.pick(photos)
     scissors = Scissors(dice, recipe, dtype)
     wide, high = camera.reach(width / 2, height / 2)
@@ -134,7 +150,15 @@ def draw_scene(
         objects.append(Layer(scissors.blob(dice.pick(photos), size), maps, recipe.oversample))
     origin = f"{photo.name} seed {'/'.join(map(str, dice.key))} window {window} speed {speed:.1f}"
     background = Layer(picture, camera.maps(), recipe.oversample)
-    return Scene(background, tuple(objects), window, height, width, origin)
+    return Scene(background, tuple(objects), window, height, width, origin, _opened(dice, recipe, window))
+
+
+def _opened(dice: Dice, recipe: Recipe, window: int) -> int:
+    """How many sub-frames of a window are exposed; the dice are thrown only where the recipe leaves a choice."""
+    if recipe.shutter == (1.0, 1.0):
+        return window
+    share = dice.uniform(*recipe.shutter)
+    return min(window, 2 * round((share * window - 1) / 2) + 1)
 
 
 def chain(first: Curve, second: Curve) -> Curve:
