@@ -59,7 +59,7 @@ class PoolSettings(Frozen):
             raise UsageError(f"synthesis.pool.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         if pool.frames < frames or pool.side < crop:
             raise UsageError(
-                f"synthesis.pool: its clips ({pool.frames} frames, {pool.side} pixels) are smaller than those of a step "
+                f"synthesis.pool: clips of {pool.frames} frames and {pool.side} pixels are smaller than a step's "
                 f"({frames} frames, {crop} pixels). Raise pool.frames or pool.side, or lower frames or crop."
             )
         return pool
@@ -146,7 +146,7 @@ class PooledSource(TrainingSource):
         return blurry, sharp, f"pool {number} frame {first} at {y},{x} {kind}"
 
     def _exposed(self, dice: Dice, piece: Tensor, gamma: bool) -> tuple[Tensor, Tensor]:
-        """uint8 (T, 3, 3, h, w) to blurry and sharp frames (T, 3, h, w) in [0, 1], with the recipe's noise and level."""
+        """uint8 (T, 3, 3, h, w) to blurry and sharp frames (T, 3, h, w) in [0, 1], with noise."""
         blurry, sharp = (piece[:, side].float().div_(255) for side in (GAMMA if gamma else LINEAR, SHARP))
         if gamma and dice.chance(self.recipe.level):
             blurry = levelled(blurry, piece[:, LINEAR].float().div_(255))
