@@ -55,8 +55,8 @@ def multiplies_bfloat16() -> bool:
 
     AMX, or the dot products of AVX-512 BF16 on processors with full-width units (measured on AMD Zen 5).
     """
-    tell = getattr(torch.cpu, "get_capabilities", None)  # newer torch has it
-    able = tell() if tell else {}
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # newer torch has it
+    able = capabilities() if capabilities else {}
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
@@ -82,11 +82,12 @@ class Muon(torch.optim.Optimizer):
 
     def _ahead(self, kernel: Tensor, momentum: float) -> Tensor:
         """The kernel's momentum with its new gradient, one step ahead, as a matrix (rows, columns)."""
-        state = self.state[kernel]
+        state, gradient = self.state[kernel], kernel.grad
+        assert gradient is not None
         if not state:
             state["momentum"] = torch.zeros_like(kernel)
-        mean = state["momentum"].lerp_(kernel.grad, 1 - momentum)
-        return kernel.grad.lerp(mean, momentum).reshape(kernel.shape[0], -1)
+        mean = state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(mean, momentum).reshape(kernel.shape[0], -1)
 
 
 class Together:
