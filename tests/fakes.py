@@ -196,6 +196,6 @@ def _rounded(frame: np.ndarray) -> np.ndarray:
 
 
 def _write_video(path: Path, frames: Sequence[np.ndarray]) -> None:
-    from deblurbench.frames.video import write_video
+    from deblurbench.frames.video_write import write_video
 
     write_video(path, frames, 24)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from deblurbench.datasets.base import Clip, Dataset, Found
 from deblurbench.datasets.layouts import broken, by_name, has_frames, pair, sequence_tree, sides_of, subfolders
@@ -13,12 +14,21 @@ from deblurbench.registry.protocol import Protocol
 from deblurbench.text import composed, natural_key, some
 
 SPLIT = "all"
+ALONE = "blurry alone"
+NO_TRUTH = "no ground truth: frames are restored, not scored"
 NAMES = {
     "blurry": ["blur", "blurry", "blurred", "input", "lq", "blur_gamma"],
     "sharp": ["sharp", "gt", "target", "groundtruth", "ground_truth", "hq"],
 }
-Place: TypeAlias = Path
-"""A folder of frames, or a video file."""
+Place: TypeAlias = "Path | str"
+"""A folder of frames or a video file; a text says why it is neither."""
+
+
+class Contents(NamedTuple):
+    """The clips of a layout, and notes about what was passed over."""
+
+    clips: tuple[Clip, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Folder(Dataset):
@@ -33,28 +43,27 @@ class Folder(Dataset):
         root = self.root
         if root is None or not root.exists():
             raise MissingError(f"dataset 'folder': {root} is not there.\n{self.how_to_get()}")
-        for layout, clips in (
-            ("pairs: <blurry>/ and <sharp>/", _by_side(root)),
-            ("pairs: <clip>/<blurry> and <clip>/<sharp>", _by_clip(root)),
-            ("blurry alone", _alone(root)),
+        for layout, look in (
+            ("pairs: <blurry>/ and <sharp>/", _by_side),
+            ("pairs: <clip>/<blurry> and <clip>/<sharp>", _by_clip),
+            (ALONE, _alone),
         ):
-            if clips and any(clip.sharp for clip in clips):
-                return Found(layout, root, {SPLIT: tuple(clips)})
+            clips, notes = look(root)
+            if clips and not any(clip.sharp for clip in clips):
+                layout, notes = ALONE, (*notes, NO_TRUTH)
             if clips:
-                return Found(
-                    "blurry alone", root, {SPLIT: tuple(clips)}, ("no ground truth: frames are restored, not scored",)
-                )
+                return Found(layout, root, {SPLIT: clips}, notes)
         raise MissingError(f"dataset 'folder': no frame and no video found in {root}.\n{self.how_to_get()}")
 
 
-def _by_side(root: Path) -> list[Clip]:
+def _by_side(root: Path) -> Contents:
     blurry, sharp = _side(root, "blurry"), _side(root, "sharp")
     if blurry is None:
-        return []
-    ours = _places(blurry, root.name)
+        return Contents()
+    ours, notes = _places(blurry, root.name)
     if sharp is None:
-        return [_clip(name, place, None) for name, place in ours.items()]
-    theirs = _places(sharp, root.name)
+        return Contents(tuple(_clip(name, place, None) for name, place in ours.items()), notes)
+    theirs, more = _places(sharp, root.name)
     if ours and theirs and not ours.keys() & theirs.keys():
         raise MissingError(
             f"dataset 'folder': no clip of {_listed(blurry, ours)} has a namesake in {_listed(sharp, theirs)}. "
@@ -64,48 +73,70 @@ def _by_side(root: Path) -> list[Clip]:
         _clip(name, place, theirs[name]) if name in theirs else broken(name, f"no clip {name!r} in {sharp}")
         for name, place in ours.items()
     ]
-    return clips + [broken(name, f"no clip {name!r} in {blurry}") for name in theirs if name not in ours]
+    clips += [broken(name, f"no clip {name!r} in {blurry}") for name in theirs if name not in ours]
+    return Contents(tuple(clips), notes + more)
 
 
-def _listed(side: Place, places: dict[str, Place]) -> str:
+def _listed(side: Path, places: Mapping[str, Place]) -> str:
     """A side with the names of its clips, for messages."""
     return f"{side} ({'itself one clip' if side in places.values() else some(list(places))})"
 
 
-def _side(root: Path, side: str) -> Place | None:
-    """The folder of a side, or the one video file that is called like it."""
+def _side(root: Path, side: str) -> Path | None:
+    """The folder of a side, or the one video file that is called like it.
+
+    Raises:
+        MissingError: two videos are called so.
+    """
     folder = sides_of(root, {side: NAMES[side]}).get(side)
     if isinstance(folder, Path) or not root.is_dir():
         return folder if isinstance(folder, Path) else None
-    return next((f for f in sorted(root.iterdir()) if is_video(f) and f.stem.lower() in NAMES[side]), None)
+    videos = [f for f in sorted(root.iterdir()) if f.stem.lower() in NAMES[side] and is_video(f)]
+    if len(videos) > 1:
+        raise MissingError(f"dataset 'folder': {_twins(videos)} in {root}")
+    return videos[0] if videos else None
 
 
-def _by_clip(root: Path) -> list[Clip]:
-    clips = []
-    for name, sides in sequence_tree(root, NAMES).items():
-        blurry, sharp = sides["blurry"], sides.get("sharp")
-        clips.append(pair(name, blurry, sharp))
-    return clips
+def _by_clip(root: Path) -> Contents:
+    tree = sequence_tree(root, NAMES).items()
+    return Contents(tuple(pair(name, sides["blurry"], sides.get("sharp")) for name, sides in tree))
 
 
-def _alone(root: Path) -> list[Clip]:
-    return [_clip(name, place, None) for name, place in _places(root, root.stem or "clip").items()]
+def _alone(root: Path) -> Contents:
+    places, notes = _places(root, root.stem or "clip")
+    return Contents(tuple(_clip(name, place, None) for name, place in places.items()), notes)
 
 
-def _places(side: Path, name: str) -> dict[str, Place]:
-    """The clips of one side: its frames directly, a subfolder each, or a video file each (or `side` is a video)."""
+def _places(side: Path, name: str) -> tuple[dict[str, Place], tuple[str, ...]]:
+    """The clips of one side: its frames directly, a subfolder each, or a video file each (or `side` is a video).
+
+    A video beside the folder of its own frames is passed over, which a note says; two videos of one stem are a clip
+    that cannot be run.
+    """
     if side.is_file():
-        return {composed(name): side} if is_video(side) else {}
+        return ({composed(name): side} if is_video(side) else {}), ()
     if has_frames(side):
-        return {composed(name): side}
-    videos = sorted(
-        (f for f in side.iterdir() if is_video(f) and f.is_file()), key=lambda f: (natural_key(f.name), f.name)
-    )
-    return by_name([(f.name, f) for f in subfolders(side) if has_frames(f)] + [(f.stem, f) for f in videos])
+        return {composed(name): side}, ()
+    places: dict[str, Place] = {**by_name((f.name, f) for f in subfolders(side) if has_frames(f))}
+    videos: dict[str, list[Path]] = {}
+    for file in sorted(side.iterdir(), key=lambda f: (natural_key(f.name), f.name)):
+        if is_video(file):
+            videos.setdefault(composed(file.stem), []).append(file)
+    beside = [f.name for stem, files in videos.items() if stem in places for f in files]
+    for stem, files in videos.items():
+        places.setdefault(stem, files[0] if len(files) == 1 else _twins(files))
+    return places, tuple(f"{side / file}: passed over, the folder of its frames is used" for file in beside)
+
+
+def _twins(files: Sequence[Path]) -> str:
+    return f"{' and '.join(f.name for f in files)} are videos of one name; keep one of them, or rename the others"
 
 
 def _clip(name: str, blurry: Place, sharp: Place | None) -> Clip:
-    if not is_video(blurry) or blurry.is_dir():
+    faults = [place for place in (blurry, sharp) if isinstance(place, str)]
+    if isinstance(blurry, str) or isinstance(sharp, str):
+        return broken(name, "; ".join(dict.fromkeys(faults)))
+    if blurry.is_dir():
         if sharp is not None and sharp.is_file():
             return broken(
                 name, f"blurry frames are image files and the sharp ones a video ({sharp.name}); use one kind"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,11 @@ from deblurbench.datasets.base import FrameSource, ImageFiles
 from deblurbench.datasets.layouts import numbering_gaps
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, DiskError, MissingError, UsageError
 from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import resolved, unfinished
 from deblurbench.frames.images import list_frames, write_png
-from deblurbench.frames.video import VideoSource, frame_rate, is_video, write_video
+from deblurbench.frames.video import DEFAULT_RATE, VideoSource, is_video
+from deblurbench.frames.video_copy import FORMATS
+from deblurbench.frames.video_write import losses, write_video
 from deblurbench.text import counted
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32")
 @click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N frames.")
+@click.option("--strict", is_flag=True, help="Refuse a video of which something cannot be kept, such as HDR.")
 def restore(
     source: Path, method_name: str, output: Path | None, device: str, precision: str, tile: int | None,
-    limit: int | None,
+    limit: int | None, strict: bool,
 ) -> int:  # fmt: skip
     """Restore a video file or a folder of frames with one method."""
     from deblurbench.backends.device import resolve_device, set_precision_flags
@@ -56,6 +58,7 @@ def restore(
     target = output or _default_output(source)
     if target.exists() and (target.is_file() or any(target.iterdir())):
         raise UsageError(f"{target} exists already; name another --output.")
+    _say_losses(frames, target, source, strict)
     set_precision_flags(precision)
     job = job_outside_run(planned, place, precision, tile=tile)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=planned.needs.multiple_of)
@@ -65,7 +68,7 @@ def restore(
             method, _ = ready_method(job, place)
         with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
             restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
-            count = _write(target, source, stems, _counted(restored, len(stems)))
+            count = _write(target, source, frames, _counted(restored, len(stems)))
     except KeyboardInterrupt:  # `_write` leaves nothing half done
         say(NOTHING_KEPT)
         return INTERRUPTED
@@ -84,6 +87,8 @@ def open_source(source: Path) -> FrameSource:
         if not files:
             raise MissingError(f"{source}: no frames in this folder (png, jpg, bmp, tif, webp)")
         return ImageFiles(tuple(files))
+    if source.is_symlink() and not source.exists():
+        raise MissingError(f"{source}: a symbolic link that leads nowhere, or round in a loop")
     if not source.is_file():
         raise MissingError(f"{source}: no such video or folder")
     if not is_video(source):
@@ -91,9 +96,28 @@ def open_source(source: Path) -> FrameSource:
     return VideoSource(source)
 
 
+def _say_losses(frames: FrameSource, target: Path, source: Path, strict: bool) -> None:
+    """Say what of a video its result lacks, a line each; and where few players will show it.
+
+    Raises:
+        UsageError: something is lost, and the user asked for none of that.
+    """
+    if not isinstance(frames, VideoSource):
+        return
+    suffix = target.suffix.lower() if _is_film(target, source) else ""
+    lines = losses(frames, suffix if suffix in FORMATS else "")
+    if lines and strict:
+        raise UsageError(f"{source}: not restored, since --strict refuses what is lost: {'; '.join(lines)}")
+    for line in lines:
+        say(f"! {source.name}: {line}")
+    width, height = frames.size()
+    if suffix in (".mp4", ".mov") and (width % 2 or height % 2):
+        say(f"! {target.name}: {width}x{height} is odd, so it is written as 4:4:4, which some players do not show")
+
+
 def _default_output(source: Path) -> Path:
     """A place below runs/: beside its source, in a dataset's folder, the result would count as a clip of it."""
-    source = source.resolve()
+    source = resolved(source)
     return Path("runs") / (f"{source.stem}-restored.mp4" if source.is_file() else f"{source.name}-restored")
 
 
@@ -124,27 +148,29 @@ def _told(method: str, tile: int | None) -> Iterator[None]:
         raise DeblurbenchError(f"{method}: {reason}") from error
 
 
-def _write(target: Path, source: Path, stems: list[str], frames: Iterator[Frame8]) -> int:
+def _is_film(target: Path, source: Path) -> bool:
+    """Whether the target is a video file, and no folder of frames."""
+    return bool(target.suffix) and (source.is_file() or target.name != _default_output(source).name)
+
+
+def _write(target: Path, source: Path, frames: FrameSource, restored: Iterator[Frame8]) -> int:
     """Write a video or a folder of PNGs; nothing is left of it if it fails halfway."""
-    if target.suffix and (source.is_file() or target.name != _default_output(source).name):
-        return write_video(target, frames, frame_rate(source) if source.is_file() else 25)
+    if _is_film(target, source):
+        return write_video(target, restored, DEFAULT_RATE, like=frames if isinstance(frames, VideoSource) else None)
     inside = target.is_dir()  # an empty folder may be a mount, or the one that we are in: it is kept, and filled
-    place = (target if inside else target.parent) / f".{target.resolve().name}.{os.getpid()}.part"
     try:
-        place.mkdir(parents=True)
-        for stem, frame in zip(stems, frames, strict=True):
-            write_png(place / f"{stem}.png", frame)
-        for file in sorted(place.iterdir()) if inside else ():
-            file.rename(target / file.name)
-        if not inside:
-            place.rename(target)
+        with unfinished(target, folder=True, inside=inside) as place:
+            for stem, frame in zip(frames.stems, restored, strict=True):
+                write_png(place / f"{stem}.png", frame)
+            for file in sorted(place.iterdir()) if inside else ():
+                file.rename(target / file.name)
+            if not inside:
+                place.rename(target)
     except (OSError, DiskError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
         raise DiskError(f"{target}: cannot be written ({reason}). Free space or choose another --output.") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return len(stems)
+    return len(frames.stems)
 
 
 def _counted(frames: Iterator[Frame8], total: int) -> Iterator[Frame8]:

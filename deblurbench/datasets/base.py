@@ -11,6 +11,7 @@ from typing import Protocol as Interface
 
 from deblurbench.errors import FrameError, MissingError, UsageError
 from deblurbench.frames.convert import Frame8
+from deblurbench.frames.files import resolved
 from deblurbench.frames.images import read_frame
 from deblurbench.registry.cards import DatasetCard
 from deblurbench.registry.protocol import Protocol
@@ -171,14 +172,7 @@ def folders_of(root: str | Path | None) -> list[Path]:
     """The folders that a data root names, absolute: one, or several joined with the path separator as in PATH."""
     text = str(root or "")
     parts = [text] if os.path.exists(Path(text).expanduser()) else text.split(os.pathsep)  # noqa: PTH110
-    return [_resolved(Path(part).expanduser()) for part in parts if part]
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: pathlib's word for a loop of links, before Python 3.13
-        raise UsageError(f"{path}: a loop of symbolic links leads to no folder. Name the folder itself.") from error
+    return [resolved(Path(part)) for part in parts if part]
 
 
 def absolute_roots(root: str | None) -> str | None:

@@ -1,79 +1,209 @@
-"""Video files as sequences of frames, decoded one at a time; and writing frames to a video file."""
+"""Video files as sequences of frames, decoded one at a time."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain, islice, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from deblurbench.errors import DiskError, FrameError, UsageError
+from deblurbench.errors import FrameError
+from deblurbench.frames import images
 from deblurbench.frames.convert import Frame8
-from deblurbench.frames.files import create_beside
+from deblurbench.frames.sniff import sniffed_kind
+from deblurbench.frames.video_stream import decoded_frames, film_of, matrix_of, open_video, to_rgb, turn_of
 from deblurbench.text import counted
 
-SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts")
+SUFFIXES = (
+    ".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts", ".3gp", ".wmv", ".flv",
+    ".ogv", ".gif", ".h264", ".h265", ".hevc",
+)  # fmt: skip
+"""Names that promise a video: a file that has one and cannot be read as a video is damaged, and not passed over."""
+AUDIO = (".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".wma", ".aac", ".mp3")
 LOSSLESS = (".mkv", ".avi")
-HD_HEIGHT = 720
-# FFmpeg's bicubic, accurate rounding, full chroma interpolation, bit-exact: its default is 1 to 2 levels too dark.
-ACCURATE = 0x4 | 0x40000 | 0x2000 | 0x80000
+BT709, LIMITED, FULL = 1, 1, 2
+"""FFmpeg's numbers of a colour matrix (also of primaries and of a transfer) and of two ranges."""
+DEFAULT_RATE = 25
+"""Frames a second of what does not say."""
 
 
 def is_video(path: Path) -> bool:
-    """Whether a path's suffix is a video's."""
-    return path.suffix.lower() in SUFFIXES
+    """Whether a path is a file that begins as a video does, or is named as one; suffixes of images and sound count."""
+    suffix = path.suffix.lower()
+    if path.name.startswith(".") or suffix in (*images.SUFFIXES, *AUDIO) or not path.is_file():
+        return False
+    return suffix in SUFFIXES or bool(sniffed_kind(path))
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What decoding a film once has shown: how many frames there are, and how they are to be seen.
+
+    `width` and `height` are those of the upright frames, `aspect` is the width of their pixels by the height (1 where
+    nothing is said), `times` the seconds at which frames are shown on the file's clock, None where it has none.
+    `matrix`, `range`, `primaries` and `transfer` are FFmpeg's numbers (BT.709 of limited range for RGB, which has
+    neither), `bits` is the depth of a sample, `duration` the last frame's in seconds.
+    """
+
+    count: int
+    width: int
+    height: int
+    aspect: Fraction
+    pixel_format: str
+    bits: int
+    matrix: int
+    range: int
+    primaries: int
+    transfer: int
+    interlaced: bool
+    rate: Fraction | None
+    time_base: Fraction
+    times: tuple[Fraction, ...] | None
+    duration: Fraction
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all frames are shown for equally long, to a thousandth of a second."""
+        steps = [b - a for a, b in pairwise(self.times or ())]
+        return not steps or max(steps) - min(steps) <= Fraction(1, 500)
+
+
+def video_info(path: Path, limit: int | None = None) -> VideoInfo:
+    """What a video holds, by decoding its first `limit` frames (all for None) once; it is remembered.
+
+    Raises:
+        FrameError: the file cannot be read as a video, or is damaged.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise FrameError(f"{path}: the video is missing", "missing") from error
+    return _scanned(path, limit, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _scanned(path: Path, limit: int | None, size: int, changed: int) -> VideoInfo:
+    """`size` and `changed` stand for the file's content in the cache."""
+    with open_video(path) as container:
+        stream = film_of(container, path)
+        rate = stream.average_rate or stream.guessed_rate
+        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+        start = Fraction(max(container.start_time or 0, 0), 1_000_000)
+    frames = _walk(path, limit)
+    first = next(frames, None)
+    if first is None:
+        raise FrameError(f"{path}: no frame can be decoded; the video is damaged or empty")
+    shown = [_Shown(frame.pts, frame.duration, bool(frame.interlaced_frame)) for frame in chain([first], frames)]
+    base = Fraction(first.time_base)
+    width, height = _upright_size(first)
+    return VideoInfo(
+        count=len(shown),
+        width=width,
+        height=height,
+        aspect=Fraction(1 / aspect if turn_of(first).exchanged else aspect),
+        pixel_format=first.format.name,
+        bits=max(component.bits for component in first.format.components),
+        matrix=BT709 if first.format.is_rgb else matrix_of(first),
+        range=FULL if _is_full_range(first) else LIMITED,
+        primaries=int(first.color_primaries),
+        transfer=int(first.color_trc),
+        interlaced=any(frame.interlaced for frame in shown),
+        rate=Fraction(rate) if rate else None,
+        time_base=base,
+        times=_times([frame.pts for frame in shown], base, start),
+        duration=(shown[-1].duration or 0) * base or 1 / Fraction(rate or DEFAULT_RATE),
+    )
+
+
+class _Shown(NamedTuple):
+    """What is remembered of every frame."""
+
+    pts: int | None
+    duration: int | None
+    interlaced: bool
+
+
+def _walk(path: Path, limit: int | None) -> Iterator[Any]:
+    """The first frames of a film; the same object may not be kept, since all of them would be.
+
+    Raises:
+        FrameError: as `decoded_frames`, or the size of the frames changes.
+    """
+    size = None
+    for position, frame in enumerate(islice(decoded_frames(path), limit)):
+        found = _upright_size(frame)
+        if size is not None and found != size:
+            raise FrameError(f"{path}: frame {position} is {found[0]}x{found[1]}, unlike those before", "size")
+        size = found
+        yield frame
+
+
+def _is_full_range(frame: Any) -> bool:
+    named = int(frame.color_range) == FULL or frame.format.name.startswith("yuvj")
+    return named and not frame.format.is_rgb
+
+
+def _upright_size(frame: Any) -> tuple[int, int]:
+    return (frame.height, frame.width) if turn_of(frame).exchanged else (frame.width, frame.height)
+
+
+def _times(stamps: Sequence[int | None], base: Fraction, start: Fraction) -> tuple[Fraction, ...] | None:
+    """Seconds from the file's beginning, where every frame has a time of its own and none goes back."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < len(stamps) or any(b <= a for a, b in pairwise(known)):
+        return None
+    return tuple(max(stamp * base - start, Fraction(0)) for stamp in known)
 
 
 @dataclass(frozen=True)
 class VideoSource:
-    """The frames of a video file's first video stream, in display order, as a FrameSource.
+    """The frames of a video file's film, in display order and upright, as a FrameSource.
 
-    Frames are 8-bit RGB (H, W, 3). Deeper formats are rounded to 8 bits by FFmpeg; a rotation flag is ignored. Where
-    the file does not name its colour matrix, BT.709 is taken from 720 lines upwards, BT.601 below. One frame is held.
+    Frames are 8-bit RGB (H, W, 3). Deeper formats are rounded to 8 bits by FFmpeg. A cover picture is passed over, and
+    frames are turned as the file's display matrix says. Where the file does not name its colour matrix, BT.709 is taken
+    from 720 lines upwards, BT.601 below. One frame is held.
     """
 
     path: Path
     count: int | None = None
 
-    @cached_property
-    def stems(self) -> Sequence[str]:
-        """`000000`, `000001`, ...; the frames are counted by walking the packets, without decoding.
+    @property
+    def info(self) -> VideoInfo:
+        """What the video holds; decodes it once.
 
         Raises:
-            FrameError: the file cannot be read as a video.
+            FrameError: the file cannot be read as a video, or is damaged.
         """
-        total = count_frames(self.path) if self.count is None else min(self.count, count_frames(self.path))
-        return [f"{position:06d}" for position in range(total)]
+        return video_info(self.path, self.count)
+
+    @cached_property
+    def stems(self) -> Sequence[str]:
+        """`000000`, `000001`, ... for as many frames as the decoder delivers.
+
+        Raises:
+            FrameError: the file cannot be read as a video, or is damaged.
+        """
+        return [f"{position:06d}" for position in range(self.info.count)]
 
     def __iter__(self) -> Iterator[Frame8]:
         """Decode frame by frame.
 
         Raises:
-            FrameError: the file is damaged, ends before its packets say, or changes its size.
+            FrameError: the file is damaged, or has changed since it was counted.
         """
         done = 0
-        size: tuple[int, ...] | None = None
-        for frame in self._decoded(len(self.stems)):
-            if size is not None and frame.shape != size:
-                raise FrameError(
-                    f"{self.path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, unlike those before", "size"
-                )
-            size = frame.shape
+        for frame in islice(decoded_frames(self.path), len(self.stems)):
+            yield to_rgb(frame)
             done += 1
-            yield frame
         if done < len(self.stems):
-            raise FrameError(
-                f"{self.path}: {counted(done, 'frame')} could be decoded of {len(self.stems)}; the video is damaged"
-            )
+            raise FrameError(f"{self.path}: {counted(done, 'frame')} of {len(self.stems)}: it has changed meanwhile")
 
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels, from the header."""
-        with _opened(self.path) as container:
-            stream = _stream(container, self.path)
-            return stream.width, stream.height
+        """(width, height) of the upright frames, in pixels."""
+        return self.info.width, self.info.height
 
     def first(self, count: int | None) -> VideoSource:
         """The first `count` frames (all for None)."""
@@ -84,148 +214,23 @@ class VideoSource:
         stat = self.path.stat()
         return [(self.path.name, stat.st_size, stat.st_mtime_ns)]
 
-    def _decoded(self, limit: int) -> Iterator[Frame8]:
-        import av
-
-        try:
-            with _opened(self.path) as container:
-                stream = _stream(container, self.path)
-                stream.thread_type = "AUTO"
-                for position, frame in enumerate(container.decode(stream)):
-                    if position == limit:
-                        return
-                    yield _rgb(frame)
-        except av.FFmpegError as error:
-            raise FrameError(f"{self.path}: decoding failed ({error}); the video is damaged") from error
-
 
 def count_frames(path: Path) -> int:
-    """How many frames the first video stream holds, by its packets.
+    """How many frames the decoder delivers.
 
     Raises:
-        FrameError: not a video, or no video stream in it.
+        FrameError: not a video, no video stream in it, or damaged.
     """
-    with _opened(path) as container:
-        return sum(1 for packet in container.demux(_stream(container, path)) if packet.size)
+    return video_info(path).count
 
 
 def frame_rate(path: Path) -> Fraction:
-    """Mean frames per second of the first video stream, as an exact fraction.
+    """Mean frames per second of the film, as an exact fraction.
 
     Raises:
         FrameError: not a video, or its rate is unknown.
     """
-    with _opened(path) as container:
-        stream = _stream(container, path)
-        rate = stream.average_rate or stream.guessed_rate
-        if not rate:
-            raise FrameError(f"{path}: the video does not say how many frames a second it has", "corrupt")
-        return Fraction(rate)
-
-
-def write_video(path: Path, frames: Iterable[Frame8], fps: Fraction | float, quality: int = 12) -> int:
-    """Write 8-bit RGB frames (H, W, 3) of one size; the suffix chooses the codec. Returns how many were written.
-
-    `.mkv` and `.avi` are FFV1, lossless RGB. `.mp4` and `.mov` are H.264, BT.709, constant rate factor `quality`,
-    4:2:0 (4:4:4 where a side is odd). Frames are encoded one at a time; the file appears when it is complete.
-
-    Raises:
-        UsageError: another suffix.  FrameError: a frame of another size.  DiskError: no space, no permission.
-    """
-    if path.suffix.lower() not in (*LOSSLESS, ".mp4", ".mov"):
-        raise UsageError(
-            f"{path}: videos are written as .mkv or .avi (lossless) or .mp4 or .mov (H.264), not {path.suffix!r}"
-        )
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = create_beside(path, path.suffix)
-        os.close(handle)
-        done = _encode(temporary, path, frames, Fraction(fps).limit_denominator(100_000), quality)
-        temporary.replace(path)
-    except OSError as error:
-        raise DiskError(
-            f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
-        ) from error
-    finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
-    return done
-
-
-def _encode(temporary: Path, path: Path, frames: Iterable[Frame8], fps: Fraction, quality: int) -> int:
-    import av
-
-    done, stream, shape = 0, None, (0, 0, 0)
-    with av.open(str(temporary), "w") as container:
-        for frame in frames:
-            if stream is None:
-                shape = frame.shape
-                stream = _new_stream(container, path, shape, fps, quality)
-            elif frame.shape != shape:
-                raise FrameError(
-                    f"{path}: frame {done} is {frame.shape[1]}x{frame.shape[0]}, the first {shape[1]}x{shape[0]}",
-                    "size",
-                )
-            container.mux(stream.encode(_encodable(frame, stream)))
-            done += 1
-        if stream is None:
-            raise FrameError(f"{path}: no frame to write", "missing")
-        container.mux(stream.encode())
-    return done
-
-
-def _new_stream(container: Any, path: Path, shape: tuple[int, ...], fps: Fraction, quality: int) -> Any:
-    from av.video.reformatter import Colorspace
-
-    height, width = shape[:2]
-    lossless = path.suffix.lower() in LOSSLESS
-    stream = container.add_stream("ffv1" if lossless else "libx264", rate=fps)
-    stream.width, stream.height = width, height
-    if lossless:
-        stream.pix_fmt = "bgr0"
-        return stream
-    stream.pix_fmt = "yuv444p" if width % 2 or height % 2 else "yuv420p"
-    stream.options = {"crf": str(quality)}
-    context = stream.codec_context
-    context.colorspace, context.color_range = int(Colorspace.ITU709), 1
-    context.color_primaries, context.color_trc = 1, 1
-    return stream
-
-
-def _encodable(frame: Frame8, stream: Any) -> Any:
-    import av
-
-    picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-    if stream.pix_fmt == "bgr0":
-        return picture.reformat(format="bgr0")
-    return picture.reformat(
-        format=stream.pix_fmt, dst_colorspace="ITU709", dst_color_range="MPEG", interpolation=ACCURATE
-    )
-
-
-def _rgb(frame: Any) -> Frame8:
-    from av.video.reformatter import Colorspace
-
-    source = None
-    if not frame.format.is_rgb and int(frame.colorspace) == 2:  # 2: the file does not say
-        source = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
-    array: Frame8 = frame.reformat(format="rgb24", src_colorspace=source, interpolation=ACCURATE).to_ndarray()
-    return array
-
-
-def _opened(path: Path) -> Any:
-    import av
-
-    if not path.is_file():
-        raise FrameError(f"{path}: the video is missing", "missing")
-    try:
-        return av.open(str(path))
-    except (av.FFmpegError, OSError) as error:
-        raise FrameError(f"{path}: not a video that can be read ({error})", "not-an-image") from error
-
-
-def _stream(container: Any, path: Path) -> Any:
-    if not container.streams.video:
-        raise FrameError(f"{path}: no video stream in this file", "not-an-image")
-    return container.streams.video[0]
+    rate = video_info(path).rate
+    if rate is None:
+        raise FrameError(f"{path}: the video does not say how many frames a second it has", "corrupt")
+    return rate

@@ -11,7 +11,7 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from deblurbench.evaluation.evaluator import SWAPPED
-from deblurbench.frames.video import write_video
+from deblurbench.frames.video_write import write_video
 from deblurbench.results.manifest import MIXED
 from deblurbench.results.store import Store
 from tests.e2e.conftest import read_scores

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from deblurbench.errors import DiskError, FrameError, UsageError
-from deblurbench.frames.video import VideoSource, count_frames, frame_rate, write_video
+from deblurbench.frames.video import VideoSource, count_frames, frame_rate
+from deblurbench.frames.video_write import write_video
 from tests import fakes
 
 NTSC = Fraction(24000, 1001)
