@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -22,12 +23,6 @@ PACKAGES = (
     "onnxruntime", "spandrel", "spandrel_extra_arches",
 )  # fmt: skip
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUBLAS_WORKSPACE_CONFIG")
-DECIDING = (
-    "frames", "registry/protocol.py", "methods", "metrics", "datasets", "backends", "evaluation/restore.py",
-    "evaluation/score.py", "evaluation/settings.py", "evaluation/evaluator.py", "evaluation/submission.py",
-)  # fmt: skip
-PROSE = {"explained.py", "page.py", "verify.py", "prepare.py"}
-"""Modules in the deciding folders that decide no number: the sources of documents, checks, and the making of data."""
 TEXTS = {".md", ".rst", ".log"}
 """Suffixes in a plugin's folder of what is for people only."""
 NO_SOURCES = (
@@ -109,16 +104,8 @@ def _git(top: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-@cache
-def harness_digest() -> str:
-    """sha256 over the modules of the harness that decide a number: decoding, rounding, tiling, metrics, bases."""
-    package = Path(__file__).resolve().parent
-    files = [file for name in DECIDING for file in _python_files(package / name)]
-    return _digest_files([file for file in files if file.name not in PROSE], package)
-
-
 def folder_digest(folder: Path) -> str:
-    """sha256 over the code of a plugin's folder (every .py file, by relative name)."""
+    """sha256 over the code of a plugin's folder: every .py file, by relative name, as `code_digest` reads it."""
     return _digest_files(_python_files(folder), folder)
 
 
@@ -136,6 +123,56 @@ def plugin_digest(folder: Path, apart: Collection[Path] = ()) -> str:
 def package_digest(place: Path) -> str:
     """sha256 over the code of an installed package's folder or module, read once."""
     return _digest_files(_python_files(place), place if place.is_dir() else place.parent)
+
+
+@cache
+def _code_digest(file: Path, size: int, changed: int) -> bytes:
+    return code_digest(file.read_bytes())
+
+
+def code_digest(source: bytes) -> bytes:
+    """sha256 over what Python source does: its syntax tree without positions, comments and docstrings.
+
+    Renaming, reordering and every changed number change it; layout and prose do not. It is the same under all Python
+    versions that parse the source to the same tree. Source that is no Python, nests too deeply, or reads a docstring
+    by `__doc__` counts by its bytes.
+    """
+    words: list[str] = []
+    if b"__doc__" not in source:
+        try:
+            _list_syntax(ast.parse(source), words)
+            return hashlib.sha256("\0".join(words).encode()).digest()
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            pass
+    return hashlib.sha256(source).digest()
+
+
+def _list_syntax(value: Any, words: list[str]) -> None:
+    """Append the names and constants of a syntax tree, in order; fields that are empty are left out.
+
+    `ast.dump` prints such fields in one Python version and not in another.
+    """
+    if isinstance(value, ast.AST):
+        words.append(type(value).__name__)
+        for name in value._fields:
+            item = getattr(value, name, None)
+            if name != "kind" and (item or isinstance(value, ast.Constant)):
+                words.append(name)
+                _list_syntax(item, words)
+        words.append(")")
+    elif isinstance(value, list):
+        for item in value:
+            if not _is_text(item):
+                _list_syntax(item, words)
+        words.append("]")
+    else:
+        words.append(f"{type(value).__name__} {value!r}")
+
+
+def _is_text(statement: Any) -> bool:
+    """Whether a statement is a docstring, or another text that nothing reads."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def file_sha256(file: Path) -> str:
@@ -209,11 +246,13 @@ def _digest_files(files: list[Path], base: Path) -> str:
 
 
 def _content_digest(file: Path) -> bytes:
-    """sha256 of a file, or of the size and time of a large one; nothing where it cannot be read."""
+    """Digest of Python code, of a file's bytes, or of a large file's size and time; empty where it is unreadable."""
     try:
         found = file.stat()
         if found.st_size > LARGE:
             return hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode()).digest()
+        if file.suffix == ".py":
+            return _code_digest(file, found.st_size, found.st_mtime_ns)
         return bytes.fromhex(known_sha256(file))
     except (OSError, MissingError):
         return b""

@@ -28,6 +28,7 @@ from deblurbench.datasets.selection import (
     refuse_unscorable,
 )
 from deblurbench.errors import MissingError, UsageError
+from deblurbench.evaluation import RESULTS_VERSION
 from deblurbench.methods.weights.files import WeightsFile, find_weights, read_story
 from deblurbench.metrics import METRICS, metric
 from deblurbench.metrics.lpips_weights import ENVIRONMENT
@@ -133,7 +134,7 @@ class Plan:
             "needs": method.needs.model_dump(mode="json"),
             "command": command_key(method.plugin),
             "environment": {name: told for name, told in record.environment.items() if name != "executable"},
-            "harness": provenance.harness_digest(),
+            "results version": RESULTS_VERSION,
             "protocol": self.protocol.digest(),
             "dataset": self.dataset_digest,
             "clip": clip.clip.name,

@@ -15,13 +15,14 @@ from deblurbench.backends.failures import describe_failure, tile_to_try
 from deblurbench.backends.load import MethodJob
 from deblurbench.datasets.selection import PlannedClip
 from deblurbench.errors import DamagedError, DiskError, MissingError
+from deblurbench.evaluation import RESULTS_VERSION
 from deblurbench.evaluation.evaluator import Bench
 from deblurbench.evaluation.jobs import ClipJob
 from deblurbench.evaluation.plan import Plan, PlannedMethod
 from deblurbench.evaluation.progress import Listener
 from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.evaluation.supervisor import Worker, WorkerLost
-from deblurbench.evaluation.survey import DAMAGED, Work, survey
+from deblurbench.evaluation.survey import DAMAGED, Work, lines_of_stale, survey
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.registry.discovery import plugin
@@ -88,6 +89,7 @@ class _Session:
         told = old if old and all(work.state in ("cached", "problem") for work in self.work) else None
         return Manifest(
             deblurbench=told.deblurbench if told else __version__,
+            results_version=RESULTS_VERSION,
             command=command or "deblurbench run (from Python)",
             created=old.created if old else _now(),
             request=plan.request,
@@ -142,8 +144,8 @@ class _Session:
         for work in pending:
             if work.why == DAMAGED:
                 self.store.set_part_aside(work.method.id, work.clip.clip.name)
-            if work.state == "stale":
-                self.listener.say(f"{work.method.id} on {work.clip.clip.name} is done again ({work.why})")
+        for line in lines_of_stale(pending):
+            self.listener.say(line)
         try:
             for clip in self.plan.clips:
                 self._settle(clip)

@@ -20,7 +20,7 @@ from deblurbench.backends.device import describe_device, resolve_device
 from deblurbench.backends.failures import describe_failure
 from deblurbench.datasets.colours import SwapProbe
 from deblurbench.errors import DiskError, UsageError
-from deblurbench.evaluation import runner
+from deblurbench.evaluation import RESULTS_VERSION, runner
 from deblurbench.evaluation.evaluator import SWAPPED
 from deblurbench.evaluation.matching import Match, MatchedClip, match_folder
 from deblurbench.evaluation.plan import Plan, make_plan, metric_weights
@@ -154,7 +154,7 @@ def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
     return {
         "method": given.name,
         "files": hashlib.sha256(files.encode()).hexdigest(),
-        "harness": provenance.harness_digest(),
+        "results version": RESULTS_VERSION,
         "protocol": given.plan.protocol.digest(),
         "scored": list(matched.planned.scored),
         "data": matched.planned.fingerprint(),

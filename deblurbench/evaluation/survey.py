@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from deblurbench.evaluation.plan import Plan, PlannedMethod
 from deblurbench.metrics import metric
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.store import GROUND_TRUTH, Part, Store
+from deblurbench.text import some
 
 DAMAGED = "damaged record"
-
-
 """Why a clip is done again whose part cannot be read; `--dry-run` leaves the file as it is, a run keeps it aside."""
+OLD_KEY = "harness"
+"""In the keys of parts that were held to the bytes of the package's sources, before results had a version."""
+UNVERSIONED = "stored by an earlier deblurbench, whose results have no version to compare"
 
 
 @dataclass
@@ -57,6 +60,8 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
     if part is None:
         return Work(method, clip, "new", key)
     changed = sorted(name for name in key.keys() | part.key.keys() if key.get(name) != part.key.get(name))
+    if OLD_KEY in part.key:
+        return Work(method, clip, "stale", key, UNVERSIONED)
     if changed:
         return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
     if part.outcome.status != "ok":
@@ -68,6 +73,15 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
     if missing:
         return Work(method, clip, "stale", key, f"{len(missing)} saved frames were deleted")
     return Work(method, clip, "cached", key, part=part)
+
+
+def lines_of_stale(works: Iterable[Work]) -> list[str]:
+    """What a run says of the results that it computes again: one line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for work in works:
+        if work.state == "stale":
+            reasons.setdefault(work.why, []).append(f"{work.method.id} on {work.clip.clip.name}")
+    return [f"{some(names)} {'is' if len(names) == 1 else 'are'} done again ({why})" for why, names in reasons.items()]
 
 
 def _saved_files(store: Store, part: Part, clip: PlannedClip) -> list[Path]:

@@ -25,7 +25,7 @@ from types import ModuleType
 from typing import Any
 
 from deblurbench.errors import CardError, MissingError, UsageError
-from deblurbench.provenance import file_sha256
+from deblurbench.provenance import code_digest, file_sha256
 from deblurbench.registry.cards import MethodCard, make_card, read_card, read_raw_card
 from deblurbench.registry.discovery import Plugin, plugin, plugins
 from deblurbench.registry.given import given_method
@@ -88,7 +88,7 @@ class FoundFile(Plugin):
         """sha256 over the file and the modules beside it that it imports."""
         total = hashlib.sha256()
         for file in own_files(self.file):
-            total.update(f"{file.relative_to(self.folder)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+            total.update(f"{file.relative_to(self.folder)}\0".encode() + code_digest(file.read_bytes()))
         return total.hexdigest()
 
     def card_digest(self) -> str:

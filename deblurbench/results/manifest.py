@@ -133,6 +133,9 @@ class Manifest(Record):
 
     schema_version: int = SCHEMA
     deblurbench: str
+    results_version: int | None = Field(
+        default=None, description="RESULTS_VERSION that computed the scores; None in runs that are older than it"
+    )
     command: str
     created: str
     finished: str | None = None
@@ -209,13 +212,15 @@ def causes(failed: Sequence[Outcome]) -> str:
 
 
 def unlike_data(one: Manifest, two: Manifest) -> str:
-    """Why two runs under the same protocol were not scored on the same pictures; empty where nothing says so.
+    """Why two runs under the same protocol were not scored alike on the same pictures; empty where nothing says so.
 
     A protocol says which frames are scored, not what they show: any folder has the same one. Clips of the same frames
     are held to the sha256 over their ground truth and over their blurry input, where both runs recorded it.
     """
     if one.split != two.split:
         return f"split {one.split} is not {two.split}"
+    if one.results_version != two.results_version and one.results_version and two.results_version:
+        return f"results version {one.results_version} is not {two.results_version}; repeat the older run's command"
     there = {clip.name: clip for clip in one.clips}
     for clip in two.clips:
         other = there.get(clip.name)

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from deblurbench.evaluation import RESULTS_VERSION
+from deblurbench.results.store import Part
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
 from tests.fakes import write_folder
@@ -75,6 +77,47 @@ def test_a_metric_that_came_is_computed_for_what_was_done_before(cli, words):
     assert "can be computed now: vmaf" in again.stderr
     assert len(columns(run)) == 4 and "vmaf is absent" not in (run / "report" / "table.md").read_text()
     assert "done again" not in cli(*words).stderr
+
+
+def make_old(run):
+    """What a run looks like whose parts were held to the bytes of the package's sources."""
+    for file in (run / "parts").rglob("*.json"):
+        part = Part.from_json(file.read_text())
+        del part.key["results version"]
+        part.key["harness"] = "ab" * 32
+        file.write_text(part.to_json())
+    manifest = json.loads((run / "run.json").read_text())
+    del manifest["results_version"]
+    for method in manifest["methods"]:
+        method["code_sha256"] = "cd" * 32
+    (run / "run.json").write_text(json.dumps(manifest))
+
+
+def test_a_run_from_before_results_had_versions_is_read_and_done_again_once(cli, words):
+    words = [*words[:-1], "psnr"]
+    cli(*words)
+    run = cli.folder / "out"
+    shutil.copytree(run, cli.folder / "new")
+    make_old(run)
+    cli("report", run)
+    checked = json.loads(cli("verify", run, "--json").stdout)
+    assert [c["state"] for c in checked if c["what"] == "unsharp:mild: code"] == ["not checked"]
+    cli("compare", run, "new")
+    again = cli(*words).stderr
+    assert "unsharp:mild on three are done again (stored by an earlier deblurbench" in again
+    assert again.count("done again") == 1
+    assert "done again" not in cli(*words).stderr
+    assert json.loads((run / "run.json").read_text())["results_version"] == RESULTS_VERSION
+
+
+def test_a_comment_in_a_method_makes_no_result_stale(cli, words, private):
+    place = write_plugin(private, "volume", VOLUME, card="kind: window\nneeds: {window: 1, causal: false}\n")
+    words = [*words[:2], "volume", *words[3:-1], "psnr"]
+    cli(*words)
+    (place / "method.py").write_text(VOLUME.replace("radius = 1", "radius = 1  # before and after"))
+    assert "done again" not in cli(*words).stderr
+    (place / "method.py").write_text(VOLUME.replace("= 1.0", "= 0.5"))
+    assert "changed since: code" in cli(*words).stderr
 
 
 def test_a_metric_that_went_stops_what_would_be_half_a_column(cli, words):

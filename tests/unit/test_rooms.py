@@ -118,7 +118,7 @@ def test_data_in_a_plugins_folder_count_as_its_code(plugin_folder, monkeypatch):
         return digests[-1] not in digests[:-1]
 
     assert changes("kernel.npy") and changes("kernel.npy", "other") and changes("below/config.json")
-    assert changes("_fast.so") and changes("method.py", CODE + "\n") and changes("weights/unnamed.pth")
+    assert changes("_fast.so") and changes("method.py", CODE + "x = 1\n") and changes("weights/unnamed.pth")
     for name in ("card.yaml", "README.md", "weights/net.pth", "__pycache__/method.pyc", ".git/index", "tool.log"):
         assert not changes(name), name
     (folder / "runs" / "one").mkdir(parents=True)
