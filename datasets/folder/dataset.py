@@ -13,8 +13,12 @@ from deblurbench.frames.video import VideoSource, is_video
 from deblurbench.registry.protocol import Protocol
 from deblurbench.text import composed, natural_key, some
 
+from .images import image_clips
+
 SPLIT = "all"
 ALONE = "blurry alone"
+IMAGES = "images"
+"""The protocol's subset that takes each image as a clip."""
 NO_TRUTH = "no ground truth: frames are restored, not scored"
 NAMES = {
     "blurry": ["blur", "blurry", "blurred", "input", "lq", "blur_gamma"],
@@ -43,6 +47,8 @@ class Folder(Dataset):
         root = self.root
         if root is None or not root.exists():
             raise MissingError(f"dataset 'folder': {root} is not there.\n{self.how_to_get()}")
+        if protocol.subset == IMAGES:
+            return self._images(root)
         for layout, look in (
             ("pairs: <blurry>/ and <sharp>/", _by_side),
             ("pairs: <clip>/<blurry> and <clip>/<sharp>", _by_clip),
@@ -54,6 +60,13 @@ class Folder(Dataset):
             if clips:
                 return Found(layout, root, {SPLIT: clips}, notes)
         raise MissingError(f"dataset 'folder': no frame and no video found in {root}.\n{self.how_to_get()}")
+
+    def _images(self, root: Path) -> Found:
+        clips = image_clips(root, NAMES)
+        if not clips:
+            raise MissingError(f"dataset 'folder': no image found in {root}.\n{self.how_to_get()}")
+        notes = () if any(clip.sharp for clip in clips) else (NO_TRUTH,)
+        return Found("single images, a clip each", root, {SPLIT: clips}, notes)
 
 
 def _by_side(root: Path) -> Contents:

@@ -15,13 +15,13 @@ from deblurbench.datasets.layouts import (
     by_split,
     expected_clips,
     files_of,
-    frame_number,
     is_renumbered,
     pair,
     places,
     sequence_tree,
     side_tree,
 )
+from deblurbench.datasets.numbering import frame_number
 from deblurbench.errors import MissingError
 from deblurbench.registry.cards import ExpectedClip
 from deblurbench.registry.protocol import Protocol

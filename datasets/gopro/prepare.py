@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from deblurbench.datasets.layouts import expected_clips, files_of, frame_number, numbering_gaps, places, subfolders
+from deblurbench.datasets.layouts import expected_clips, files_of, places, subfolders
+from deblurbench.datasets.numbering import frame_number, numbering_gaps
 from deblurbench.datasets.synthesis.exposure import GAMMA, Exposure
 from deblurbench.errors import FrameError, MissingError, UsageError
 from deblurbench.frames.convert import Frame8

@@ -12,7 +12,7 @@ import click
 from deblurbench.cli.options import NOTHING_KEPT
 from deblurbench.cli.terminal import say
 from deblurbench.datasets.base import FrameSource, ImageFiles
-from deblurbench.datasets.layouts import numbering_gaps
+from deblurbench.datasets.numbering import numbering_gaps
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, DiskError, MissingError, UsageError
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.files import resolved, unfinished

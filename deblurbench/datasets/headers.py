@@ -74,7 +74,8 @@ def _side(source: FrameSource, every: bool) -> tuple[tuple[int, int] | None, lis
         found = headers[odd[0]]
         problems.append(
             f"{odd[0]}: {found.width}x{found.height} pixels, but the clip began with {first.width}x{first.height} "
-            f"({len(odd)} of {len(headers)} frames differ)"
+            f"({len(odd)} of {len(headers)} frames differ). Single images of several sizes are no clip: run them with "
+            "--dataset folder:images, or put each image into a folder of its own"
         )
     return (first.width, first.height), problems
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from deblurbench.datasets.base import Clip, ImageFiles
+from deblurbench.datasets.numbering import frame_number, numbering_gaps
 from deblurbench.errors import FrameError
 from deblurbench.frames.images import SUFFIXES, list_frames
 from deblurbench.registry.cards import ExpectedClip
@@ -27,7 +28,6 @@ Tree: TypeAlias = "dict[str, dict[str, Frames]]"
 Names: TypeAlias = "Mapping[str, Sequence[str]]"
 """Side to the folder names that mean it, the preferred one first."""
 
-_NUMBER = re.compile(r"(\d+)(?=\D*$)")
 _PREFIXED = re.compile(r"^(?P<clip>.+)[-_](?P<number>\d+)$")
 
 
@@ -159,36 +159,6 @@ def broken(name: str, problem: str, expected: ExpectedClip | None = None) -> Cli
     return Clip(name, ImageFiles(()), ImageFiles(()), expected.frames if expected else None, (problem,))
 
 
-def frame_number(stem: str) -> int | None:
-    """The last number in a frame's stem, which counts the frames; None where there is none."""
-    found = _NUMBER.search(stem)
-    return int(found.group(1)) if found else None
-
-
-def numbering_gaps(stems: Sequence[str], step: int | None = None) -> list[str]:
-    """Problems of the numbering: frames missing between the first and the last, or two with one number.
-
-    `step` is what the numbers advance by; None takes the most frequent difference, if most frames agree on it.
-    Names that are not numbered are not judged.
-    """
-    numbers = [frame_number(stem) for stem in stems]
-    known = [n for n in numbers if n is not None]
-    if len(known) < 2 or len(known) < len(stems):
-        return []
-    differences = [b - a for a, b in itertools.pairwise(known)]
-    step = step or _usual(differences)
-    if step is None:
-        return []
-    if min(differences) < 1:
-        twin = stems[differences.index(min(differences)) + 1]
-        return [f"frame {twin!r} does not count on from the one before it; number the frames in order"]
-    missing = [n for a, b in itertools.pairwise(known) for n in range(a + step, b, step)]
-    if not missing:
-        return []
-    names = [_renumber(stems[0], number) for number in missing]
-    return [f"gap in the numbering: {some(names)} missing between {stems[0]!r} and {stems[-1]!r}; copy the clip again"]
-
-
 def by_split(tree: Tree, splits: Mapping[str, Sequence[ExpectedClip]], other: str = "other") -> dict[str, Tree]:
     """Sort clips into the splits whose card lists them; unknown ones go to `other`."""
     of = {clip.name: split for split, clips in splits.items() for clip in clips}
@@ -265,16 +235,3 @@ def _where(frames: Frames) -> str:
     if isinstance(frames, Path):
         return str(frames)
     return str(frames[0].parent) if frames else "(no files)"
-
-
-def _usual(differences: Sequence[int]) -> int | None:
-    ranked = Counter(d for d in differences if d > 0).most_common()
-    if not ranked or ranked[0][1] * 2 < len(differences):
-        return None
-    return min(d for d, count in ranked if count == ranked[0][1])
-
-
-def _renumber(stem: str, number: int) -> str:
-    found = _NUMBER.search(stem)
-    assert found is not None
-    return f"{stem[: found.start()]}{number:0{len(found.group(1))}d}{stem[found.end() :]}"

@@ -18,6 +18,8 @@ from deblurbench.text import natural_key
 
 PIXELS = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8), (0, 0), 1.5)
 PICTURE = Image.fromarray(PIXELS)
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 256, (400, 400, 3)).astype(np.uint8))
+SEVERAL = {"save_all": True, "append_images": [PICTURE.rotate(180), PICTURE.rotate(90)]}
 
 
 def encoded(picture: Image.Image = PICTURE, kind: str = "PNG", **options) -> bytes:
@@ -70,6 +72,14 @@ REFUSED = {
     "a grey JPEG": ("a.jpg", encoded(PICTURE.convert("L"), "JPEG"), "channels", "grey-scale"),
     "a CMYK JPEG": ("a.jpg", encoded(PICTURE.convert("CMYK"), "JPEG"), "channels", "CMYK"),
     "a palette BMP": ("a.bmp", encoded(PICTURE.quantize(16), "BMP"), "channels", "palette"),
+    "an RGB PNG with a transparent colour": ("a.png", encoded(transparency=(1, 2, 3)), "channels", "tRNS"),
+    "a large PNG with a transparent colour": ("a.png", encoded(NOISE, transparency=(1, 2, 3)), "channels", "tRNS"),
+    "an animated PNG": ("a.png", encoded(**SEVERAL), "not-an-image", "an animated PNG of 3 pictures"),
+    "an animated WebP": ("a.webp", encoded(kind="WEBP", **SEVERAL), "not-an-image", "an animated WEBP of 3 pictures"),
+    "an animated GIF": ("a.png", encoded(kind="GIF", **SEVERAL), "not-an-image", "an animated GIF of 3 pictures"),
+    "a TIFF of pages": ("a.tif", encoded(kind="TIFF", **SEVERAL), "not-an-image", "a TIFF of 3 pictures"),
+    "a 32-bit BMP": ("a.bmp", cv2.imencode(".bmp", np.dstack([PIXELS, PIXELS[..., 0]]))[1].tobytes(), "channels", ""),
+    "a 16-bit TIFF": ("a.tiff", sixteen_bit(".tiff"), "depth", "16 bits"),
     "a PNG header bomb": ("a.png", png_bomb(), "too-large", "40000x40000"),
     "a JPEG header bomb": ("a.jpg", jpeg_bomb(), "too-large", "40000x40000"),
 }
@@ -88,14 +98,33 @@ def test_refused_by_header_and_by_decoding(tmp_path: Path, name, data, kind, wor
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("a.tiff", sixteen_bit(".tiff")), ("a.png", encoded(transparency=(1, 2, 3)))],
-    ids=["a 16-bit TIFF", "an RGB PNG with a transparent colour"],
+    {
+        "tail.png": encoded() + bytes(6000),
+        "long.png": encoded(NOISE) + bytes(6000),
+        "tail.jpg": encoded(kind="JPEG") + b"TAIL" + bytes(range(256)) * 20,
+        "film.jpg": encoded(NOISE, "JPEG", progressive=True) + b"\0\0\0\x18ftypmp42" + bytes(70_000),
+        "two.jpg": encoded(kind="MPO", save_all=True, append_images=[PICTURE.resize((32, 24))]),
+        "long.jpg": encoded(NOISE, "MPO", save_all=True, append_images=[NOISE]),
+        "thumb.jpg": encoded(kind="JPEG", exif=b"Exif\0\0" + encoded(PICTURE.resize((16, 12)), "JPEG")),
+    }.items(),
 )
-def test_refused_by_decoding(tmp_path: Path, name, data):
+def test_what_stands_behind_the_end_is_no_damage(tmp_path: Path, name, data):
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(FrameError) as caught:
-        read_frame(tmp_path / name)
-    assert caught.value.kind in ("depth", "channels")
+    alone = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(read_frame(tmp_path / name), alone)
+    assert read_header(tmp_path / name)[:2] == alone.shape[1::-1]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "MPO"])
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_tail_does_not_hide_that_the_picture_is_cut_short(tmp_path: Path, kind, progressive):
+    options = {"save_all": True, "append_images": [NOISE]} if kind == "MPO" else {}
+    data = encoded(NOISE, kind, progressive=progressive, **options)
+    end = encoded(NOISE, "JPEG", progressive=progressive).rindex(b"\xff\xd9")
+    (tmp_path / "a.jpg").write_bytes(data[: end - 900] + bytes(5000))
+    for read in (read_header, read_frame):
+        with pytest.raises(FrameError, match="cut short"):
+            read(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
@@ -128,14 +157,18 @@ def test_no_flipped_bit_of_a_png_goes_unseen():
     assert silent == []
 
 
-def test_exif_orientation_is_ignored_and_said_once_a_folder(tmp_path: Path):
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("read", [read_header, read_frame])
+def test_exif_orientation_is_ignored_and_said_once_a_folder(tmp_path: Path, suffix, read):
     exif = Image.Exif()
     exif[0x0112] = 6
-    for name in ("1.jpg", "2.jpg"):
-        (tmp_path / name).write_bytes(encoded(kind="JPEG", exif=exif))
+    for name in (f"1.{suffix}", f"2.{suffix}"):
+        (tmp_path / name).write_bytes(encoded(kind=suffix.upper().replace("JPG", "JPEG"), exif=exif))
     with pytest.warns(Notice, match="EXIF orientation") as warned:
-        shapes = [read_frame(tmp_path / name).shape for name in ("1.jpg", "2.jpg")]
-    assert shapes == [(48, 64, 3)] * 2
+        shapes = [read(tmp_path / name) for name in (f"1.{suffix}", f"2.{suffix}")]
+    assert [shape[:2] if read is read_header else shape.shape for shape in shapes] == [
+        (64, 48) if read is read_header else (48, 64, 3)
+    ] * 2
     assert len(warned) == 1
 
 

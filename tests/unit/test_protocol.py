@@ -62,6 +62,7 @@ PINNED = {
     "dvd:all": (1, "a8f26f557a0adc93782362ee2b75914bf46c466ec30ec6cbd60f7858bd1f05ae"),
     "dvd:su30": (1, "8114d21a83221a152821f379047b578748eb60ac6b7287be28b4f202d61599aa"),
     "folder": (1, "db999933f10fcbde8222acb5654bd4d700d9b6cc70d3b60ebaea938ceb898dbc"),
+    "folder:images": (1, "992f6895762b6f4c112027b435c72e4f1bc3123cd1fa8779faf29c9d237c40cc"),
     "gopro": (1, "87792b3d37e0866189e8ffed12f7aeea6ffc13a08ab99c62585b35461a3730c9"),
     "gopro:linear": (1, "edb78d66479c0e24b1968fde34d16b1a7994b3c65da29da48e5b1d401b84b105"),
     "gopro:all": (1, "d3e044ef50f420cd93a349a2d31b8db741ee013c55a8898c3723b6ab691e69b1"),
