@@ -165,7 +165,9 @@ def give_weights(found: Plugin, method: Method, file: Path) -> None:
             f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
         )
     if found.is_adapted:
-        load_checkpoint(method.network, file)
+        choice = load_checkpoint(method.network, file)
+        if choice.others:
+            method.caveat = "; ".join(filter(None, (method.caveat, f"{file.name}: {choice}")))
     else:
         load_weights(method.network, file)
 

@@ -22,7 +22,7 @@ from deblurbench.backends import own_python_main
 from deblurbench.backends.base import Elsewhere, FailedElsewhere
 from deblurbench.backends.own_python_main import FLOAT32, SLOTS
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
-from deblurbench.methods.weights.convert import read_foreign, without_prefixes
+from deblurbench.methods.weights.convert import read_foreign
 from deblurbench.methods.weights.files import read_weights
 from deblurbench.processes.guarded import Kept, epitaph, foreign_environment
 from deblurbench.registry.by_path import FoundFile
@@ -159,9 +159,9 @@ def _readable(weights: str | None, foreign: bool) -> str | IO[bytes] | None:
         return str(file)
     from safetensors.torch import save
 
-    tensors = without_prefixes(read_foreign(file).tensors, {})
+    tensors = read_foreign(file).all_tensors  # the other side, which has the network, chooses
     stream = tempfile.TemporaryFile()
-    stream.write(save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    stream.write(save({name: tensor.clone().contiguous() for name, tensor in tensors.items()}))
     stream.flush()
     return stream
 
@@ -262,6 +262,7 @@ class IsolatedMethod(Elsewhere):
             raise
         self.told, self.parameters = hello["versions"], hello["parameters"]
         self.random, self.outside, self.radius = hello["random"], hello["outside"], hello["radius"]
+        self.caveat = hello["caveat"]
 
     def close(self) -> None:
         """End the process."""

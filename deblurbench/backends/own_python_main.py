@@ -131,17 +131,25 @@ def read_safetensors(file: Any) -> dict:
     return state
 
 
-def load(network: Any, file: Any) -> None:
-    """Load weights strictly; half precision is widened."""
-    state = read_safetensors(file)
-    own = network.state_dict()
-    while not set(own) & set(state) and len({key.partition(".")[0] for key in state}) == 1 and "." in min(state):
-        state = {key.partition(".")[2]: value for key, value in state.items()}  # `module.` and the like
+def load(network: Any, file: Any, foreign: bool = False) -> str:
+    """Load weights strictly; half precision is widened. Returns what was taken of a `foreign` one, if in doubt."""
+    from deblurbench.errors import UsageError
+    from deblurbench.methods.weights.choice import choose
+
+    state, told = read_safetensors(file), ""
+    own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     try:
+        if foreign:
+            choice = choose(state, len(own), lambda tensors: own == {n: tuple(t.shape) for n, t in tensors.items()})
+            state = choice.tensors if choice else state
+            told = str(choice) if choice and choice.others else ""
         network.load_state_dict(state, strict=True)
+    except UsageError as error:
+        raise Fault("refused", str(error)) from error
     except (KeyError, RuntimeError) as error:
-        told = " ".join(str(error).split())[:600]
-        raise Fault("refused", f"{file}: these weights are of another architecture or variant: {told}") from error
+        reason = " ".join(str(error).split())[:600]
+        raise Fault("refused", f"{file}: these weights are of another architecture or variant: {reason}") from error
+    return told
 
 
 def resolve_device(wanted: str) -> str:
@@ -165,6 +173,7 @@ class Restorer:
         self.order, self.answer = order, answer
         self.random = False
         self.outside: list[str] = []
+        self.caveat = ""
         self.device = resolve_device(order["device"])
         set_precision_flags(order["precision"])
         seed_everything(order["seed"])
@@ -172,7 +181,7 @@ class Restorer:
         self.look_outside()
         if self.method.network is not None:
             if order["weights"]:
-                load(self.method.network, order["weights"])
+                self.caveat = load(self.method.network, order["weights"], bool(order["network"]))
             else:
                 self.random = self.is_random()
             self.method.network.requires_grad_(False)
@@ -235,6 +244,7 @@ class Restorer:
             "outside": self.outside,
             "radius": self.radius(),
             "parameters": self.parameters,
+            "caveat": self.caveat or getattr(self.method, "caveat", ""),
         }
 
     def now(self) -> float:

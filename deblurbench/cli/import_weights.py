@@ -47,6 +47,8 @@ def import_weights(
     write(target, fit, told)
     entry = card_entry(target, variant, tag, fit, foreign, trained_on)
     click.echo(yaml.safe_dump([entry], sort_keys=False, width=110, allow_unicode=True).rstrip())
+    if fit.choice:
+        say(str(fit.choice))
     if not trained_on:
         say("nobody said what they were trained on: without --trained-on a run cannot warn of seen frames")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB). Try it:")

@@ -138,7 +138,19 @@ def is_path(reference: str) -> bool:
 
 def is_named_by_path(reference: str) -> bool:
     """Whether a method is named by a path, or by an opener and a path."""
-    return is_path(reference.rpartition("@")[2])
+    return is_path(_opener_and_path(reference)[1])
+
+
+def _opener_and_path(reference: str) -> tuple[str, str]:
+    """`opener@path` in two; the first is empty for a name or a path, which may have an `@` of its own."""
+    opener, at, path = reference.partition("@")
+    if not at or is_path(opener) or _exists(reference):
+        return "", reference
+    return opener, path
+
+
+def _exists(text: str) -> bool:
+    return is_path(text) and Path(text).expanduser().exists()
 
 
 def split_method(text: str) -> tuple[str, str | None, str | None]:
@@ -147,12 +159,14 @@ def split_method(text: str) -> tuple[str, str | None, str | None]:
     Raises:
         UsageError: another form.
     """
+    if _exists(text):
+        return text, None, None
     head = text.partition("@")[0].partition(":")[0]
     opener = plugins("methods").get(head) if "@" in text else None
     if opener and isinstance(opener.card, MethodCard) and opener.card.opens:
         name, rest = _longest_path(text.partition("@")[2])
         name = f"{head}@{name}"
-    elif is_path(head):
+    elif is_path(head) or (head not in plugins("methods") and _exists(_longest_path(text)[0])):
         name, rest = _longest_path(text)
     else:
         name, rest = head, text[len(head) :]
@@ -175,16 +189,17 @@ def _longest_path(text: str) -> tuple[str, str]:
 def absolute(text: str) -> str:
     """A method of a request, its path made absolute where it is named by one."""
     name, variant, weights = split_method(text)
-    opener, at, path = name.rpartition("@")
-    if not (at or is_path(name)):
+    opener, path = _opener_and_path(name)
+    if not (opener or is_path(name)):
         return text
+    at = "@" if opener else ""
     return f"{opener}{at}{_place(path)}{f':{variant}' if variant else ''}{f'@{weights}' if weights else ''}"
 
 
 def short(text: str) -> str:
     """A method of a request for the name of a folder: of a path its last part alone."""
     name, variant, weights = split_method(text)
-    last = Path(name.rpartition("@")[2]).name if is_path(name) else name
+    last = Path(_opener_and_path(name)[1]).name if is_path(name) else name
     return "".join((last, f":{variant}" if variant else "", f"@{weights}" if weights else ""))
 
 
@@ -202,11 +217,11 @@ def find_method(reference: str) -> Plugin:
     """
     if given := given_method(reference):
         return _unique(given)
-    opener, at, path = reference.rpartition("@")
-    if not (at or is_path(reference)):
+    opener, path = _opener_and_path(reference)
+    if not (opener or is_path(reference)):
         return plugin("methods", reference)
     place = _place(path)
-    if at:
+    if opener:
         return _unique(_opened(_existing(place), opener))
     if _existing(place).is_dir():
         return _unique(_folder(place))

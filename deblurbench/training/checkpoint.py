@@ -1,9 +1,14 @@
-"""Checkpoints: everything that a run needs to go on as if it had not stopped. Atomic, and never a pickle with code."""
+"""Checkpoints: everything that a run needs to go on as if it had not stopped. Atomic, and never a pickle with code.
+
+Behind the archive that torch writes stands the sha256 of all its bytes; torch itself notices few flipped bits.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickle
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +21,9 @@ from deblurbench.errors import MissingError, UsageError
 from deblurbench.frames.files import write_atomically
 from deblurbench.training.recipe import Recipe
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 had no digest."""
+SEAL = re.compile(rb"\nsha256:([0-9a-f]{64})\n\Z")
 
 
 @dataclass
@@ -68,26 +75,42 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     """
     buffer = io.BytesIO()
     torch.save({f: getattr(checkpoint, f) for f in checkpoint.__dataclass_fields__}, buffer)
-    write_atomically(path, buffer.getvalue())
+    body = buffer.getvalue()
+    write_atomically(path, body + f"\nsha256:{hashlib.sha256(body).hexdigest()}\n".encode())
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, and hold it to its digest.
 
     Raises:
-        MissingError: it is not there. UsageError: it is cut short, or not a checkpoint of ours.
+        MissingError: the file does not exist. UsageError: it is cut short, changed, or not a training's checkpoint.
     """
     if not path.is_file():
         raise MissingError(f"{path}: no checkpoint to resume from. Leave out --resume to start a new run.")
     try:
-        raw = torch.load(path, map_location="cpu", weights_only=True)
-        return Checkpoint(**raw)
+        return _unsealed(path.read_bytes())
     except (RuntimeError, EOFError, OSError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UsageError(
             f"{path}: not a whole checkpoint ({reason}). It was damaged or cut short, for instance by copying; "
             "copy it again, or start anew in another --output."
         ) from error
+
+
+def _unsealed(content: bytes) -> Checkpoint:
+    """The checkpoint in a file's bytes; those of format 1 are taken without a digest.
+
+    Raises:
+        ValueError: the bytes are not those that were written. Others: as torch.load.
+    """
+    seal = SEAL.search(content[-100:])
+    body = content[: -len(seal[0])] if seal else content
+    if seal and hashlib.sha256(body).hexdigest().encode() != seal[1]:
+        raise ValueError("its sha256 is not the one that was written with it")
+    checkpoint = Checkpoint(**torch.load(io.BytesIO(body), map_location="cpu", weights_only=True))
+    if checkpoint.format >= FORMAT and not seal:
+        raise ValueError("the sha256 that was written with it is missing")
+    return checkpoint
 
 
 def check_same(checkpoint: Checkpoint, path: Path, *, method: str, variant: str, recipe: dict[str, Any]) -> None:

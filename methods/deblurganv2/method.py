@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from deblurbench.methods.base import FrameMethod
+from deblurbench.methods.base import FrameMethod, Renamed
 from deblurbench.methods.layers import silence
 
 from .adversary import Discriminator, adversarial_losses
+from .backbone import Conventions
+from .names import from_release
 from .network import Generator
 
 ADVERSARIAL = 1e-4
@@ -15,10 +17,15 @@ ADVERSARIAL = 1e-4
 
 
 class DeblurGANv2(FrameMethod):
-    """The MobileNet-like generator, with plain or depthwise `separable` convolutions in the pyramid."""
+    """The MobileNet-like generator, with plain or depthwise `separable` convolutions in the pyramid.
 
-    def __init__(self, separable: bool = False) -> None:
-        self.network: Generator = Generator(separable)
+    `conventions: release` runs it as the authors' release does: two of three blocks of 160 channels, and batch
+    normalisation by the statistics of the frame at hand.
+    """
+
+    def __init__(self, separable: bool = False, conventions: Conventions = "paper") -> None:
+        self.conventions = conventions
+        self.network: Generator = Generator(separable, conventions)
         self.training_only: Discriminator = Discriminator()
 
     def restore_frame(self, frame: Tensor) -> Tensor:
@@ -41,3 +48,7 @@ class DeblurGANv2(FrameMethod):
         """`identity: true` starts with a correction of zero; default: PyTorch's own start."""
         if identity:
             silence(self.network.last)
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """The authors' release's weights under our names (see `names.py`)."""
+        return from_release(foreign, as_released=self.conventions == "release")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .backbone import CHANNELS, Backbone
+from .backbone import CHANNELS, Backbone, Conventions
 
 PYRAMID = 128
 HEAD = 64
@@ -33,13 +33,14 @@ def up(x: Tensor, factor: int) -> Tensor:
 class Generator(nn.Module):
     """Backbone, pyramid of 128 channels, heads of 64, merge, and a correction added to the frame.
 
-    Parameters: 2,426,147; with depthwise separable convolutions everywhere (`separable`) 1,505,027.
+    Parameters: 2,426,147; with depthwise separable convolutions everywhere (`separable`) 1,505,027. With `conventions:
+    release` the backbone is that of the authors' release (2,106,147).
     """
 
-    def __init__(self, separable: bool = False) -> None:
+    def __init__(self, separable: bool = False, conventions: Conventions = "paper") -> None:
         super().__init__()
         finest, *others = CHANNELS
-        self.backbone = Backbone()
+        self.backbone = Backbone(conventions)
         self.lateral_finest = nn.Conv2d(finest, HEAD, 1, bias=False)
         self.laterals = nn.ModuleList(nn.Conv2d(channels, PYRAMID, 1, bias=False) for channels in others)
         self.top_down = nn.ModuleList(smoothed(PYRAMID, PYRAMID, separable) for _ in others[:-1])

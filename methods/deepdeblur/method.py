@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from deblurbench.methods.base import FrameMethod
+from deblurbench.methods.base import FrameMethod, Renamed
 from deblurbench.methods.layers import ResBlock, copy_channels, silence
 
+from .names import from_release
 from .network import DeepDeblurNetwork, pyramid
 
 COLOURS = 3
@@ -46,3 +47,7 @@ class DeepDeblur(FrameMethod):
                 silence(block.second)
             copy_channels(scale[0], COLOURS)
             copy_channels(scale[-1], COLOURS)
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """The authors' release's weights under our names and for our range (see `names.py`)."""
+        return from_release(foreign)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from deblurbench.methods.base import Method, sliding
+from deblurbench.methods.base import Method, Renamed, sliding
 
 from .initialise import copy_input
+from .names import from_release
 from .network import RADIUS, ESTRNNNetwork
 
 SHIFT = 0.5
@@ -49,3 +50,7 @@ class ESTRNN(Method):
         """`identity: true` starts as a copy of the input (see `initialise.py`); default: PyTorch's own start."""
         if identity:
             copy_input(self.network)
+
+    def rename(self, foreign: dict[str, Tensor]) -> Renamed:
+        """The authors' release's weights under our names (see `names.py`)."""
+        return from_release(foreign)

@@ -183,3 +183,24 @@ def test_what_a_class_lacks_for_training_is_told_before_the_first_step(plugin_fo
     with pytest.raises(UsageError, match=said) as told:
         loop.train(replace(request(tmp_path / "run", variant=None), method="mine"))
     assert told.value.exit_code == 2 and not (tmp_path / "run").exists()
+
+
+def test_no_flipped_bit_of_a_checkpoint_is_read(tmp_path):
+    state = checkpoint.Checkpoint("m", "v", {}, "d", 0, 1, 1.0, {"w": torch.randn(9)}, {}, {}, {}, {})
+    file = tmp_path / "checkpoint.pt"
+    checkpoint.save(state, file)
+    assert torch.equal(checkpoint.read(file).network["w"], state.network["w"])
+    whole = file.read_bytes()
+    for place in range(0, 8 * len(whole), 37):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        file.write_bytes(damaged)
+        with pytest.raises(UsageError, match=r"checkpoint\.pt"):
+            checkpoint.read(file)
+
+
+def test_a_checkpoint_of_the_first_format_is_read(tmp_path):
+    state = checkpoint.Checkpoint("m", "v", {}, "d", 0, 1, 1.0, {"w": torch.ones(9)}, {}, {}, {}, {}, format=1)
+    file = tmp_path / "checkpoint.pt"
+    torch.save(vars(state), file)
+    assert torch.equal(checkpoint.read(file).network["w"], torch.ones(9))

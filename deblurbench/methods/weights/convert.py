@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.frames.files import not_the_file, write_atomically
-from deblurbench.methods.base import Renamed
+from deblurbench.methods.base import Method, Renamed
+from deblurbench.methods.weights.choice import Choice, choose, flatten, likely, without_leftovers
 from deblurbench.methods.weights.files import differences, read_safetensors
 from deblurbench.methods.weights.tensorflow import index_file, open_checkpoint
 from deblurbench.provenance import file_sha256
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-NESTED = ("state_dict", "params_ema", "params", "model_state_dict", "model", "network", "net", "generator", "weights")
-"""Keys under which checkpoints keep their weights, the first that is there is taken."""
-DEPTH = 5
 PREFIXES = ("module.", "model.", "network.", "net.", "generator.")
-COMPILED = "_orig_mod."
-COUNTERS = ("total_ops", "total_params")
-"""Buffers that the counter `thop` leaves in a network that it looked at."""
 SLOTS = re.compile(r"/(Adam|Adam_1|Momentum|RMSProp|RMSProp_1|Adagrad|ExponentialMovingAverage)$")
 """What TensorFlow's optimisers keep beside a variable, under the variable's name."""
 
@@ -40,8 +35,14 @@ SLOTS = re.compile(r"/(Adam|Adam_1|Momentum|RMSProp|RMSProp_1|Adagrad|Exponentia
 class Foreign:
     """Tensors of another implementation, by its names, and the files that they came from."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Tensor]  # those that are likely the weights, by the usual names of a checkpoint's entries
     files: tuple[Path, ...]
+    everything: dict[str, Tensor] = field(default_factory=dict)  # all of a PyTorch checkpoint, by dotted names
+
+    @property
+    def all_tensors(self) -> dict[str, Tensor]:
+        """All tensors that the files hold, by dotted names."""
+        return self.everything or self.tensors
 
 
 def read_foreign(path: Path) -> Foreign:
@@ -62,38 +63,50 @@ def read_foreign(path: Path) -> Foreign:
             raise UsageError(f"{first}: {found}.")
     if index is not None:
         return _tensorflow(index)
-    tensors = read_safetensors(path) if path.suffix == ".safetensors" else _pytorch(path)
-    return Foreign(tensors, (path,))
+    if path.suffix == ".safetensors":
+        return Foreign(read_safetensors(path), (path,))
+    return _pytorch(path)
 
 
-def load_checkpoint(network: torch.nn.Module, file: Path) -> None:
+def load_checkpoint(network: torch.nn.Module, file: Path) -> Choice:
     """Load a checkpoint (.pth, .pt, .ckpt, .safetensors) into a network, strictly: the same keys, the same shapes.
 
-    Nested dicts (`state_dict`, `params_ema`, ...) and prefixes that all keys share (`module.`) are looked through.
+    The tensors may stand in any entry and below any prefix (`choose`); which were taken is returned.
 
     Raises:
         UsageError: no checkpoint, one that holds objects besides tensors (never run), or another network's.
     """
-    own = network.state_dict()
-    tensors = without_prefixes(read_foreign(file).tensors, own)
-    faults = differences(own, tensors)
-    if faults:
+    own, foreign = network.state_dict(), read_foreign(file)
+    try:
+        choice = choose(foreign.all_tensors, len(own), lambda tensors: not differences(own, tensors))
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+    if choice is None:
+        faults = differences(own, without_prefixes(foreign.tensors, own))
         raise UsageError(f"{file}: not the weights of {type(network).__name__} with these parameters: {faults}.")
-    network.load_state_dict(tensors, strict=True)
+    network.load_state_dict(choice.tensors, strict=True)
+    return choice
 
 
-def convert(plugin: Plugin, variant: str, foreign: Foreign) -> Renamed:
+@dataclass(frozen=True)
+class Converted(Renamed):
+    """Weights that fit a network, and which tensors of the checkpoint they were."""
+
+    choice: Choice | None = None
+
+
+def convert(plugin: Plugin, variant: str, foreign: Foreign) -> Converted:
     """Foreign weights as those of a variant: its keys, its shapes, float32, contiguous, in its order.
 
     Raises:
         UsageError: they do not fit; the first keys that differ and the variants that they do fit are named.
     """
-    fit = _fit(plugin, variant, foreign.tensors)
-    if isinstance(fit, Renamed):
+    fit = _fit(plugin, variant, foreign)
+    if isinstance(fit, Converted):
         return fit
     card = plugin.card
     assert isinstance(card, MethodCard)
-    others = [v for v in card.variants if v != variant and isinstance(_fit(plugin, v, foreign.tensors), Renamed)]
+    others = [v for v in card.variants if v != variant and isinstance(_fit(plugin, v, foreign), Converted)]
     hint = (
         f"They fit {', '.join(f'{card.name}:{v}' for v in others)}; name one of these."
         if others
@@ -106,14 +119,20 @@ def write(target: Path, fit: Renamed, told: dict[str, Any]) -> None:
     """Write converted weights as safetensors; what is told of them stands in the file's metadata under "deblurbench".
 
     Raises:
-        UsageError: a training lies in that folder, whose story would be taken for theirs.
-        DiskError: it cannot be written; an older file is kept.
+        UsageError: other weights have that name already, or a training lies in that folder, whose record would be
+            taken for theirs.
+        DiskError: it cannot be written.
     """
     from safetensors.torch import save
 
     if target.with_name("training.json").exists():
         raise UsageError(f"{target.parent}: holds a training, not foreign weights. Choose another folder by --output.")
-    write_atomically(target, save(fit.weights, metadata={"deblurbench": json.dumps(told)}))
+    content = save(fit.weights, metadata={"deblurbench": json.dumps(told)})
+    if target.exists() and target.read_bytes() != content:
+        raise UsageError(
+            f"{target}: holds other weights already and is not overwritten. Choose another name by --tag or --output."
+        )
+    write_atomically(target, content)
 
 
 def card_entry(
@@ -133,10 +152,8 @@ def card_entry(
     }
 
 
-def _fit(plugin: Plugin, variant: str, tensors: dict[str, Tensor]) -> Renamed | str:
+def _fit(plugin: Plugin, variant: str, foreign: Foreign) -> Converted | str:
     """Converted weights, or why they do not fit."""
-    import torch
-
     card = plugin.card
     assert isinstance(card, MethodCard)
     method = plugin.load()(**card.variants[variant].parameters)
@@ -144,17 +161,31 @@ def _fit(plugin: Plugin, variant: str, tensors: dict[str, Tensor]) -> Renamed | 
         return "it has no weights"
     own = method.network.state_dict()
     try:
-        renamed = method.rename(without_prefixes(tensors, own))
+        choice = choose(foreign.all_tensors, len(own), lambda tensors: _renames(method, own, tensors))
+        given = choice.tensors if choice else without_prefixes(foreign.tensors, own)
+        renamed = method.rename(given)
     except UsageError as error:
         return str(error)
-    faults = differences(own, renamed.weights)
-    if not faults:
-        broken = [k for k, v in renamed.weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
-        faults = f"not finite: {', '.join(broken[:5])}" if broken else ""
+    faults = differences(own, renamed.weights) or _not_finite(renamed.weights)
     if faults:
         return faults
     weights = {key: _plain(renamed.weights[key]) for key in own}
-    return Renamed(weights, renamed.origin, renamed.note)
+    return Converted(weights, renamed.origin, renamed.note, choice)
+
+
+def _renames(method: Method, own: Mapping[str, Tensor], tensors: dict[str, Tensor]) -> bool:
+    """Whether tensors are a network's own once they are renamed."""
+    try:
+        return not differences(own, method.rename(tensors).weights)
+    except UsageError:
+        return False
+
+
+def _not_finite(weights: Mapping[str, Tensor]) -> str:
+    import torch
+
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
+    return f"not finite: {', '.join(broken[:5])}" if broken else ""
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -164,13 +195,13 @@ def _plain(tensor: Tensor) -> Tensor:
 
 def without_prefixes(tensors: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Drop the prefixes of wrappers (DataParallel, torch.compile, a trainer's class) that all keys share."""
-    found = {k.replace(COMPILED, ""): v for k, v in tensors.items() if k.rpartition(".")[2] not in COUNTERS}
-    while found:
-        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in found)), None)
+    plain = without_leftovers(tensors)
+    while plain:
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in plain)), None)
         if prefix is None or all(key.startswith(prefix) for key in own):
             break
-        found = {key.removeprefix(prefix): tensor for key, tensor in found.items()}
-    return found
+        plain = {key.removeprefix(prefix): tensor for key, tensor in plain.items()}
+    return plain
 
 
 def _tensorflow(index: Path) -> Foreign:
@@ -184,17 +215,17 @@ def _tensorflow(index: Path) -> Foreign:
     return Foreign({n: torch.tensor(checkpoint.read(n)) for n in wanted}, tuple(checkpoint.files()))
 
 
-def _pytorch(path: Path) -> dict[str, Tensor]:
-    """The tensors of a PyTorch checkpoint. Its pickle may build tensors and plain containers, nothing else."""
+def _pytorch(path: Path) -> Foreign:
+    """The tensors of a PyTorch checkpoint. Its pickle may build tensors, numpy's numbers and plain containers only."""
     import pickle
     import warnings
 
     import torch
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles of a newer kind: either it opens or the reason is told
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_harmless()):
+            warnings.simplefilter("ignore")  # of pickles of a newer kind: either it opens or the error says why
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # The message is rebuilt: PyTorch's own one advises to load without the restriction.
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -207,23 +238,32 @@ def _pytorch(path: Path) -> dict[str, Tensor]:
         raise UsageError(
             f"{path}: no readable PyTorch checkpoint, damaged or cut short ({type(error).__name__})"
         ) from error
-    return _tensors_of(found, path)
+    return _tensors_of(content, path)
 
 
-def _tensors_of(found: Any, path: Path) -> dict[str, Tensor]:
+def _harmless() -> list[Any]:
+    """What may stand beside tensors: numpy's numbers and arrays, under the names of its releases 1 and 2."""
+    import numpy as np
+
+    core = getattr(np, "_core", None) or np.core
+    builders = [core.multiarray.scalar, core.multiarray._reconstruct]
+    named = [(b, f"numpy.{place}.multiarray.{b.__name__}") for b in builders for place in ("core", "_core")]
+    kinds = {type(np.dtype(code)) for code in np.typecodes["All"] if code not in "OV"}
+    return [*named, np.ndarray, np.dtype, *kinds]
+
+
+def _tensors_of(content: Any, path: Path) -> Foreign:
+    """The tensors of an opened checkpoint.
+
+    Raises:
+        UsageError: it holds none by name.
+    """
     import torch
 
-    for _ in range(DEPTH):
-        if not isinstance(found, Mapping):
-            break
-        inner = next((found[key] for key in NESTED if isinstance(found.get(key), Mapping)), None)
-        if inner is None:
-            break
-        found = inner
-    tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)} if isinstance(found, Mapping) else {}
-    if not tensors or not all(isinstance(key, str) for key in tensors):
-        keys = ", ".join(map(str, list(found)[:5])) if isinstance(found, Mapping) else type(found).__name__
-        raise UsageError(
-            f"{path}: no weights by name in it, found {keys or 'nothing'}. Looked for: {', '.join(NESTED)}."
-        )
-    return tensors
+    everything = flatten(content)
+    if not everything:
+        keys = ", ".join(map(str, list(content)[:5])) if isinstance(content, Mapping) else type(content).__name__
+        raise UsageError(f"{path}: no weights by name in it, found {keys or 'nothing'}.")
+    inner = likely(content)
+    tensors = {str(name): value for name, value in inner.items() if isinstance(value, torch.Tensor)}
+    return Foreign(tensors or everything, (path,), everything)
