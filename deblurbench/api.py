@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import logging
 import re
@@ -24,7 +23,7 @@ from deblurbench.registry.given import GivenMethod, given_plugin, offered
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results import run as stored
 from deblurbench.results.manifest import Outcome, Request
-from deblurbench.results.store import folder_name
+from deblurbench.results.store import folder_name, in_runs
 from deblurbench.text import did_you_mean
 
 __all__ = [
@@ -154,7 +153,7 @@ def default_folder(request: Request) -> Path:
     methods = folder_name("+".join(short(text).strip("<>") for text in request.methods))
     if len(methods) > 60:
         methods = f"{methods[:50]}-{hashlib.sha256(methods.encode()).hexdigest()[:8]}"
-    return Path("runs") / f"{datetime.date.today().isoformat()}-{folder_name(request.dataset)}-{methods}"
+    return in_runs(f"{folder_name(request.dataset)}-{methods}")
 
 
 class LogListener(Listener):

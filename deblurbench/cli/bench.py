@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deblurbench.cli import options
 from deblurbench.cli.options import NOTHING_KEPT, finite
 from deblurbench.cli.terminal import print_json, say, text_table
 from deblurbench.errors import INTERRUPTED, UsageError
 from deblurbench.frames.files import write_atomically
-from deblurbench.results.store import folder_name
+from deblurbench.results.store import folder_name, in_runs
 
 if TYPE_CHECKING:
     from deblurbench.runtime.benchmark import Measured, Report
@@ -29,8 +30,8 @@ HEAD = ("method", "size", "s/frame", "95 % interval", "p95", "fps", "rounds", "m
 @click.command()
 @click.option("--methods", help="name[:variant][@weights],... (without weights: random ones, marked).")
 @click.option("--size", "sizes", help="WIDTHxHEIGHT,...; by default 1280x720, or the sizes of --compare.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
+@options.device
+@options.precision
 @click.option("--frames", type=click.IntRange(min=1), default=4, show_default=True, help="Frames of a method a round.")
 @click.option("--seconds", type=click.FloatRange(min=0), default=60.0, show_default=True, callback=finite,
               help="At most so long for each size; less where the interval is narrower than 2 % before.")  # fmt: skip
@@ -38,7 +39,7 @@ HEAD = ("method", "size", "s/frame", "95 % interval", "p95", "fps", "rounds", "m
               help="Folder of an earlier bench or run: its methods are measured too, interleaved, and a bench's with "
                    "what they took then.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for bench.json and bench.md.")
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def bench(
     methods: str | None, sizes: str | None, device: str, precision: str, frames: int, seconds: float,
     compare: Path | None, output: Path | None, as_json: bool,
@@ -61,10 +62,10 @@ def bench(
     try:
         report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
     except KeyboardInterrupt:  # bench.json is written at the end
-        say(NOTHING_KEPT)
+        say(NOTHING_KEPT, always=True)
         return INTERRUPTED
     told = _as_dict(report, wanted, stored)
-    folder = output or Path("runs") / f"{datetime.date.today()}-bench-{folder_name('+'.join(wanted))[:60]}"
+    folder = output or in_runs(f"bench-{folder_name('+'.join(wanted))[:60]}")
     files = _write(report, told, stored, folder)
     if as_json:
         print_json(told)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from deblurbench.cli import options
+from deblurbench.cli.support import completion
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.errors import CardError, UsageError
 from deblurbench.metrics import METRICS
@@ -22,7 +24,7 @@ ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def list_plugins(kind: str | None, as_json: bool) -> int:
     """List methods, datasets, protocols, metrics or reports (all of them for none named)."""
     broken = False
@@ -31,6 +33,10 @@ def list_plugins(kind: str | None, as_json: bool) -> int:
         whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
         for row in whole.get("methods", []):
             row |= _method_details(plugins("methods")[str(row["method"])])
+        for row in whole.get("datasets", []):
+            card = plugins("datasets")[str(row["dataset"])].card
+            if isinstance(card, DatasetCard):
+                row["protocols"] = [protocol.name for protocol in card.protocols]
         print_json(whole[kind] if kind else whole)
     for name, (head, rows) in tables.items():
         faults = {str(row[0]): str(row[-1]) for row in rows if str(row[-1]).startswith(BROKEN)}
@@ -99,6 +105,9 @@ def _method_details(found: Plugin) -> dict[str, object]:
     if not isinstance(card, MethodCard):
         return {}
     return {
+        "variants": list(card.variants) if len(card.variants) > 1 else [],
+        "weights": [f"{weights.variant}@{weights.tag}" for weights in card.weights],
+        "without_weights": card.without_weights,
         "kind": card.kind,
         "kinds": {name: card.kind_of(name) for name in card.variants},
         "year": card.year,
@@ -136,8 +145,8 @@ def _protocols() -> list[tuple[object, ...]]:
 
 
 @click.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True)
+@click.argument("name", shell_complete=completion.everything)
+@options.as_json
 def show(name: str, as_json: bool) -> None:
     """Show the card of a method, dataset, report, protocol or metric."""
     known: dict[str, object] = {}
@@ -199,8 +208,8 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
 
 
 @click.command()
-@click.argument("name")
-@click.option("--json", "as_json", is_flag=True)
+@click.argument("name", shell_complete=completion.methods)
+@options.as_json
 def check(name: str, as_json: bool) -> int:
     """Run the contract tests on a method, or on 'all' (one line a method)."""
     wanted = sorted(plugins("methods")) if name == "all" else [name]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from deblurbench.analysis.compare import NOTHING, SECONDS, Comparison, Difference, compare_runs, parse_limits
+from deblurbench.cli import options
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.errors import DifferenceError
 from deblurbench.results.run import Run
@@ -20,7 +21,7 @@ HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interva
 @click.argument("run_b", metavar="B", type=click.Path(path_type=Path))
 @click.option("--fail-if", multiple=True, help="METRIC<DELTA or METRIC>DELTA, e.g. 'psnr<-0.05': exit code 4.")
 @click.option("--allow-mixed", is_flag=True, help="Compare runs under unlike protocols all the same, marked.")
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def compare(run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, as_json: bool) -> None:
     """Show what changed from run A to run B: circumstances, and paired numbers over their common frames."""
     limits = parse_limits(fail_if)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from deblurbench.cli import options
 from deblurbench.cli.options import interrupted
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.datasets.opening import open_dataset
@@ -21,13 +22,13 @@ def data() -> None:
 
 def _place(function: Callable[..., Any]) -> Callable[..., Any]:
     """The dataset and where it lies."""
-    function = click.option("--data-root", help="The dataset's folder, or the one that holds it.")(function)
+    function = options.data_root(function)
     return click.argument("dataset")(function)
 
 
 @data.command()
 @_place
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def info(dataset: str, data_root: str | None, as_json: bool) -> None:
     """Show what was recognised: layout, splits, clips, frames."""
     from deblurbench.datasets.verify import info as look
@@ -40,7 +41,7 @@ def info(dataset: str, data_root: str | None, as_json: bool) -> None:
 @data.command()
 @_place
 @click.option("--deep", is_flag=True, help="Decode every frame, and look at the pixels.")
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def verify(dataset: str, data_root: str | None, deep: bool, as_json: bool) -> int:
     """Compare a copy with what its authors released: missing, extra, damaged, swapped."""
     from deblurbench.datasets.verify import verify as look
@@ -72,7 +73,7 @@ def prepare(dataset: str, data_root: str | None) -> int:
 
 @data.command()
 @click.argument("what", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def fetch(what: tuple[str, ...], as_json: bool) -> None:
     """Download the trunk of a metric: lpips-alex, lpips-vgg, lpips-squeeze or dists."""
     from deblurbench.metrics.lpips_weights import fetch as download

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from deblurbench import provenance
+from deblurbench.cli import options
 from deblurbench.cli.terminal import print_json, print_table
 from deblurbench.registry.discovery import plugins
 from deblurbench.text import counted
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 @click.option("--device", is_flag=True, help="Ask torch for its devices, too (takes seconds).")
 def env(as_json: bool, device: bool) -> None:
     """Show versions, processor, source state, and broken plugins."""

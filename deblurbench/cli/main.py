@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from deblurbench import __version__
-from deblurbench.cli import console
+from deblurbench.cli.support import console
 from deblurbench.errors import INTERRUPTED, DeblurbenchError, plain_warnings
 from deblurbench.text import did_you_mean, printable
 
@@ -36,6 +36,7 @@ COMMANDS = {
     "invalidate": "verify:invalidate",
     "restore": "restore:restore",
     "env": "env:env",
+    "completion": "support.completion:completion",
 }
 
 
@@ -59,8 +60,10 @@ SUMMARIES = {
     "invalidate": "Mark a run as invalid, or valid again, in run.json and in its report",
     "restore": "Restore a video file or a folder of frames with one method",
     "env": "Show versions, processor, source state, and broken plugins",
+    "completion": "Print the script that completes commands, options and names in a shell",
 }
 """What `--help` says of each command, so that it imports none of them."""
+LISTS = ("--methods", "--metrics", "--clips", "--size", "--trained-on")
 PRINTERS = ("cli/terminal.py", "cli/main.py", "click/utils.py", "rich/console.py")
 """Where printing ends: an error without a file's name that arises there is about standard output."""
 
@@ -84,7 +87,7 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command = getattr(importlib.import_module(f"deblurbench.cli.{module}"), name)
         assert isinstance(command, click.Command)
-        return command
+        return _with_verbosity(command)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command. A reader that has seen enough of our output (`| head`) is no failure."""
@@ -113,6 +116,24 @@ def cli() -> None:
     """
 
 
+def _with_verbosity(command: click.Command) -> click.Command:
+    """A command with the options that every command has."""
+    below = command.commands.values() if isinstance(command, click.Group) else [command]
+    for each in below:
+        if not any(option.name == "quiet" for option in each.params):
+            each.params += [_switch("quiet", "Print warnings, failures and results only."),
+                            _switch("verbose", "Print debug messages, and tracebacks of failures.")]  # fmt: skip
+    return command
+
+
+def _switch(name: str, text: str) -> click.Option:
+    def take(context: click.Context, option: click.Parameter, given: bool) -> None:
+        if given:
+            console.set_verbosity(name)
+
+    return click.Option([f"--{name}"], is_flag=True, expose_value=False, callback=take, help=text)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code.
 
@@ -120,7 +141,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     130 interrupted.
     """
     console.prepare()
-    console.show_messages()
+    console.set_verbosity("normal")
     signal.signal(signal.SIGTERM, _as_interrupt)
     plain_warnings()
     words = sys.argv[1:] if arguments is None else arguments
@@ -129,7 +150,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        _say(shown.getvalue().rstrip("\n"))
+        _say(shown.getvalue().rstrip("\n") + _missing_commas(error, words))
         code = 2
     except (click.exceptions.Abort, KeyboardInterrupt):
         _say("\ninterrupted")
@@ -146,6 +167,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say(f"deblurbench: {error}: a link that leads back to itself. Name another path, or remove the link.")
         code = 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _missing_commas(error: click.ClickException, words: list[str]) -> str:
+    """What to write instead, where the words after a list's option look like its other members."""
+    if not error.message.startswith("Got unexpected extra argument"):
+        return ""
+    for place, word in enumerate(words):
+        rest = words[place + 1 :]
+        count = next((k for k, other in enumerate(rest) if other.startswith("-")), len(rest))
+        if word in LISTS and count > 1:
+            joined = ",".join(name.strip(",") for name in rest[:count])
+            return f"\n{word} takes one list with commas: {word} {joined}"
+    return ""
 
 
 def _flushed() -> bool:

@@ -1,4 +1,4 @@
-"""What commands share: what options may hold beyond what click's own types refuse, and how an interruption ends."""
+"""Options that several commands share, each written once, and how an interrupted command ends."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from deblurbench.cli.support import completion
 from deblurbench.cli.terminal import say
 from deblurbench.datasets.selection import listed
 from deblurbench.errors import INTERRUPTED, UsageError
@@ -23,6 +24,35 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
         raise click.BadParameter(f"{value} is not a time. Give a number, or leave the option out.")
     return value
 
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
+data_root = click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA).")
+dataset = click.option(
+    "--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'.",
+    shell_complete=completion.protocols,
+)  # fmt: skip
+split = click.option("--split", help="Another split than the protocol's; the run is then partial.")
+clips = click.option("--clips", help="Only these clips, comma-separated.")
+partial = click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so.")
+tile = click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended.")
+limit = click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips.")
+frames_per_clip = click.option(
+    "--frames-per-clip", type=click.IntRange(min=1), help="Only the first N frames of a clip."
+)
+metrics = click.option(
+    "--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'.", shell_complete=completion.metrics
+)
+save_frames = click.option(
+    "--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample", show_default=True,
+    help="Which restored frames to keep as PNG.",
+)  # fmt: skip
+output = click.option(
+    "--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it."
+)
+fresh = click.option("--fresh", is_flag=True, help="Start over in --output.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 patience = click.option(
     "--timeout", type=click.FloatRange(min=1), default=900.0, show_default=True, callback=finite,
@@ -41,7 +71,7 @@ def fit_tag(context: click.Context, option: click.Parameter, tag: str | None) ->
 def interrupted(folder: Path | None = None) -> int:
     """Tell how what was interrupted is resumed, in `folder` where it has one; the exit code."""
     resume = resume_command(sys.argv[1:], folder)
-    say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}")
+    say(f"\ninterrupted; what was finished is kept. Resume with:\n  {resume}", always=True)
     return INTERRUPTED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deblurbench.cli.options import interrupted, patience
+from deblurbench.cli import options
+from deblurbench.cli.options import interrupted
 from deblurbench.cli.terminal import ProgressBars, print_json, say, text_table
 from deblurbench.errors import MissingError
 from deblurbench.evaluation.plan import Plan, make_plan
@@ -19,7 +19,7 @@ from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import Request
 from deblurbench.results.run import Run
-from deblurbench.results.store import folder_name
+from deblurbench.results.store import folder_name, in_runs
 
 if TYPE_CHECKING:
     from deblurbench.analysis.reproduce import PaperTable, Reproduction
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 @click.argument("method")
 @click.option("--table", "number", type=int, help="The paper's table; the first one that the card has by default.")
 @click.option("--dataset", help="NAME[:PROTOCOL] instead of the paper's; the paper's column is then marked.")
-@click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA).")
-@click.option("--clips", help="Only these clips, comma-separated.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips.")
-@click.option("--frames-per-clip", type=click.IntRange(min=1), help="Only the first N frames of a clip.")
+@options.data_root
+@options.clips
+@options.limit
+@options.frames_per_clip
 @click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; it is then not comparable.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
-@click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
-@click.option("--fresh", is_flag=True, help="Start over in --output.")
-@patience
-@click.option("--json", "as_json", is_flag=True)
+@options.device
+@options.precision
+@options.output
+@options.fresh
+@options.patience
+@options.as_json
 def reproduce(
     method: str, number: int | None, output: Path | None, fresh: bool, timeout: float, as_json: bool, **asked: Any
 ) -> int:
     """Run the variants of a paper's table that have weights, and print the paper's numbers beside ours."""
     from deblurbench.analysis import reproduce
-    from deblurbench.cli.reporting import write_reports
+    from deblurbench.cli.support.output import write_reports
     from deblurbench.evaluation import runner
 
     found = plugin("methods", method)
@@ -56,9 +56,8 @@ def reproduce(
     plan = _plan(table, ready, asked)
     others = [t.title for t in reproduce.paper_tables(card) if t.title != table.title]
     say(f"{card.title}: {table.title}" + (f". The card has also: {'; '.join(others)}" if others else ""))
-    default = f"{datetime.date.today()}-reproduce-{method}-{folder_name(plan.protocol.name)}"
     command = shlex.join(["deblurbench", *sys.argv[1:]])
-    folder = output or Path("runs") / default
+    folder = output or in_runs(f"reproduce-{method}-{folder_name(plan.protocol.name)}")
     try:
         with ProgressBars() as bars:
             result = runner.run(plan, folder, command=command, fresh=fresh, timeout=timeout, listener=bars)

@@ -11,8 +11,10 @@ from typing import Any
 import click
 
 from deblurbench.api import default_folder
-from deblurbench.cli.options import interrupted, names, patience
-from deblurbench.cli.reporting import print_results, shown, shown_options, write_reports
+from deblurbench.cli import options
+from deblurbench.cli.options import interrupted, names
+from deblurbench.cli.support import completion
+from deblurbench.cli.support.output import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import absolute_roots
 from deblurbench.evaluation.plan import Plan, left_out, make_plan
 from deblurbench.registry.by_path import absolute
@@ -20,24 +22,15 @@ from deblurbench.reports.base import GalleryKind, Options
 from deblurbench.results.manifest import Request
 
 
-def options(function: Any) -> Any:
+def request_options(function: Any) -> Any:
     """The options of `run` that make up the request."""
     given = [
-        click.option("--methods", required=True,
-                     help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'."),
-        click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'."),
-        click.option("--split", help="Another split than the protocol's; the run is then partial."),
-        click.option("--clips", help="Only these clips, comma-separated."),
-        click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so."),
-        click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA)."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N."),
-        click.option("--precision", type=click.Choice(["fp32", "tf32", "bf16", "fp16"]), default="fp32"),
-        click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended."),
-        click.option("--limit", type=click.IntRange(min=1), help="Only the first N clips."),
-        click.option("--frames-per-clip", type=click.IntRange(min=1), help="Only the first N frames of a clip."),
-        click.option("--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample",
-                     show_default=True, help="Which restored frames to keep as PNG."),
-        click.option("--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'."),
+        click.option(
+            "--methods", required=True, shell_complete=completion.methods,
+            help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'.",
+        ),
+        options.dataset, options.split, options.clips, options.partial, options.data_root, options.device,
+        options.precision, options.tile, options.limit, options.frames_per_clip, options.save_frames, options.metrics,
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
         click.option("--random-weights", is_flag=True, help="Run methods without weights untrained, marked as such."),
     ]  # fmt: skip
@@ -47,14 +40,14 @@ def options(function: Any) -> Any:
 
 
 @click.command()
-@options
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it.")
-@click.option("--fresh", is_flag=True, help="Start over in --output.")
+@request_options
+@options.output
+@options.fresh
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
-@patience
+@options.patience
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@options.as_json
 def run(
     output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, gallery: GalleryKind,
     budget: int, as_json: bool, **asked: Any,
@@ -65,7 +58,7 @@ def run(
     folder = output or default_folder(request)
     check_device(request.device)
     if dry_run:
-        from deblurbench.cli.dryrun import print_dry_run
+        from deblurbench.cli.support.dryrun import print_dry_run
 
         code = print_dry_run(plan, folder, fresh, as_json)
         say_left_out(request.methods)
@@ -99,7 +92,7 @@ def check_device(device: str) -> None:
 
 
 def execute(
-    plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool, options: Options
+    plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool, shown_parts: Options
 ) -> int:
     """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
     from deblurbench.cli import terminal
@@ -112,7 +105,7 @@ def execute(
                 plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
                 timeout=timeout, listener=bars,
             )  # fmt: skip
-        files = write_reports([result.folder], result.folder / "report", options=options)
+        files = write_reports([result.folder], result.folder / "report", options=shown_parts)
         print_results([result.folder], as_json)
     except KeyboardInterrupt:
         return interrupted(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import sys
 from pathlib import Path
@@ -10,40 +9,39 @@ from typing import Any
 
 import click
 
+from deblurbench.cli import options
 from deblurbench.cli.options import interrupted
 from deblurbench.results.manifest import Request
-from deblurbench.results.store import folder_name
+from deblurbench.results.store import folder_name, in_runs
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'.")
-@click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA).")
-@click.option("--split", help="Another split than the protocol's; the run is then partial.")
-@click.option("--clips", help="Only these clips, comma-separated.")
-@click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so.")
-@click.option("--metrics", help="Metric ids, comma-separated; see 'deblurbench list metrics'.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N, for the metrics that use it.")
-@click.option("--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample", show_default=True)
+@options.dataset
+@options.data_root
+@options.split
+@options.clips
+@options.partial
+@options.metrics
+@options.device
+@options.save_frames
 @click.option("--name", help="The method's name in tables; the folder's name by default.")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder of the run.")
-@click.option("--fresh", is_flag=True, help="Start over in --output.")
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@options.output
+@options.fresh
+@options.as_json
 def score(folder: Path, name: str | None, output: Path | None, fresh: bool, as_json: bool, **asked: Any) -> int:
     """Score frames that somebody else restored: DIR/<clip>/<frame>.png, one video a clip, or a video as DIR.
 
     Names must be the protocol's own; what does not match is an error. The result is a run like any other.
     """
-    from deblurbench.cli.reporting import print_results, write_reports
+    from deblurbench.cli.support.output import print_results, write_reports
     from deblurbench.cli.terminal import ProgressBars, say
     from deblurbench.evaluation import submission
 
     given = submission.prepare(folder, _request(**asked), name)
     for line in [clip.line() for clip in given.match.clips] + given.match.notes:
         say(line)
-    place = (
-        output or Path("runs") / f"{datetime.date.today()}-{folder_name(asked['dataset'])}-{folder_name(given.name)}"
-    )
+    place = output or in_runs(f"{folder_name(asked['dataset'])}-{folder_name(given.name)}")
     command = shlex.join(["deblurbench", *sys.argv[1:]])
     try:
         with ProgressBars() as bars:

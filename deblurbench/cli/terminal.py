@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from deblurbench.cli.support.console import shows
 from deblurbench.evaluation.progress import Listener
 from deblurbench.text import counted, printable
+
+EVERY = 30.0
+"""Seconds between lines of progress where there is no terminal."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,16 +64,25 @@ def console(**options: Any) -> Console:
     return Escaping(**options)
 
 
-def say(text: str) -> None:
-    """Print a line for people: standard error."""
+def say(text: str, always: bool = False) -> None:
+    """Print a line for people on standard error. With --quiet only warnings, which begin with `!`."""
+    if not (always or shows(logging.INFO) or text.lstrip().startswith("!")):
+        return
     print(printable(text), file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, in the unit that a reader thinks in: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class ReportProgress:
     """How far a report is, on standard error: a line that is overwritten; without a terminal one line a kind."""
 
     def __init__(self) -> None:
-        self.live = sys.stderr.isatty()
+        self.live = sys.stderr.isatty() and shows(logging.INFO)
         self.told = ""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -88,15 +102,15 @@ class ProgressBars(Listener):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console = console(stderr=True)
-        self.live = self.console.is_terminal
+        self.live = self.console.is_terminal and shows(logging.INFO)
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=self.console, transient=True,
         )  # fmt: skip
         self.total = self.progress.add_task("all", total=0, rate="")
         self.current = self.progress.add_task("clip", total=0, rate="", visible=False)
-        self.began = time.monotonic()
-        self.count = 0
+        self.began = self.started = self.spoken = time.monotonic()
+        self.count = self.done = self.frames = 0
 
     def __enter__(self) -> ProgressBars:
         """Start drawing."""
@@ -112,6 +126,7 @@ class ProgressBars(Listener):
     def begin(self, total: int, cached: int) -> None:
         """Set the whole length."""
         self.progress.update(self.total, total=total)
+        self.frames, self.started = total, time.monotonic()
         if cached:
             self.say(f"{counted(cached, 'frame')} {'is' if cached == 1 else 'are'} there already")
 
@@ -128,17 +143,29 @@ class ProgressBars(Listener):
         rate = self.count / max(time.monotonic() - self.began, 1e-9)
         self.progress.update(self.current, advance=1, rate=f"{rate:.2f} fps")
         self.progress.update(self.total, advance=1)
+        self.done += 1
+        now = time.monotonic()
+        if not self.live and now - self.spoken >= EVERY:
+            self.spoken = now
+            left = (now - self.started) / self.done * (self.frames - self.done)
+            self.say(f"{method}  {clip}: {self.done} of {counted(self.frames, 'frame')}, about {duration(left)} left")
 
     def outcome(self, outcome: Outcome) -> None:
         """Say how a clip ended: failures always, successes where no bar is drawn."""
         if outcome.status == "failed":
             reason = outcome.reason.partition("\n")[0]
             cause = reason if reason.startswith(outcome.kind) else f"{outcome.kind}: {reason}"
-            self.say(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
+            self._print(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
+            if shows(logging.DEBUG) and outcome.traceback:
+                self._print(outcome.traceback.rstrip())
         elif not self.live:
             seconds = time.monotonic() - self.began
             self.say(f"done    {outcome.method}  {outcome.clip}  ({counted(self.count, 'frame')} in {seconds:.1f} s)")
 
     def say(self, text: str) -> None:
-        """Print a line above the bars."""
+        """Print a line above the bars, but not with --quiet."""
+        if shows(logging.INFO):
+            self._print(text)
+
+    def _print(self, text: str) -> None:
         self.console.print(printable(text), highlight=False, markup=False, soft_wrap=True)

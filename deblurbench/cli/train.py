@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import sys
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import click
 
-from deblurbench.cli.options import NOTHING_KEPT, finite, fit_tag, resume_command
+from deblurbench.cli.options import NOTHING_KEPT, device, finite, fit_tag, resume_command
 from deblurbench.cli.terminal import say
 from deblurbench.errors import INTERRUPTED, MissingError, UsageError
 from deblurbench.registry.by_path import find_method, split_method
 from deblurbench.registry.cards import MethodCard
-from deblurbench.results.store import folder_name
+from deblurbench.results.store import folder_name, in_runs
 
 EVERY = "all"
 
@@ -35,7 +34,7 @@ EVERY = "all"
 @click.option(
     "--resume", is_flag=True, help="Go on from the checkpoint in --output; of several, begin the missing ones."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+@device
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Instead of the recipe's.")
 @click.option("--limit-steps", type=click.IntRange(min=1), help="Stop after N steps.")
 @click.option(
@@ -65,8 +64,7 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
     settings = list(options.pop("settings"))
     if precision:
         settings.append(f"precision={precision}")
-    day = datetime.date.today().isoformat()
-    place = output or Path("runs") / f"train-{day}-{folder_name(methods)}-{folder_name(dataset)}"
+    place = output or in_runs(f"{folder_name(methods)}-{folder_name(dataset)}", "train-")
     common: dict[str, Any] = {
         "dataset": data, "protocol": protocol or None, "settings": tuple(settings),
         "roots": tuple(options.pop("roots")), **options,
@@ -103,11 +101,11 @@ def _interrupted(kept: str, place: Path) -> int:
     if not _first_process():
         return INTERRUPTED
     if not kept:
-        say(NOTHING_KEPT)
+        say(NOTHING_KEPT, always=True)
         return INTERRUPTED
     words = [*sys.argv[1:], *["--resume"] * ("--resume" not in sys.argv)]
     behind = " (behind torchrun's own words and -m)" if "RANK" in os.environ else ""
-    say(f"\n{kept} Resume with{behind}:\n  {resume_command(words, place)}")
+    say(f"\n{kept} Resume with{behind}:\n  {resume_command(words, place)}", always=True)
     return INTERRUPTED
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from deblurbench.checks.run import audit
+from deblurbench.cli import options
 from deblurbench.cli.terminal import print_table, say
 from deblurbench.errors import DifferenceError, UsageError
 from deblurbench.evaluation.runner import claim
@@ -23,7 +24,7 @@ from deblurbench.results.store import Store
     metavar="N",
     help="Restore N clips anew, renamed and slightly altered: for plugins that may know the benchmark.",
 )
-@click.option("--json", "as_json", is_flag=True)
+@options.as_json
 def verify(run: Path, every: bool, disguised: int | None, as_json: bool) -> None:
     """Compute digests, tables and a sample of scores anew; exit code 4 where something differs."""
     found = audit(Run.open(run), every)
@@ -58,7 +59,7 @@ def invalidate(run: Path, why: str | None, undo: bool) -> None:
         store.write_manifest(manifest)
     say(f"{run}: {'valid again' if undo else 'declared invalid'}" + (f" (before: {before})" if before else ""))
     if (run / "report").is_dir():
-        from deblurbench.cli.reporting import write_reports
+        from deblurbench.cli.support.output import write_reports
 
         for file in write_reports([run], run / "report"):
             say(f"  {file}")

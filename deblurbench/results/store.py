@@ -12,6 +12,7 @@ A part is written last, by rename: an interrupted clip leaves nothing that count
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 import io
 import json
@@ -37,6 +38,11 @@ def folder_name(name: str) -> str:
     """A name as a folder: `:`, `@` and separators become `-`; a leading dot gets an underscore before it."""
     plain = re.sub(r"[:@/\\\0]", "-", name)
     return f"_{plain}" if plain.startswith(".") else plain
+
+
+def in_runs(name: str, before: str = "") -> Path:
+    """Where something is written by default: `runs/<before><date>-<name>`, so that tomorrow's is another."""
+    return Path("runs") / f"{before}{datetime.date.today().isoformat()}-{name}"
 
 
 @dataclass

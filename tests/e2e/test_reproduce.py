@@ -106,6 +106,6 @@ def test_the_runnable_variants_are_run_and_the_others_listed(plugin_folder, tmp_
     deblurbench(*words)
     told = capsys.readouterr()
     assert "no weights yet" in told.out and "20.50" in told.out and "frames are there already" in told.err
-    monkeypatch.setattr("deblurbench.cli.reporting.write_reports", interrupt)
+    monkeypatch.setattr("deblurbench.cli.support.output.write_reports", interrupt)
     deblurbench(*words, code=130)
     assert "Resume with" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_the_folder_stands_as_a_method_with_scikit_images_numbers(data, theirs, 
 
 
 def test_ctrl_c_while_the_report_is_written_says_how_to_resume(theirs, words, monkeypatch, capsys):
-    monkeypatch.setattr("deblurbench.cli.reporting.write_reports", interrupt)
+    monkeypatch.setattr("deblurbench.cli.support.output.write_reports", interrupt)
     deblurbench("score", theirs, *words, code=130)
     assert "Resume with" in capsys.readouterr().err
 

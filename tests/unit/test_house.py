@@ -22,6 +22,7 @@ tables
 checks runtime
 plots
 training reports
+api
 cli __main__
 """
 """Modules and folders of the package, from the lowest to the highest; a line imports from itself and from above it."""

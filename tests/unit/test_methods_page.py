@@ -26,17 +26,17 @@ def test_page_and_list_agree():
     listed = json.loads(CliRunner().invoke(list_plugins, ["methods", "--json"], standalone_mode=False).stdout)
     rows, names = methods.rows(WRITTEN), []
     for method in listed:
-        assert list(method["parameters"]) == (method["variants"].split(", ") if method["variants"] else ANY)
+        assert list(method["parameters"]) == (method["variants"] or ANY)
         for variant, parameters in method["parameters"].items():
             names.append(f"{method['method']}:{variant}" if method["variants"] else method["method"])
             cells = dict(zip(HEAD, rows[names[-1]], strict=True))
             assert method["title"] in cells["title"]
             assert (cells["year"], cells["kind"]) == (str(method["year"] or "-"), method["kinds"][variant])
-            opens = method["weights"].startswith("runs ")
+            opens = method["without_weights"].startswith("runs ")
             assert cells["parameters"] == (f"{parameters:,}" if parameters else "the file's" if opens else "none")
             assert cells["status"] == (", ".join(f"{p}: {state}" for p, state in method["status"].items()) or "-")
             tag = cells["weights"].split(" ")[0]
-            known = ("train it", "needs none", method["weights"] if opens else "")
+            known = ("train it", "needs none", method["without_weights"] if opens else "")
             assert cells["weights"] in known or f"{variant}@{tag}" in method["weights"]
             numbers = [n for n in method["paper"] if n["variant"] in ("", variant)]
             assert (cells["paper"] == "-") == (not numbers)

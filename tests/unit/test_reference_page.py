@@ -12,6 +12,7 @@ from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 ROOMS = ("deblurbench", "datasets", "methods", "reports")
+OF_ALL = ["--quiet", "--verbose"]
 OF_TESTS = {"DEBLURBENCH_REAL_DATA", "DEBLURBENCH_CHROMIUM"}
 
 
@@ -28,7 +29,9 @@ def commands(group: click.Group, before: str = "") -> Iterator[tuple[str, click.
 
 def options(command: click.Command) -> list[str]:
     found = [each for each in command.params if isinstance(each, click.Option)]
-    return ["/".join(word for word in (*each.opts, *each.secondary_opts) if word.startswith("--")) for each in found]
+    names = ["/".join(word for word in (*each.opts, *each.secondary_opts) if word.startswith("--")) for each in found]
+    assert names[-2:] == OF_ALL
+    return names[:-2]
 
 
 def test_every_command_and_option_is_on_the_page():

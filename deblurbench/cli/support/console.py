@@ -59,9 +59,17 @@ class _Lines(logging.Handler):
         print(printable(f"! {text}" if record.levelno >= logging.WARNING else text), file=sys.stderr, flush=True)
 
 
-def show_messages(level: int = logging.INFO) -> None:
-    """Print the package's log messages of at least this level on standard error, and nowhere else."""
+LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
+
+
+def set_verbosity(name: str) -> None:
+    """Print log messages of `quiet`, `normal` or `verbose` commands on standard error, and nowhere else."""
     logger = logging.getLogger("deblurbench")
     logger.handlers = [_Lines()]
-    logger.setLevel(level)
+    logger.setLevel(LEVELS[name])
     logger.propagate = False
+
+
+def shows(level: int) -> bool:
+    """Whether messages of a logging level are printed."""
+    return logging.getLogger("deblurbench").isEnabledFor(level)
