@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,11 +62,26 @@ def default_crop(one: Frame8, two: Frame8) -> Crop:
 def most_different(one: Frame8, two: Frame8, width: int, height: int) -> Crop:
     """The window of at most `width` x `height` pixels with the largest mean squared difference.
 
-    Frames are uint8 (H, W, 3). Sums run over an integral image in int64, so the result is exact; the first one wins.
+    Frames are uint8 (H, W, 3).
     """
-    error = ((one.astype(np.int64) - two) ** 2).sum(axis=2)
-    down, right = min(height, error.shape[0]), min(width, error.shape[1])
-    total = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    windows = total[down:, right:] - total[:-down, right:] - total[down:, :-right] + total[:-down, :-right]
+    return most_varied((one, two), width, height)[0]
+
+
+def most_varied(frames: Sequence[Frame8], width: int, height: int) -> tuple[Crop, float]:
+    """The window of at most `width` x `height` pixels with the largest variance among frames, and that variance.
+
+    Frames are uint8 (H, W, 3) of one size, two or more. The variance is that of the frames' values at a pixel, averaged
+    over the window (grey levels squared). Sums run over an integral image in int64, so the window is exact; of equal
+    ones the first wins.
+    """
+    count, shape = len(frames), frames[0].shape
+    total, squares = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for frame in frames:
+        total += frame
+        squares += frame.astype(np.int64) ** 2
+    spread = (count * squares - total**2).sum(axis=2)  # count^2 times the variance: whole numbers
+    down, right = min(height, shape[0]), min(width, shape[1])
+    table = np.pad(spread.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    windows = table[down:, right:] - table[:-down, right:] - table[down:, :-right] + table[:-down, :-right]
     y, x = np.unravel_index(int(windows.argmax()), windows.shape)
-    return Crop(int(x), int(y), right, down)
+    return Crop(int(x), int(y), right, down), float(windows[y, x]) / (count**2 * down * right * shape[2])

@@ -1,6 +1,7 @@
 """data.js: the numbers that the page's scripts need beside the page itself, as one plain value.
 
-`window.deblurbenchData` holds metrics (the columns of the table, `seconds` last), methods (the rows, in order), clips
+`window.deblurbenchData` holds metrics (the columns of the table, `seconds` last), methods (the rows, in order), the
+labels of those that may be called best, best first by the first metric (`best`), clips
 with their frames and, for every column and method, one value a frame (null where there is none, "inf" for infinity) and
 one a clip; the table as Markdown, LaTeX and CSV; and where the runs lie, relative to the page.
 """
@@ -25,6 +26,7 @@ from deblurbench.text import pictured
 
 from . import view
 from .palette import DASHES, Style
+from .verdict import ranked
 
 ByClip = dict[str, dict[str, dict[str, float]]]  # clip -> label -> frame -> value
 Number = float | str | None
@@ -36,6 +38,7 @@ def script(table: ResultTable, looks: Mapping[str, Style], folder: Path) -> byte
         "id": _identity(table),
         "metrics": [_metric(column) for column in table.columns],
         "methods": [_method(table, label, look) for label, look in looks.items()],
+        "best": [row.label for row in ranked(table, table.metrics[0])] if table.metrics else [],
         "clips": _clips(table, list(looks)),
         "tables": {
             "Markdown": tables.markdown(table),

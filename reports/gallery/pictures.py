@@ -1,7 +1,8 @@
 """Lossless copies of the frames that the page shows, within the budget of its size.
 
-What is shown is decided in `shown.py`; here the frames are read one by one, written as WebP and measured. The crop is
-the window of `CROP` x `CROP` pixels in which input and ground truth differ most in the mean square.
+What is shown is decided in `shown.py`; here the frames are read moment by moment, written as WebP and measured. The
+crop is the window of `CROP` x `CROP` pixels in which the methods differ most (the variance among their pixels; of one
+method its difference to the input), not where the input and the ground truth do: there all methods look alike.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,15 +41,20 @@ class Shot:
 
 @dataclass(frozen=True)
 class Moment:
-    """One frame of a clip by all methods. `crop` is (x, y, width, height), None without ground truth.
+    """One frame of a clip by all methods. `crop` is (x, y, width, height), None where there is one picture only.
 
-    `why` says how the frame was chosen: worst, median, best or stride, or several of them.
+    `variance` is that among the methods inside the crop, in grey levels squared.
+
+    `why` says how the frame was chosen: worst, median, best or stride, or several of them. `pack` names the script that
+    holds the same pictures, from which a page on the disk reads single pixels; empty where there is none.
     """
 
     frame: str
     shots: tuple[Shot, ...]
     crop: tuple[int, int, int, int] | None
     why: str = ""
+    pack: str = ""
+    variance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,11 @@ class Gallery:
     wanted: bool = True
 
     @property
+    def packs(self) -> list[str]:
+        """Names of the scripts that hold pictures, relative to the page."""
+        return [moment.pack for moments in self.moments.values() for moment in moments if moment.pack]
+
+    @property
     def files(self) -> list[str]:
         """Names of all pictures, relative to the page."""
         shots = [shot for moments in self.moments.values() for moment in moments for shot in moment.shots]
@@ -80,7 +91,7 @@ def safe_name(name: str) -> str:
 
 
 def collect(table: ResultTable, folder: Path, options: Options, budget: int) -> Gallery:
-    """Copy pictures of a table's runs into `folder`/images as lossless WebP, one frame in memory at a time.
+    """Copy pictures of a table's runs into `folder`/images as lossless WebP, one moment in memory at a time.
 
     They take at most `budget` bytes: the whole of `options.budget`, or what is left to pictures beside videos.
     """
@@ -90,11 +101,6 @@ def collect(table: ResultTable, folder: Path, options: Options, budget: int) -> 
         if not writer.take(wave):
             break
     return writer.gallery()
-
-
-def most_different(one: Frame8, two: Frame8, side: int = CROP) -> tuple[int, int, int, int]:
-    """The window (x, y, width, height) of at most `side` pixels a side with the largest mean squared difference."""
-    return crops.most_different(one, two, side, side)
 
 
 class _Writer:
@@ -151,22 +157,25 @@ class _Writer:
         place = Path("images") / safe_name(clip.name)
         shots = []
         try:
-            crop = self._crop(files)
-            for label, file in files.items():
-                shots.append(self._shot(label, file, place / f"{safe_name(stem)}-{safe_name(label)}", crop))
+            images = {label: read_frame(file) for label, file in files.items()}
         except FrameError as error:
             self.missing.append(str(error))
             return
-        self.moments[clip.name][stem] = Moment(stem, tuple(shots), crop, ", ".join(clip.why.get(stem, ())))
+        crop, variance = self._crop(images)
+        for label, image in images.items():
+            shots.append(self._shot(label, image, place / f"{safe_name(stem)}-{safe_name(label)}", crop))
+        why = ", ".join(clip.why.get(stem, ()))
+        self.moments[clip.name][stem] = Moment(stem, tuple(shots), crop, why, variance=variance)
 
-    def _crop(self, files: dict[str, Path]) -> tuple[int, int, int, int] | None:
-        if GROUND_TRUTH not in files or self.blurry not in files:
-            return None
-        one, two = read_frame(files[self.blurry]), read_frame(files[GROUND_TRUTH])
-        return most_different(one, two) if one.shape == two.shape else None
+    def _crop(self, images: Mapping[str, Frame8]) -> tuple[tuple[int, int, int, int] | None, float]:
+        """Where the methods differ most; of one method alone, where it differs from the input."""
+        methods = [image for label, image in images.items() if label not in (self.blurry, GROUND_TRUTH)]
+        among = methods if len(methods) > 1 else list(images.values())[:2]
+        if len(among) < 2 or len({image.shape for image in among}) > 1:
+            return None, 0.0
+        return crops.most_varied(among, CROP, CROP)
 
-    def _shot(self, label: str, file: Path, name: Path, crop: tuple[int, int, int, int] | None) -> Shot:
-        frame = read_frame(file)
+    def _shot(self, label: str, frame: Frame8, name: Path, crop: tuple[int, int, int, int] | None) -> Shot:
         target = name.with_name(f"{name.name}.webp").as_posix()
         self.size += _write_webp(self.folder / target, frame)
         target_crop = ""

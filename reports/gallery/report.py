@@ -14,14 +14,16 @@ from deblurbench.reports.base import Options, Report
 from deblurbench.results.run import Run
 from deblurbench.text import pictured
 
-from . import data, palette, pictures, playback, ranks, runtime, svg, view
+from . import data, packs, palette, pictures, playback, ranks, runtime, strip, svg, view
 from . import verdict as verdicts
 from .shown import names
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css", "playback.css")
-SCRIPTS = ("data.js", "vendor/uPlot.iife.min.js", "page.js", "album.js", "table.js", "curves.js")
-VIEWER = ("vendor/img-comparison-slider.js", "stage.js", "crop.js", "blind.js", "address.js", "viewer.js")
+SCRIPTS = (
+    "data.js", "vendor/uPlot.iife.min.js", "page.js", "address.js", "album.js", "table.js", "curves.js", "restore.js",
+)  # fmt: skip
+VIEWER = ("vendor/img-comparison-slider.js", "pixels.js", "stage.js", "crop.js", "blind.js", "keys.js", "viewer.js")
 PLAYER = ("playback.js",)
 PICTURES_SHARE = 0.6  # of the budget, where there are videos beside the pictures
 PLOTTED = 3
@@ -52,6 +54,7 @@ class Gallery(Report):
         for name, content in files.items():
             write_atomically(folder / name, content)
         pictures.clear(folder, "images", ".webp", gallery.files)
+        pictures.clear(folder, "images", ".js", gallery.packs)
         pictures.clear(folder, "videos", ".webm", films.files)
         return [folder / "index.html", *[folder / name for name in sorted(files) if name != "index.html"]]
 
@@ -63,7 +66,13 @@ def _collect(table: tables.ResultTable, folder: Path, options: Options) -> tuple
     kept = playback.sequences(table)
     gallery = pictures.collect(table, folder, options, int(options.budget * (PICTURES_SHARE if kept else 1)))
     rest = options.budget - gallery.size
-    return gallery, playback.collect(table, kept, gallery.labels, folder, rest, options.progress)
+    films = playback.collect(table, kept, gallery.labels, folder, rest, options.progress)
+    return packs.write(gallery, folder, rest - _size(folder, films.files)), films
+
+
+def _size(folder: Path, names: Sequence[str]) -> int:
+    """Bytes of the files named."""
+    return sum((folder / name).stat().st_size for name in names)
 
 
 def _static() -> dict[str, bytes]:
@@ -114,6 +123,7 @@ def _context(
         "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
         "clips": {clip.name: clip for clip in table.clips},
         "moments": moments,
+        "strip": strip.strip(table, gallery, moments),
         "has_truth": any(shot.kind == "truth" for shot in shots),
         "gallery": gallery,
         "saved": table.runs[0].manifest.request.save_frames,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import HOSTILE
+from .conftest import HOSTILE, Opener
 
 pytestmark = pytest.mark.browser
 
@@ -144,3 +144,19 @@ def test_reads_without_scripts(browser: Any, report: Path) -> None:
     assert page.locator(".moment:visible").count() == 9 and page.locator("[data-panel]:visible").count() == 4
     assert page.locator("svg.curve:visible").count() == 6
     context.close()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_the_first_screen_shows_a_picture_that_opens_the_viewer(
+    open_page: Opener, report: Path, size: tuple[int, int]
+) -> None:
+    page = open_page(report, viewport={"width": size[0], "height": size[1]}, has_touch=size[0] < 500)
+    links = page.locator("#difference a")
+    assert links.evaluate_all("all => all.map(a => a.dataset.shown)") == [
+        "identity", "srn:rgb", "ifirnn:C2H3", "ground truth",
+    ]  # fmt: skip
+    box = links.first.locator("img").bounding_box()
+    assert box["y"] + box["height"] <= size[1] and box["width"] >= 100
+    links.nth(1).click()
+    assert page.locator("#viewer").is_visible() and page.locator("#viewer-stage .pane").count() == 4
+    assert not page.locator("#viewer-notice").is_visible()

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from tests import fake_run
 from tests.fake_run import Fake
@@ -251,16 +252,21 @@ def test_the_figure_command_quotes_hostile_names(page: Any) -> None:
     assert f"--clip '{HOSTILE}' --frame" in page.inner_text("[data-crop=command]")
 
 
-def test_the_svg_of_a_crop_is_whole(page: Any) -> None:
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_saved_crop_stands_alone(page: Any, kind: str) -> None:
     open_viewer(page)
     page.keyboard.press("c")
     with page.expect_download() as saving:
-        page.click("[data-crop=save]")
-    assert saving.value.suggested_filename == "crop-clip-01-000008.svg"
+        page.click("[data-crop=save]" if kind == "svg" else "[data-crop=save-png]")
+    assert saving.value.suggested_filename == f"crop-clip-01-000008.{kind}"
+    if kind == "png":
+        with Image.open(saving.value.path()) as image:
+            assert image.width == 3 * (5 * 188 - 8) and len(set(image.convert("RGB").resize((60, 60)).getdata())) > 200
+        return
     root = ElementTree.parse(saving.value.path()).getroot()
     images = [e for e in root.iter() if e.tag.endswith("image")]
     texts = [e.text for e in root.iter() if e.tag.endswith("text")]
-    assert len(images) == 6 and all(e.get("href", "").startswith("file:") for e in images)  # the frame and five crops
+    assert len(images) == 6 and all(e.get("href", "").startswith("data:image/png;base64,") for e in images)
     assert "Ground truth" in texts and any(text and text.endswith("dB") for text in texts)
 
 

@@ -11,10 +11,10 @@
   }
 
   shared.all("figure.shot").forEach(function (figure) {
-    const { clip, frame, label, title, value, kind, why } = figure.dataset, image = figure.querySelector("img");
+    const { clip, frame, label, title, value, kind, why, pack } = figure.dataset, image = figure.querySelector("img");
     const place = entry(entry(clips, clip, { frames: [] }).frames, frame, { why: why || "", shots: [] });
     place.shots.push({
-      label, title, value, kind, figure, source: image.getAttribute("src"),
+      label, title, value, kind, figure, pack, source: image.getAttribute("src"),
       width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")),
     });
   });

@@ -2,7 +2,7 @@
 "use strict";
 (function () {
   const shared = window.deblurbench;
-  const { data, make, copy } = shared;
+  const { data, make, copy, readPixels } = shared;
   const NAMES = ["x", "y", "width", "height"];
   const SVG = "http://www.w3.org/2000/svg";
 
@@ -48,7 +48,18 @@
       glass.style.height = crop.height * scale + "px";
       image.style.transform = "scale(" + scale + ") translate(" + -crop.x + "px," + -crop.y + "px)";
       image.classList.toggle("magnified", scale > 1);
+      const own = make("span", { className: "score own" });
+      caption.append(own);
+      measure(shot, crop, own);
       return make("figure", {}, glass, caption);
+    }
+
+    /** The PSNR of the crop alone, where there is a ground truth to compare with and its pixels can be read. */
+    async function measure(shot, crop, own) {
+      const truth = now.shots.map((s) => s.shot).find((s) => s.kind === "truth");
+      if (!truth || now.blind) return;
+      const value = shot === truth ? Infinity : await readPixels.psnr(shot, truth, crop);
+      if (value !== null) own.textContent = "crop " + (value === Infinity ? "∞" : value.toFixed(2) + " dB");
     }
 
     function typed() {
@@ -60,7 +71,7 @@
       on.change(crop);
     }
 
-    // The figure as SVG. It links the pictures where they are files: a page from the disk may not read them.
+    // The figure as SVG or PNG, with the pixels inside it.
 
     function element(tag, attributes, ...children) {
       const found = document.createElementNS(SVG, tag);
@@ -69,42 +80,41 @@
       return found;
     }
 
-    function picture(shot, x, y, width, height, view) {
-      const href = new URL(shot.source, window.location.href).href;
-      const image = element("image", { href, width: shot.width, height: shot.height, "image-rendering": "pixelated" });
-      return element("svg", { x, y, width, height, viewBox: view.join(" "), preserveAspectRatio: "none" }, image);
-    }
+    const picture = (href, x, y, width, height) => element("image", { href, x, y, width, height, preserveAspectRatio: "none", "image-rendering": "pixelated" });
 
-    function figure() {
-      const { crop, shots, size } = now, cell = 180, gap = 8, line = 16;
+    /** { text, width, height } of the figure; null where the pixels of a picture cannot be read. */
+    async function figure() {
+      const { crop, shots, size } = now, cell = 180, gap = 8, line = 16, whole = { x: 0, y: 0, width: size.width, height: size.height };
+      const last = shots[shots.length - 1].shot;
+      const [overview, ...parts] = await Promise.all([readPixels.png(last, whole), ...shots.map((s) => readPixels.png(s.shot, crop))]);
+      if (![overview, ...parts].every(Boolean)) return null;
       const high = Math.round(cell * crop.height / crop.width), across = Math.min(shots.length, 6);
-      const rows = Math.ceil(shots.length / across), whole = across * (cell + gap) - gap;
-      const tall = Math.round(whole * 0.5 * size.height / size.width), top = tall + gap * 2;
-      const total = top + rows * (high + line * 2 + gap);
-      const root = element("svg", { xmlns: SVG, width: whole, height: total, viewBox: "0 0 " + whole + " " + total, "font-family": "sans-serif", "font-size": 12, "text-anchor": "middle" });
-      const last = shots[shots.length - 1].shot, scale = whole * 0.5 / size.width, left = whole * 0.25;
-      root.append(picture(last, left, 0, whole * 0.5, tall, [0, 0, size.width, size.height]));
+      const rows = Math.ceil(shots.length / across), wide = Math.max(across, 3) * (cell + gap) - gap;
+      const tall = Math.round(wide * 0.5 * size.height / size.width), top = tall + gap * 2;
+      const total = top + rows * (high + line * 2 + gap), scale = wide * 0.5 / size.width, left = wide * 0.25;
+      const root = element("svg", { xmlns: SVG, width: wide, height: total, viewBox: "0 0 " + wide + " " + total, "font-family": "sans-serif", "font-size": 12, "text-anchor": "middle" });
+      root.append(element("rect", { width: wide, height: total, fill: "#fff" }), picture(overview, left, 0, wide * 0.5, tall));
       root.append(element("rect", { x: left + crop.x * scale, y: crop.y * scale, width: crop.width * scale, height: crop.height * scale, fill: "none", stroke: "#ffd000", "stroke-width": 1.5 }));
-      shots.forEach(function ({ shot, title, value }, n) {
+      shots.forEach(function ({ title, value }, n) {
         const x = (n % across) * (cell + gap), y = top + Math.floor(n / across) * (high + line * 2 + gap);
-        root.append(picture(shot, x, y, cell, high, NAMES.map((name) => crop[name])));
+        root.append(picture(parts[n], x, y, cell, high));
         root.append(element("text", { x: x + cell / 2, y: y + high + line - 2 }, title), element("text", { x: x + cell / 2, y: y + high + line * 2 - 3 }, value));
       });
-      return new XMLSerializer().serializeToString(root);
+      return { text: new XMLSerializer().serializeToString(root), width: wide, height: total };
     }
 
-    function save() {
-      const url = URL.createObjectURL(new Blob([figure()], { type: "image/svg+xml" }));
-      const link = make("a", { href: url, download: "crop-" + [now.clip, now.frame].join("-").replace(/[^A-Za-z0-9.-]+/g, "-") + ".svg" });
-      panel.append(link);
-      link.click();
-      link.remove();
-      setTimeout(() => URL.revokeObjectURL(url), 10000);
+    async function save(kind) {
+      const name = "crop-" + [now.clip, now.frame].join("-").replace(/[^A-Za-z0-9.-]+/g, "-") + "." + kind, made = await figure();
+      find("refused").hidden = Boolean(made);
+      if (!made) return;
+      const blob = kind === "png" ? await readPixels.rasterise(made.text, made.width, made.height, 3) : new Blob([made.text], { type: "image/svg+xml" });
+      shared.save(blob, name, panel);
     }
 
     fields.forEach((field) => field.addEventListener("change", typed));
     find("remove").addEventListener("click", () => on.change(null));
-    find("save").addEventListener("click", save);
+    find("save").addEventListener("click", () => save("svg"));
+    find("save-png").addEventListener("click", () => save("png"));
     find("copy").addEventListener("click", (event) => copy(find("command").textContent, event.target));
     return { show };
   };

@@ -41,6 +41,15 @@ window.deblurbench = (function () {
     tell(button, done ? "Copied" : "Copying failed");
   }
 
+  /** Saves a blob as a file; the link stands within `box`, so that an open dialog does not make it inert. */
+  function save(blob, name, box) {
+    const url = URL.createObjectURL(blob), link = make("a", { href: url, download: name });
+    box.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+  }
+
   function tell(button, text) {
     if (!button.dataset.text) button.dataset.text = button.textContent;
     button.textContent = text;
@@ -61,16 +70,25 @@ window.deblurbench = (function () {
     } catch (error) { return memory[key] || null; }
   }
 
-  all("[data-choice]").forEach(function (group) {
-    const buttons = all("button", group);
-    const panels = all("[data-panel]").filter((panel) => panel.dataset.panel === group.dataset.choice);
-    const choose = function (button) {
-      press(buttons, button);
-      panels.forEach((panel) => { panel.hidden = panel.dataset.index !== button.dataset.show; });
-    };
-    buttons.forEach((button) => button.addEventListener("click", () => choose(button)));
-    choose(buttons[0]);
-  });
+  // The metric of the plots: one choice for all groups of panels.
+  const note = (change) => window.deblurbench.address.note(change);
+  const choices = all("[data-choice]");
+
+  /** Shows the panels of a metric; false where there are none. */
+  function chooseMetric(key) {
+    const known = choices.some((group) => all("button", group).some((button) => button.dataset.show === key));
+    if (!known) return false;
+    choices.forEach(function (group) {
+      const buttons = all("button", group);
+      press(buttons, buttons.find((button) => button.dataset.show === key));
+      all("[data-panel=" + group.dataset.choice + "]").forEach((panel) => { panel.hidden = panel.dataset.key !== key; });
+    });
+    return true;
+  }
+  choices.forEach((group) => all("button", group).forEach(function (button, place) {
+    button.addEventListener("click", () => { chooseMetric(button.dataset.show); note({ metric: place ? button.dataset.show : null }); });
+    if (!place) chooseMetric(button.dataset.show);
+  }));
 
   all("article.clip").forEach(function (clip) {
     const buttons = all(".choice.frames button", clip);
@@ -87,14 +105,21 @@ window.deblurbench = (function () {
 
   all("[data-toggle]").forEach(function (button) {
     button.addEventListener("click", function () {
-      const shown = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(shown));
-      all("[data-method]").forEach(function (group) {
-        if (group.dataset.method === button.dataset.toggle) group.classList.toggle("off", !shown);
-      });
-      document.dispatchEvent(new CustomEvent("togglemethod", { detail: { label: button.dataset.toggle, shown } }));
+      switchMethod(button.dataset.toggle, button.getAttribute("aria-pressed") !== "true");
+      note({ off: all("[data-toggle][aria-pressed=false]").map((other) => other.dataset.toggle) });
     });
   });
+
+  /** Shows or hides a method in all plots; false where there is none of that name. */
+  function switchMethod(label, shown) {
+    const own = all("[data-toggle]").filter((button) => button.dataset.toggle === label);
+    own.forEach((button) => button.setAttribute("aria-pressed", String(shown)));
+    all("[data-method]").forEach(function (group) {
+      if (group.dataset.method === label) group.classList.toggle("off", !shown);
+    });
+    document.dispatchEvent(new CustomEvent("togglemethod", { detail: { label, shown } }));
+    return own.length > 0;
+  }
 
   all(".copy").forEach(function (button) {
     button.addEventListener("click", () => copy(button.parentElement.querySelector("pre").textContent, button));
@@ -103,5 +128,5 @@ window.deblurbench = (function () {
     button.addEventListener("click", () => copy(data.tables[button.dataset.copyTable], button));
   });
 
-  return { data, all, make, press, show, copy, keep, kept };
+  return { data, all, make, press, show, copy, save, keep, kept, chooseMetric, switchMethod };
 })();

@@ -6,7 +6,10 @@
   const { make } = shared;
   const MAX_SCALE = 64, GRID_FROM = 12, GRIP = 24;  // screen pixels
 
-  /** `on` is called with what a person does: view(), wipe(percent), crop(rectangle or null while drawing). */
+  /**
+   * `on` is called with what a person does: view(), wipe(percent), crop(rectangle or null while drawing), and
+   * point({ x, y } in whole picture pixels, or null outside).
+   */
   shared.makeStage = function (box, on) {
     const view = { scale: null, x: 0, y: 0 };  // screen pixels per picture pixel (null: fit), picture point at the centre
     let panes = [], slider = null, size = { width: 1, height: 1 }, crop = null, drawing = false, edge = 50;
@@ -22,6 +25,8 @@
       const element = make("div", { className: "pane" }, plane, grid, frame, tag);
       return { element, plane, one, two, grid, frame, tag };
     }
+
+    let now = [];  // the pictures on the stage
 
     function layout(mode, count) {
       const wanted = mode === "wipe" ? "wipe" : "grid" + count;
@@ -40,6 +45,7 @@
       right.element.slot = "second";
       right.tag.classList.add("right");
       const element = document.createElement("img-comparison-slider");
+      element.value = edge;  // before it is connected: it then reports its value as if a person had moved it
       element.setAttribute("handle", "true");
       element.setAttribute("keyboard", "disabled");
       element.setAttribute("role", "slider");
@@ -77,10 +83,11 @@
       Object.assign(image, { width: shot.width, height: shot.height, alt });
     }
 
-    /** `contents`: one { shot, against (or null), text } a pane. `mode`: flip, wipe, side, difference or error. */
+    /** `contents`: one { shot, against (or null), text } a pane. `mode`: flip, wipe, side, difference, error or maps (errors side by side). */
     function show(mode, contents, gain) {
       layout(mode, contents.length);
       size = contents[0].shot;
+      now = contents.flatMap((c) => (c.against ? [c.shot, c.against] : [c.shot]));
       panes.forEach(function (p, place) {
         const { shot, against, text } = contents[place];
         set(p.one, shot, text);
@@ -88,7 +95,7 @@
         if (against) set(p.two, against, "");
         p.tag.textContent = text;
         p.plane.classList.toggle("blended", Boolean(against));
-        p.plane.style.filter = { difference: "brightness(" + gain + ")", error: "url(#viewer-heat)" }[mode] || "";
+        p.plane.style.filter = { difference: "brightness(" + gain + ")", error: "url(#viewer-heat)", maps: "url(#viewer-heat)" }[mode] || "";
       });
       if (slider) slider.value = edge;
       describe();
@@ -143,7 +150,7 @@
     function fit(p) {
       const element = (p || panes[0]).element;
       const scale = Math.min(element.clientWidth / size.width, element.clientHeight / size.height) || 1;
-      return scale > 1 ? Math.floor(scale) : scale;  // whole multiples, so that every pixel is shown equally large
+      return scale;
     }
 
     const bound = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -152,9 +159,17 @@
     function zoom(factor, x = 0, y = 0) {
       const before = view.scale || fit();
       if (!view.scale) Object.assign(view, { x: size.width / 2, y: size.height / 2 });
-      const after = bound(before * factor, fit(), MAX_SCALE);
-      if (after <= fit() * 1.0001) view.scale = null;
+      const least = Math.min(fit(), 1 / window.devicePixelRatio), after = bound(before * factor, least, MAX_SCALE);
+      if (Math.abs(after / fit() - 1) < 0.0001 || (before > fit() && after < fit())) view.scale = null;
       else Object.assign(view, { scale: after, x: view.x + x / before - x / after, y: view.y + y / before - y / after });
+      moved();
+    }
+
+    /** "fit" the whole picture, "fill" the stage with it, or "actual": one pixel of the picture a pixel of the screen. */
+    function resize(name) {
+      const { clientWidth: width, clientHeight: height } = panes[0].element;
+      const scale = { fit: null, fill: Math.max(width / size.width, height / size.height), actual: 1 / window.devicePixelRatio }[name];
+      Object.assign(view, { scale, x: size.width / 2, y: size.height / 2 });
       moved();
     }
 
@@ -218,12 +233,19 @@
 
     box.addEventListener("pointermove", function (event) {
       const last = pointers.get(event.pointerId);
-      if (!last) return;
+      if (!last) { point(event); return; }
       if (start) { crop = start.moved(event); place(); return; }
       if (pointers.size === 2) pinch(event, last);
       else pan(event.clientX - last.clientX, event.clientY - last.clientY);
       pointers.set(event.pointerId, event);
     });
+
+    function point(event) {
+      if (event.pointerType === "touch" || !panes.length) return;
+      const { picture } = paneAt(event), x = Math.floor(picture.x), y = Math.floor(picture.y);
+      on.point(x >= 0 && y >= 0 && x < size.width && y < size.height ? { x, y } : null);
+    }
+    box.addEventListener("pointerleave", () => on.point(null));
 
     function pinch(event, last) {
       const other = [...pointers.values()].find((p) => p.pointerId !== event.pointerId);
@@ -244,7 +266,7 @@
     new ResizeObserver(place).observe(box);
 
     return {
-      show, zoom, pan, wipe, place,
+      show, zoom, pan, wipe, place, resize, shown: () => [...new Set(now)],
       get view() { return view.scale ? { scale: view.scale, x: view.x, y: view.y } : null; },
       set view(wanted) { Object.assign(view, wanted || { scale: null }); place(); },
       get edge() { return edge; },

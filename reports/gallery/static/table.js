@@ -48,10 +48,23 @@
       head.querySelector("button").addEventListener("click", function () {
         const now = head.getAttribute("aria-sort");
         const first = head.dataset.better === "high" ? -1 : 1;
-        sort(table, column, now === "ascending" ? -1 : now === "descending" ? 1 : first);
+        const direction = now === "ascending" ? -1 : now === "descending" ? 1 : first;
+        sort(table, column, direction);
+        window.deblurbench.address.note({ sort: columnKey(head, column) + "," + (direction > 0 ? "up" : "down") });
       });
     });
   });
+
+  const columnKey = (head, column) => head.dataset.key || String(column);
+
+  /** Sorts the table as an address says; false where it has no such column. */
+  window.deblurbench.sortTable = function (key, direction) {
+    const table = document.querySelector("table.sortable"), heads = table ? all("thead th", table) : [];
+    const column = heads.findIndex((head, place) => columnKey(head, place) === key);
+    if (column < 0) return false;
+    sort(table, column, direction === "down" ? -1 : 1);
+    return true;
+  };
 
   // Opening a method into clips, and a clip into frames. Rows are made when they are first asked for.
 

@@ -6,19 +6,22 @@
   const dialog = document.getElementById("viewer");
   if (!dialog || !dialog.showModal) return;
   const id = (name) => document.getElementById("viewer-" + name);
-  const MODES = ["flip", "wipe", "side", "difference", "error"], GAINS = [1, 2, 4, 8, 16];
+  const MODES = ["flip", "wipe", "side", "difference", "error", "maps"], GAINS = [1, 2, 4, 8, 16];
   const STEP = 60;  // screen pixels that a key moves the picture
+  const SIDE = 6;  // pictures side by side unless others are chosen
 
   const now = {
     clip: 0, frame: 0, show: "", with: null, methods: null, mode: "flip", gain: 4, crop: null, cropping: false,
-    blind: null, revealed: false, held: false,
+    blind: null, revealed: false, held: false, notice: "",
   };
   const blind = shared.makeBlind(data.id);
   const stage = shared.makeStage(id("stage"), {
     view: () => { zoomText(); address(false); },
     wipe: () => address(false),
     crop: (crop) => { now.cropping = false; now.crop = crop || now.crop; draw(); },
+    point: (place) => readout(place),
   });
+  const pixels = shared.makePixels(id("readout"));
   const ballot = shared.makeBallot(blind, {
     clips, say: (text) => say(text), title: (s) => title(s), hiding: () => hiding(),
     here: () => ({ clip: now.clip, frame: now.frame, clipName: clip().name, frameName: frame().name, shots: shots() }),
@@ -46,7 +49,8 @@
   const truth = () => frame().shots.find((s) => s.kind === "truth");
   const input = () => frame().shots.find((s) => s.kind === "input") || frame().shots[0];
   const reference = () => truth() || input();
-  const shot = (label) => frame().shots.find((s) => s.label === label) || shots()[0];
+  const first = () => shots().find((s) => s.kind === "method") || shots()[0];
+  const shot = (label) => frame().shots.find((s) => s.label === label) || first();
 
   /** The right side, or what a difference is taken to: as chosen, else the input or the reference, whichever tells more. */
   function second() {
@@ -62,27 +66,34 @@
   const value = (s) => (hiding() ? "" : s.value);
   const caption = (s) => title(s) + (value(s) ? " · " + value(s) : "");
 
-  /** The methods side by side: those chosen, else all up to six, else the first five and the reference. */
+  /** The methods side by side: those chosen, else all up to six, else the input, the best four and the ground truth. */
   function beside() {
     const chosen = (now.methods || []).map((label) => frame().shots.find((s) => s.label === label)).filter(Boolean);
     if (chosen.length) return shots().filter((s) => chosen.includes(s));
     const every = shots();
-    return every.length <= 6 ? every : [...every.slice(0, 5), every[every.length - 1]];
+    if (every.length <= SIDE) return every;
+    const ranked = hiding() ? every : [...data.best.map((label) => every.find((s) => s.label === label)).filter(Boolean), ...every];
+    const ends = every.filter((s) => s.kind !== "method" && (s.kind === "truth" || !hiding()));
+    const best = [...new Set(ranked)].filter((s) => !ends.includes(s)).slice(0, SIDE - ends.length);
+    return every.filter((s) => ends.includes(s) || best.includes(s));
   }
 
   function contents() {
-    const first = now.held ? reference() : shot(now.show), other = second();
-    if (now.mode === "wipe") return [first, other].map((s) => ({ shot: s, against: null, text: caption(s) }));
+    const main = now.held ? reference() : shot(now.show), other = second();
+    if (now.mode === "wipe") return [main, other].map((s) => ({ shot: s, against: null, text: caption(s) }));
     if (now.mode === "side") return beside().map((s) => ({ shot: now.held ? reference() : s, against: null, text: caption(now.held ? reference() : s) }));
-    if (now.mode === "difference") return [{ shot: first, against: other, text: title(first) + " − " + title(other) + ", × " + now.gain }];
-    if (now.mode === "error") return [{ shot: first, against: truth(), text: "Error of " + caption(first) }];
-    return [{ shot: first, against: null, text: caption(first) }];
+    if (now.mode === "maps") return beside().filter((s) => s.kind !== "truth").map((s) => ({ shot: s, against: truth(), text: "Error of " + caption(s) }));
+    if (now.mode === "difference") return [{ shot: main, against: other, text: title(main) + " − " + title(other) + ", × " + now.gain }];
+    if (now.mode === "error") return [{ shot: main, against: truth(), text: "Error of " + caption(main) }];
+    return [{ shot: main, against: null, text: caption(main) }];
   }
 
   // Drawing
 
   function draw() {
-    if (now.mode === "error" && !truth()) now.mode = "difference";
+    if ((now.mode === "error" || now.mode === "maps") && !truth()) now.mode = "difference";
+    id("notice").hidden = !now.notice;
+    id("notice").textContent = now.notice;
     const shown = contents();
     stage.show(now.mode, shown, now.gain);
     stage.crop = now.crop;
@@ -101,16 +112,16 @@
     fill(id("clip"), clips.map((c, place) => [String(place), c.name]), String(now.clip));
     fill(id("frame"), clip().frames.map((f, place) => [String(place), f.name + (f.why ? " · " + f.why : "")]), String(now.frame));
     all("[data-mode]", dialog).forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.mode === now.mode)));
-    dialog.querySelector("[data-mode=error]").disabled = !truth();
+    all("[data-mode=error], [data-mode=maps]", dialog).forEach((b) => { b.disabled = !truth(); });
     dialog.querySelector("[data-do=crop]").setAttribute("aria-pressed", String(now.cropping));
     dialog.querySelector("[data-do=blind]").setAttribute("aria-pressed", String(hiding()));
     id("second").hidden = now.mode !== "wipe" && now.mode !== "difference";
     id("second-name").textContent = now.mode === "wipe" ? "Right side" : "Difference to";
     fill(id("right"), shots().map((s) => [s.label, title(s)]), second().label);
-    const graded = now.mode === "difference" || now.mode === "error";
+    const heat = now.mode === "error" || now.mode === "maps", graded = now.mode === "difference" || heat;
     id("gain").hidden = !graded;
     id("times").textContent = "× " + now.gain;
-    id("heat-scale").hidden = now.mode !== "error";
+    id("heat-scale").hidden = !heat;
     id("heat-end").textContent = String(Math.round(255 / now.gain));
     const row = [1, 1, 1].map(() => now.gain / 3).join(" ") + " 0 0";
     id("heat-gain").setAttribute("values", [row, row, row, "0 0 0 1 0"].join(" "));
@@ -126,12 +137,16 @@
     select.value = chosen;
   }
 
+  const several = () => now.mode === "side" || now.mode === "maps";
+
   function methods() {
-    const bar = id("methods"), shown = now.mode === "side" ? beside() : [now.held ? reference() : shot(now.show)];
+    const bar = id("methods"), shown = several() ? beside() : [now.held ? reference() : shot(now.show)];
     const wanted = JSON.stringify(shots().map((s) => [s.source, title(s), value(s)]));
     if (bar.dataset.options !== wanted) {
+      const focused = all("button", bar).indexOf(document.activeElement);
       bar.dataset.options = wanted;
       bar.replaceChildren(...shots().map(choice));
+      if (focused >= 0) (all("button", bar)[focused] || id("stage")).focus();
     }
     all("button", bar).forEach((b, n) => b.setAttribute("aria-pressed", String(shown.includes(shots()[n]))));
   }
@@ -177,12 +192,40 @@
   function choose(place) {
     const s = shots()[place];
     if (!s) return;
-    if (now.mode === "side") {
+    now.notice = "";
+    if (several()) {
       const labels = beside().map((b) => b.label), left = labels.filter((label) => label !== s.label);
       now.methods = left.length === labels.length ? [...labels, s.label] : left.length ? left : labels;
     } else now.show = s.label;
     draw();
     say(caption(s));
+  }
+
+  /** The method before or after the one shown, round and round. */
+  function turn(by) {
+    if (several()) setMode("flip");
+    const every = shots(), place = every.indexOf(shot(now.show));
+    choose((place + by + every.length) % every.length);
+  }
+
+  /** The ground truth, and with the same key back to what was shown before. */
+  function showTruth() {
+    const end = truth();
+    if (!end) { say("this clip has no ground truth"); return; }
+    if (several()) setMode("flip");
+    if (now.show === end.label && now.before) choose(shots().findIndex((s) => s.label === now.before));
+    else { now.before = now.show; choose(shots().indexOf(end)); }
+  }
+
+  function fullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else dialog.querySelector(".viewer-main").requestFullscreen().catch(() => say("this browser refuses full screen"));
+  }
+
+  /** The colours of the pictures on the stage at a point of the frame. */
+  function readout(place) {
+    const shown = stage.shown().map((s) => ({ shot: s, title: title(s) }));
+    pixels.show(place, shown);
   }
 
   function chooseSecond(place) {
@@ -198,6 +241,7 @@
 
   function goTo(clipPlace, framePlace) {
     const other = clipPlace !== now.clip;
+    now.notice = "";
     now.clip = clipPlace;
     now.frame = Math.min(framePlace, clip().frames.length - 1);
     if (other) { stage.view = null; now.crop = now.crop && crop(); drawCurve(); }
@@ -206,20 +250,30 @@
     say("clip " + clip().name + ", frame " + frame().name);
   }
 
+  /** The frame of that name, or the nearest with a picture; the first for a name that the clip does not have. */
+  function nearest(name) {
+    const order = data.clips.find((c) => c.name === clip().name).frames, numbers = [...order, ...clip().frames.map((f) => f.name)].every((f) => /^\d+$/.test(f));
+    const place = (f) => (numbers && /^\d+$/.test(f) ? Number(f) : order.indexOf(f));
+    const exact = clip().frames.find((f) => f.name === name), known = name !== null && (order.includes(name) || (numbers && /^\d+$/.test(name)));
+    if (exact || !known) return exact || clip().frames[0];
+    const away = (f) => Math.abs(place(f.name) - place(name));
+    return clip().frames.reduce((best, f) => (away(f) < away(best) ? f : best));
+  }
+
   /** A frame of the curve; the nearest with a picture where that one has none. */
   function pick(name) {
-    const order = data.clips.find((c) => c.name === clip().name).frames, wanted = order.indexOf(name);
-    const away = (f) => Math.abs(order.indexOf(f.name) - wanted);
-    const nearest = clip().frames.reduce((best, f) => (away(f) < away(best) ? f : best));
-    goTo(now.clip, clip().frames.indexOf(nearest));
-    if (nearest.name !== name) say("frame " + name + " has no picture; the nearest that has one is " + nearest.name);
+    const found = nearest(name);
+    goTo(now.clip, clip().frames.indexOf(found));
+    if (found.name !== name) say("frame " + name + " has no picture; the nearest that has one is " + found.name);
   }
 
   function setMode(name) {
     now.mode = now.mode === name && name !== "flip" ? "flip" : name;
+    now.notice = "";
     draw();
     address(true);
     say(dialog.querySelector("[data-mode=" + now.mode + "]").textContent);
+    stage.place();
   }
 
   function louder(by) {
@@ -263,14 +317,14 @@
 
   // Opening, closing, and the address
 
-  function drawCurve() {
+  function drawCurve(key) {
     if (curve) curve.destroy();
     curve = null;
     const found = data.clips.find((c) => c.name === clip().name);
     const metrics = data.metrics.filter((m) => m.key !== "seconds" && found && (found.values[m.key] || []).some((v) => v && v.some((n) => n !== null)));
     id("curve").hidden = !metrics.length;
     if (!metrics.length || !shared.drawCurve) return;
-    fill(id("metric"), metrics.map((m) => [m.key, m.label]), metrics.some((m) => m.key === id("metric").value) ? id("metric").value : metrics[0].key);
+    fill(id("metric"), metrics.map((m) => [m.key, m.label]), metrics.some((m) => m.key === (key || id("metric").value)) ? key || id("metric").value : metrics[0].key);
     const metric = metrics.find((m) => m.key === id("metric").value);
     id("plot").setAttribute("aria-label", metric.label + " of each frame of clip " + found.name);
     const height = window.innerHeight < 700 ? 96 : 130;
@@ -283,8 +337,9 @@
     return {
       clip: clip().name, frame: frame().name, mode: now.mode, show: letter(shot(now.show).label),
       with: now.with && (now.mode === "wipe" || now.mode === "difference") ? letter(second().label) : null,
-      methods: now.mode === "side" && now.methods && !hiding() ? beside().map((s) => s.label) : null,
+      methods: several() && now.methods && !hiding() ? beside().map((s) => s.label) : null,
       zoom: stage.view, crop: now.crop, wipe: now.mode === "wipe" ? stage.edge : null,
+      curve: curve && id("metric").selectedIndex > 0 ? id("metric").value : null,
       gain: now.gain === 4 ? null : now.gain, blind: hiding() ? now.blind : null,
     };
   }
@@ -294,9 +349,10 @@
     if (dialog.open && writing) shared.address.write(state(), push);
   }
 
-  /** Shows what the address says; closes where it says nothing. */
+  /** Shows what the address says; closes where it says nothing, and says what the report lacks. */
   function restore() {
     const wanted = shared.address.read(), place = wanted ? clips.findIndex((c) => c.name === wanted.clip) : -1;
+    shared.notice(wanted && place < 0 ? "The address names the clip " + wanted.clip + ", of which this report has no picture." : "");
     writing = false;
     if (place < 0) {
       closedByAddress = dialog.open;
@@ -305,20 +361,33 @@
       return;
     }
     now.clip = place;
-    now.frame = Math.max(0, clip().frames.findIndex((f) => f.name === wanted.frame));
+    now.frame = clip().frames.indexOf(nearest(wanted.frame));
     now.blind = wanted.blind;
     now.revealed = false;
     const label = (text) => (hiding() ? (shots()[Number(text)] || shots()[0]).label : text);
     Object.assign(now, {
       show: shot(label(wanted.show)).label, with: wanted.with === null ? null : label(wanted.with), methods: wanted.methods, crop: inside(wanted.crop),
       mode: MODES.includes(wanted.mode) ? wanted.mode : "flip", gain: GAINS.includes(wanted.gain) ? wanted.gain : 4,
+      notice: lacking(wanted), cropping: false,
     });
     if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
-    drawCurve();
+    drawCurve(wanted.curve);
     if (wanted.wipe !== null) stage.wipe(wanted.wipe);
     stage.view = wanted.zoom;
     draw();
+    if (now.notice) say(now.notice);
     writing = true;
+  }
+
+  /** What an address names and this report lacks, in words. */
+  function lacking(wanted) {
+    const labels = hiding() ? [] : [wanted.show, wanted.with, ...(wanted.methods || [])].filter((text) => text && !frame().shots.some((s) => s.label === text));
+    const lines = [];
+    if (wanted.frame !== null && wanted.frame !== frame().name) lines.push("no picture of frame " + wanted.frame + ": " + frame().name + " is the nearest that has one");
+    if (labels.length) lines.push("no picture by " + [...new Set(labels)].join(", "));
+    if (!MODES.includes(wanted.mode)) lines.push("no mode " + wanted.mode);
+    if (wanted.crop && !inside(wanted.crop)) lines.push("the crop lies outside the frame");
+    return lines.length ? "Of what the address names this report lacks: " + lines.join("; ") + "." : "";
   }
 
   function inside(wanted) {
@@ -330,9 +399,8 @@
   function open(clipName, frameName, label) {
     now.clip = clips.findIndex((c) => c.name === clipName);
     now.frame = clip().frames.findIndex((f) => f.name === frameName);
-    const first = frame().shots.find((s) => s.kind === "method") || frame().shots[0];
-    now.show = label || first.label;
-    Object.assign(now, { mode: "flip", with: null, crop: null, cropping: false, blind: null, revealed: false, held: false });
+    now.show = label || first().label;
+    Object.assign(now, { mode: "flip", with: null, crop: null, cropping: false, blind: null, revealed: false, held: false, notice: "" });
     stage.view = null;
     if (!dialog.open) { dialog.showModal(); id("stage").focus(); }
     drawCurve();
@@ -350,6 +418,7 @@
     previous: () => step(-1, 0), next: () => step(1, 0), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     crop: toggleCrop, blind: toggleBlind, unblind: toggleBlind, reveal, help, close: () => dialog.close(),
     fainter: () => louder(-1), stronger: () => louder(1), forget: () => { blind.clear(); draw(); },
+    fit: () => stage.resize("fit"), fill: () => stage.resize("fill"), actual: () => stage.resize("actual"), full: fullScreen,
     votes: () => shared.copy(blind.csv(), dialog.querySelector("[data-do=votes]")),
   };
   const keys = {
@@ -357,7 +426,9 @@
     f: () => setMode("flip"), w: () => setMode("wipe"), s: () => setMode("side"), d: () => setMode("difference"),
     e: () => { if (truth()) setMode("error"); }, "[": actions.fainter, "]": actions.stronger, c: toggleCrop, b: toggleBlind,
     r: reveal, v: () => ballot.vote(shot(now.show).label), n: () => ballot.vote(""), "?": help,
-    "+": actions.in, "=": actions.in, "-": actions.out, 0: () => { stage.view = null; zoomText(); address(false); },
+    "+": actions.in, "=": actions.in, "-": actions.out, 0: actions.fit, o: actions.actual, p: actions.fill, u: fullScreen,
+    x: () => turn(1), z: () => turn(-1), PageDown: () => turn(1), PageUp: () => turn(-1), t: showTruth,
+    a: () => { if (truth()) setMode("maps"); },
     i: () => stage.pan(0, STEP), k: () => stage.pan(0, -STEP), j: () => stage.pan(STEP, 0), l: () => stage.pan(-STEP, 0),
     ",": () => { stage.wipe(stage.edge - 2); address(false); }, ".": () => { stage.wipe(stage.edge + 2); address(false); },
   };
@@ -367,35 +438,26 @@
   id("clip").addEventListener("change", (event) => goTo(Number(event.target.value), 0));
   id("frame").addEventListener("change", (event) => goTo(now.clip, Number(event.target.value)));
   id("right").addEventListener("change", (event) => { now.with = event.target.value; draw(); });
-  id("metric").addEventListener("change", () => { drawCurve(); curve.mark(frame().name); });
+  id("metric").addEventListener("change", () => { drawCurve(); curve.mark(frame().name); address(false); });
   all("figure.shot .open").forEach(function (button) {
     const { clip: clipName, frame: frameName, label } = button.parentElement.dataset;
     button.addEventListener("click", () => open(clipName, frameName, label));
   });
 
-  dialog.addEventListener("keydown", function (event) {
-    if (event.ctrlKey || event.metaKey) return;
-    if (["SELECT", "INPUT", "TEXTAREA"].includes(event.target.tagName)) return;
-    if (event.key === "Shift") { now.held = true; draw(); return; }
-    const digit = /^Digit([1-9])$/.exec(event.code);
-    const action = digit && !event.shiftKey
-      ? () => (event.altKey ? chooseSecond : choose)(Number(digit[1]) - 1)
-      : !event.altKey && keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (action) { action(); event.preventDefault(); }
+  shared.makeKeys(dialog, id("stage"), {
+    keys, digit: (place, other) => (other ? chooseSecond : choose)(place), asked: () => say("number of the method: two digits"),
+    held(down) { now.held = down; draw(); },
   });
-  dialog.addEventListener("keyup", (event) => { if (event.key === "Shift" && now.held) { now.held = false; draw(); } });
   dialog.addEventListener("cancel", function (event) {  // Escape
     if (!id("help").hidden) help(); else if (now.cropping) toggleCrop(); else return;
     event.preventDefault();
   });
   dialog.addEventListener("close", function () {
-    now.held = false;
     if (!closedByAddress) shared.address.write(null, true);
     closedByAddress = false;
     const opener = shot(now.show).figure.querySelector(".open");
     if (opener.offsetParent) opener.focus();
   });
-  window.addEventListener("blur", () => { if (now.held) { now.held = false; draw(); } });  // Shift may be let go elsewhere
   window.addEventListener("popstate", restore);
   window.addEventListener("hashchange", restore);
   new ResizeObserver(() => { if (dialog.open && curve) curve.resize(); }).observe(id("plot"));
