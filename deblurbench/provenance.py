@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import stat
 import subprocess
 from collections.abc import Collection
 from functools import cache
@@ -182,6 +183,8 @@ def file_sha256(file: Path) -> str:
         MissingError: it is not there, or cannot be read.
     """
     try:
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for, a device never ends
+            raise MissingError(f"{file}: not an ordinary file.")
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:

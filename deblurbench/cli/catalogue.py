@@ -25,9 +25,8 @@ ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @options.as_json
-def list_plugins(kind: str | None, as_json: bool) -> int:
+def list_plugins(kind: str | None, as_json: bool) -> None:
     """List methods, datasets, protocols, metrics or reports (all of them for none named)."""
-    broken = False
     tables = {name: _table(name) for name in ([kind] if kind else KINDS)}
     if as_json:
         whole = {name: [dict(zip(head, row, strict=True)) for row in rows] for name, (head, rows) in tables.items()}
@@ -40,14 +39,12 @@ def list_plugins(kind: str | None, as_json: bool) -> int:
         print_json(whole[kind] if kind else whole)
     for name, (head, rows) in tables.items():
         faults = {str(row[0]): str(row[-1]) for row in rows if str(row[-1]).startswith(BROKEN)}
-        broken |= bool(faults)
         if not as_json:
             if not kind:
                 click.echo(f"\n{name.upper()}")
             print_table(head, [_for_terminal(row) for row in rows])
             for each, fault in faults.items():
                 say(f"! {each}: {fault.removeprefix(BROKEN)}")
-    return 1 if broken else 0
 
 
 def _for_terminal(row: tuple[object, ...]) -> tuple[object, ...]:

@@ -26,9 +26,10 @@ from typing import Any
 
 from deblurbench.errors import CardError, MissingError, UsageError
 from deblurbench.provenance import code_digest, file_sha256
-from deblurbench.registry.cards import MethodCard, make_card, read_card, read_raw_card
+from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import Plugin, plugin, plugins
 from deblurbench.registry.given import given_method
+from deblurbench.registry.read_card import make_card, read_card, read_raw_card
 from deblurbench.registry.single_file import method_name, own_files, read_single_file
 
 HARNESS_KEYS = ("entry", "opens", "network", "path", "weights", "requires", "install", "trainable", "recipes")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from deblurbench.errors import CardError, UsageError
 from deblurbench.registry.protocol import Protocol
@@ -20,7 +20,7 @@ ENTRY = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 IDENTITY = "identity"  # the method that gives back the blurry input
 COMMAND = "deblurbench.backends.command:CommandMethod"  # what runs a card with a `command`
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
+LARGEST = 2**15  # pixels or frames that a card may ask for
 
 
 class Frozen(BaseModel):
@@ -32,12 +32,17 @@ class Frozen(BaseModel):
 class Needs(Frozen):
     """What a method needs of the frames it is given."""
 
-    multiple_of: int = Field(default=1, ge=1, description="both sides are padded to this multiple, and cropped after")
-    window: int = Field(default=0, ge=0, description="frames on either side that one restored frame reads")
+    multiple_of: int = Field(
+        default=1, ge=1, le=LARGEST, description="both sides are padded to this multiple, and cropped after"
+    )
+    window: int = Field(default=0, ge=0, le=LARGEST, description="frames on either side that one restored frame reads")
     causal: bool = Field(default=True, description="a restored frame depends on no later frame")
-    min_size: int = Field(default=1, ge=1, description="shortest side the network can take, in pixels")
+    min_size: int = Field(default=1, ge=1, le=LARGEST, description="shortest side the network can take, in pixels")
     retry_tile: int | None = Field(
-        default=None, ge=32, description="side of the tiles in which a clip is tried again when memory runs out"
+        default=None,
+        ge=32,
+        le=LARGEST,
+        description="side of the tiles in which a clip is tried again when memory runs out",
     )
     form: Literal["frame", "window", "recurrent"] | None = Field(
         default=None, description="how a network from outside is called; by default a window where `window` is given"
@@ -131,6 +136,27 @@ class PluginCard(Frozen):
     requires: tuple[str, ...] = Field(default=(), description="packages besides the harness's own, as pip takes them")
     install: str = Field(default="", description="the command that installs them; by default pip install")
 
+    @field_validator("requires")
+    @classmethod
+    def _requirements_can_be_read(cls, requires: tuple[str, ...]) -> tuple[str, ...]:
+        for text in requires:
+            parse_requirement(text)
+        return requires
+
+
+def parse_requirement(text: str) -> list[Requirement]:
+    """The alternatives of an entry of `requires`: `a>=1.2|b` is met by either.
+
+    Raises:
+        ValueError: one of them is no requirement as pip takes them.
+    """
+    try:
+        return [Requirement(part) for part in text.split("|")]
+    except InvalidRequirement as error:
+        raise ValueError(
+            f"{text[:60]!r} is no requirement, such as onnxruntime>=1.20 ({str(error).splitlines()[0]})"
+        ) from error
+
 
 FOREIGN = ("form", "stack", "range", "colours", "size", "output")
 """What `needs` says of a network from outside; a class of ours sees frames in [0, 1] and converts by itself."""
@@ -171,7 +197,8 @@ class MethodCard(PluginCard):
         given = raw.get("weights") or []
         given = given if isinstance(given, list) else [given]
         entries = [{"file": entry} if isinstance(entry, str) else entry for entry in given]
-        variant = next(iter(raw.get("variants") or ()), "default")
+        variants = raw.get("variants")
+        variant = next(iter(variants), "default") if isinstance(variants, dict) else "default"
         least = {"variant": variant, "origin": "public", "sha256": ""}
         whole = [least | {"tag": Path(str(e.get("file"))).stem} | e if isinstance(e, dict) else e for e in entries]
         return {"entry": ADAPTER} | raw | {"weights": whole}
@@ -321,68 +348,3 @@ class ReportCard(PluginCard):
 
     default: bool = Field(default=True, description="whether `run` writes it without being asked")
     order: int = 0
-
-
-Card = TypeVar("Card", bound=PluginCard)
-
-
-def read_card(path: Path, model: type[Card]) -> Card:
-    """Read and validate one card.yaml.
-
-    Raises:
-        CardError: not YAML, wrong types, unknown keys; every fault at once, each with its path in the file.
-    """
-    return make_card(read_raw_card(path), path, model)
-
-
-def read_raw_card(path: Path) -> dict[str, Any]:
-    """The keys of a card file, not validated yet.
-
-    Raises:
-        CardError: not readable, not YAML, or no mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{path}: cannot be read as YAML: {error}") from error
-    return parse_card(text, path)
-
-
-def parse_card(text: str, path: Path) -> dict[str, Any]:
-    """The keys of a card's YAML text, which stands in `path`.
-
-    Raises:
-        CardError: not YAML, or no mapping.
-    """
-    try:
-        raw = yaml.load(text, Loader=LOADER)
-    except yaml.YAMLError as error:
-        raise CardError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise CardError(f"{path}: a card is a mapping of keys, found {type(raw).__name__}")
-    return raw
-
-
-def make_card(raw: dict[str, Any], path: Path, model: type[Card]) -> Card:
-    """The validated card of some keys; `path` is named in errors.
-
-    Raises:
-        CardError: every fault at once.
-    """
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        raise CardError(_explain(path, model, error)) from error
-
-
-def _explain(path: Path, model: type[PluginCard], error: ValidationError) -> str:
-    lines = [f"{path}: {error.error_count()} fault(s) in this card:"]
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"]) or "(whole card)"
-        line = f"  {where}: {fault['msg']}"
-        if fault["type"] == "extra_forbidden":
-            line += f". {did_you_mean(str(fault['loc'][-1]), model.model_fields)}" if len(fault["loc"]) == 1 else ""
-        else:
-            line += f" (found {str(fault.get('input'))[:60]!r})"
-        lines.append(line)
-    return "\n".join(lines)

@@ -28,7 +28,8 @@ from typing import Any, Literal
 
 from deblurbench.errors import CardError, UsageError
 from deblurbench.provenance import file_sha256
-from deblurbench.registry.cards import DatasetCard, MethodCard, PluginCard, ReportCard, read_card
+from deblurbench.registry.cards import DatasetCard, MethodCard, PluginCard, ReportCard
+from deblurbench.registry.read_card import read_card
 from deblurbench.registry.requirements import code_digest, how_to_install, refuse_missing_packages
 from deblurbench.text import did_you_mean
 
@@ -171,6 +172,8 @@ def _read(room: Room, card_file: Path) -> Plugin:
         card = read_card(card_file, CARDS[room])
     except CardError as error:
         return Plugin(room, folder.name, folder, None, str(error))
+    except Exception as error:  # whatever a card does to the reader, the other plugins are listed
+        return Plugin(room, folder.name, folder, None, f"{card_file}: {type(error).__name__}: {str(error)[:200]}")
     return Plugin(room, card.name, folder, card)
 
 

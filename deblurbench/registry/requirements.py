@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import re
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from deblurbench import provenance
 from deblurbench.errors import MissingError
-from deblurbench.registry.cards import MethodCard, PluginCard
+from deblurbench.registry.cards import MethodCard, PluginCard, parse_requirement
 
 
 def refuse_missing_packages(card: PluginCard, folder: Path) -> None:
@@ -20,9 +21,10 @@ def refuse_missing_packages(card: PluginCard, folder: Path) -> None:
     """
     missing = [text for text in card.requires if not _installed(text)]
     if missing:
-        first = [text.partition("|")[0].strip() for text in missing]
-        command = card.install or f"pip install {' '.join(map(repr, first))}"
-        raise MissingError(f"{card.name!r} needs {', '.join(first)}, not installed here. Install it: {command}")
+        first = [parse_requirement(text)[0] for text in missing]
+        command = card.install or f"pip install {' '.join(repr(str(requirement)) for requirement in first)}"
+        here = ", ".join(f"{requirement}, {_present(requirement)}" for requirement in first)
+        raise MissingError(f"{card.name!r} needs {here}. Install it: {command}")
     if isinstance(card, MethodCard) and card.network and network_place(card, folder) is None:
         top = card.network.partition(":")[0].partition(".")[0]
         where = f" in {card_path(card, folder)}, nor installed" if card.path else " here"
@@ -77,11 +79,24 @@ def code_digest(card: PluginCard | None, folder: Path) -> str:
 
 
 def _installed(requirement: str) -> bool:
-    """Whether a requirement is met by name; `a|b` means either."""
-    for text in requirement.split("|"):
-        try:
-            importlib.metadata.version(re.split(r"[^\w.-]", text.strip(), maxsplit=1)[0])
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    """Whether a requirement is met, by name and version; `a|b` means either."""
+    return any(_is_met(alternative) for alternative in parse_requirement(requirement))
+
+
+def _is_met(requirement: Requirement) -> bool:
+    if requirement.marker and not requirement.marker.evaluate():
         return True
-    return False
+    version = _installed_version(requirement.name)
+    return version is not None and requirement.specifier.contains(version, prereleases=True)
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _present(requirement: Requirement) -> str:
+    version = _installed_version(requirement.name)
+    return f"installed here is {version}" if version else "not installed here"

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench.errors import CardError, UsageError
-from deblurbench.registry.cards import MethodCard, make_card, parse_card
+from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.documents import SOURCE_BYTES, DocumentError, plain, read_bytes
+from deblurbench.registry.read_card import make_card, parse_card
 from deblurbench.text import did_you_mean
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -83,12 +85,12 @@ def own_files(file: Path) -> list[Path]:
 
 def _parse(file: Path) -> ast.Module:
     try:
-        return ast.parse(file.read_bytes(), filename=str(file))
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+        return ast.parse(read_bytes(file, SOURCE_BYTES), filename=str(file))
+    except DocumentError as error:
+        raise UsageError(f"{file}: {error}") from error
     except SyntaxError as error:
         raise UsageError(f"{file}: not Python that can be read: line {error.lineno}: {error.msg}") from error
-    except ValueError as error:  # null bytes
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; deep nesting
         raise UsageError(f"{file}: not Python that can be read: {error}") from error
 
 
@@ -113,8 +115,10 @@ def _card_of(tree: ast.Module, file: Path) -> dict[str, Any]:
     if not literal:
         return {}
     try:
-        told = ast.literal_eval(literal[-1])
-    except (ValueError, TypeError) as error:
+        told = plain(ast.literal_eval(literal[-1]))
+    except DocumentError as error:
+        raise CardError(f"{file}: CARD: {error}") from error
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise CardError(
             f"{file}: line {literal[-1].lineno}: CARD is read without importing the file, so it must be a literal: "
             "a dict of text, numbers, lists and dicts, without calls or names"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
 from deblurbench.errors import UsageError
 from deblurbench.methods import losses
 from deblurbench.registry.cards import Frozen, MethodCard
+from deblurbench.registry.documents import DocumentError, parse_yaml
 from deblurbench.text import did_you_mean
 
 Decay: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -118,8 +118,8 @@ def _set(raw: dict[str, Any], setting: str) -> None:
     if not equals or not key:
         raise UsageError(f"--set {setting!r}: written as key=value, for example --set batch=2")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = parse_yaml(text)
+    except DocumentError as error:
         raise UsageError(f"--set {setting!r}: the value is not YAML ({error})") from error
     if isinstance(value, str):
         value = _as_number(value)

@@ -3,7 +3,8 @@
 import pytest
 
 from deblurbench.errors import CardError
-from deblurbench.registry.cards import DatasetCard, MethodCard, read_card
+from deblurbench.registry.cards import DatasetCard, MethodCard
+from deblurbench.registry.read_card import read_card
 
 GOOD = "name: a\nentry: method:A\ntitle: A method\n"
 

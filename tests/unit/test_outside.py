@@ -1,5 +1,6 @@
 """What a path given to --methods becomes: single files, folders, files that a method opens; found without importing."""
 
+import errno
 import hashlib
 import sys
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_digests_are_those_of_the_file_and_of_what_it_imports_beside_it(write):
     assert plan_method(str(file)).record() == record
     for changed in (helper, further, file):
         before = plan_method(str(file)).record().code_sha256
-        changed.write_text(changed.read_text() + "\n# changed\n")
+        changed.write_text(changed.read_text() + "\nchanged = 1\n")
         assert plan_method(str(file)).record().code_sha256 != before
     assert find_method(str(file)).load().__name__ == "Mine"
     sys.path.remove(str(file.parent))
@@ -180,7 +181,11 @@ def test_wrong_paths_say_what_would_be_right(write, tmp_path):
 
 def test_an_unreadable_file_is_said(write, monkeypatch):
     file = write(MINE)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: Path("/no/such/file").open("rb"))  # root may read all
+
+    def refuse(path, *words, **more):  # root may read all
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UsageError, match=r"my_method\.py: cannot be read \("):
         find_method(str(file))
 

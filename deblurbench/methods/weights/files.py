@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -15,10 +14,19 @@ from deblurbench.frames.files import not_the_file
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import Plugin
+from deblurbench.registry.documents import WHOLE, DocumentError, parse_json, plain, read_json
 from deblurbench.text import did_you_mean
 
 if TYPE_CHECKING:
     import torch
+
+
+TRAINED = "weights.safetensors"
+"""The file that `train` writes beside training.json, which has its sha256."""
+RECORD = {"method", "variant", "note", "sha256"}
+"""Keys of a training record that are text, where they are given; `trained_on` is a list of texts."""
+LONGEST_HEAD = 2**27
+"""The most bytes of a safetensors header, of which each tensor takes some 100."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,14 @@ def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> Weig
         raise MissingError(f"{file}: no weight file there. Name a .safetensors file or a folder that 'train' wrote.")
     if not card.network:  # a card alone takes other people's checkpoints, too
         _look_inside(file)
-    told = read_story(file.parent) or _told_within(file)
+    story = read_story(file.parent)
+    digest = file_sha256(file)
+    if file.name == TRAINED and story.get("sha256", digest) != digest:
+        raise UsageError(
+            f"{file}: sha256 is {digest}, but training.json beside it says {story['sha256']}. The file is damaged or "
+            "was replaced: train again, or copy it elsewhere to use it as it is."
+        )
+    told = story or _told_within(file)
     meant = told.get("method", card.name), told.get("variant", variant)
     if meant != (card.name, variant):
         raise UsageError(
@@ -121,13 +136,13 @@ def _from_path(path: Path, folder: Path, card: MethodCard, variant: str) -> Weig
         )
     if not told and not card.network:
         _compare_with_shipped(file, folder, card, variant)
-    return WeightsFile(tag, file, file_sha256(file), seen_by(file, card), told.get("note", ""))
+    return WeightsFile(tag, file, digest, seen_by(file, card), told.get("note", ""))
 
 
 def file_and_tag(path: Path) -> tuple[Path, str]:
     """The weight file that a path means, which may be a training's folder, and the tag that it goes by."""
-    file = path / "weights.safetensors" if path.is_dir() else path
-    return file, file.parent.resolve().name if file.name == "weights.safetensors" else file.stem
+    file = path / TRAINED if path.is_dir() else path
+    return file, file.parent.resolve().name if file.name == TRAINED else file.stem
 
 
 def _compare_with_shipped(file: Path, folder: Path, card: MethodCard, variant: str) -> None:
@@ -161,12 +176,27 @@ def read_story(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: cannot be read ({error}). Train anew, or move the weights elsewhere.") from error
+        told = plain(read_json(file), finite=False)
+        _check_record(told)
+    except DocumentError as error:
+        raise UsageError(f"{file}: {error}. Train again, or move the weights elsewhere.") from error
+    return dict(told)
+
+
+def _check_record(told: Any) -> None:
+    """See that what stands in training.json, or in a file's metadata, has the types of RECORD.
+
+    Raises:
+        DocumentError: it has not; names the key.
+    """
     if not isinstance(told, dict):
-        raise UsageError(f"{file}: expected a mapping, found {type(told).__name__}. Train anew.")
-    return told
+        raise DocumentError(f"expected a mapping, found {type(told).__name__}")
+    for key in RECORD & told.keys():
+        if not isinstance(told[key], str):
+            raise DocumentError(f"{key}: expected text, found {type(told[key]).__name__}")
+    seen = told.get("trained_on", [])
+    if not isinstance(seen, list) or not all(isinstance(entry, str) for entry in seen):
+        raise DocumentError("trained_on: expected a list of texts")
 
 
 def trained_as(file: Path, card: MethodCard) -> str | None:
@@ -192,14 +222,28 @@ def seen_by(file: Path, card: MethodCard) -> tuple[str, ...]:
 
 
 def _told_within(file: Path) -> dict[str, Any]:
-    """What `import-weights` wrote into a safetensors file's metadata; empty for any other file."""
-    with file.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        head = stream.read(size) if size < file.stat().st_size else b"{}"
+    """What `import-weights` wrote into a safetensors file's metadata; empty for any other file.
+
+    Raises:
+        UsageError: our entry is there, and is damaged.
+    """
     try:
-        return dict(json.loads(json.loads(head)["__metadata__"]["deblurbench"]))
-    except (ValueError, KeyError, TypeError):  # what is no safetensors file, `load_weights` names
+        text = parse_json(_head(file))["__metadata__"]["deblurbench"]
+    except (DocumentError, KeyError, TypeError):  # what is no safetensors file, `load_weights` names
         return {}
+    try:
+        told = plain(parse_json(text), finite=False) if isinstance(text, str) else text
+        _check_record(told)
+    except DocumentError as error:
+        raise UsageError(f"{file}: its metadata, entry 'deblurbench': {error}. Import the weights again.") from error
+    return dict(told)
+
+
+def _head(file: Path) -> bytes:
+    """The bytes of a safetensors file's header; empty where its length cannot be right."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        return stream.read(length) if length < min(file.stat().st_size, LONGEST_HEAD) else b""
 
 
 def load_weights(
@@ -291,19 +335,35 @@ def _look_inside(file: Path) -> dict[str, Any]:
         UsageError: it is not; says what it is, or by how much it is cut short.
     """
     _look_at_first_bytes(file)
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        head = stream.read(length) if length < size else b""
+    size, head = file.stat().st_size, _head(file)
     try:
-        told = {name: entry for name, entry in json.loads(head).items() if name != "__metadata__"}
-        ends = [entry["data_offsets"][1] for entry in told.values()]
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        told = _tensors(parse_json(head))
+    except DocumentError as error:
         raise UsageError(f"{file}: not a readable safetensors file, damaged or cut short ({error})") from error
-    wanted = 8 + length + max(ends, default=0)
+    wanted = 8 + len(head) + max((entry["data_offsets"][1] for entry in told.values()), default=0)
     if wanted != size:
         raise UsageError(f"{file}: damaged or cut short: {size} bytes, its header tells of {wanted}. Fetch it again.")
     return told
+
+
+def _tensors(header: Any) -> dict[str, Any]:
+    """The entries of a header's tensors.
+
+    Raises:
+        DocumentError: one of them has no `shape` and `data_offsets` of whole numbers; named.
+    """
+    if not isinstance(header, dict):
+        raise DocumentError(f"its header is no mapping but {type(header).__name__}")
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    for name, entry in tensors.items():
+        whole = isinstance(entry, dict) and _are_counts(entry.get("shape")) and _are_counts(entry.get("data_offsets"))
+        if not whole or len(entry["data_offsets"]) != 2:
+            raise DocumentError(f"tensor {name[:60]!r} has no shape and data_offsets of whole numbers")
+    return tensors
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < WHOLE for value in values)
 
 
 def _look_at_first_bytes(file: Path) -> None:
