@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from deblurbench.errors import UsageError
+from deblurbench.metrics import fits
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import MethodRecord, MetricRecord
 from deblurbench.results.run import Run
@@ -295,7 +296,8 @@ def _values(run: Run, method: str) -> dict[str, ByClip]:
 def check_whole(run: Run) -> None:
     """See that scores.csv holds what run.json says was scored, of every method and clip that ended well.
 
-    Frame-level metrics have a value for every scored frame; of a clip without ground truth, for every frame or none.
+    Frame-level metrics have a value for every scored frame that is large enough for them; of a clip without ground
+    truth, for every frame or none.
     Clip-level ones may be missing where a clip is too short for them, but then for all methods.
 
     Raises:
@@ -312,6 +314,7 @@ def check_whole(run: Run) -> None:
                 wanted = max(found.values(), default=0)
             else:
                 wanted = len(clip.scored) if clip.ground_truth else len(clip.frames) * any(found.values())
+                wanted *= fits(metric.id, clip.width, clip.height)
             for method, count in found.items():
                 if count != wanted:
                     raise UsageError(

@@ -15,7 +15,7 @@ from deblurbench.datasets.opening import open_dataset
 from deblurbench.errors import DeblurbenchError, FrameError, MissingError
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import read_frame
-from deblurbench.metrics import METRICS
+from deblurbench.metrics import METRICS, fits
 from deblurbench.registry.cards import DatasetCard
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import ClipRecord, Manifest
@@ -120,6 +120,8 @@ class _Rescoring:
     def _rescore(self, recorded: dict[str, float], frame: Frame8, truth: Frame8) -> Iterator[str]:
         """What differs between a frame's recorded scores and those computed now."""
         for name, metric in self.metrics[0].items():
+            if not fits(name, frame.shape[1], frame.shape[0]):
+                continue
             tolerance = NETWORK_TOLERANCE if METRICS[name].uses_network else TOLERANCE
             yield from _difference(name, recorded.get(name), float(metric(frame, truth)), tolerance)
 
@@ -146,7 +148,8 @@ class _Rescoring:
             MissingError: a scored frame has no ground truth here.
         """
         recorded = {metric: value for frame, metric, value in part.scores if not frame}
-        metrics = {name: factory() for name, factory in self.metrics[1].items()}
+        record = _clip(self.run.manifest, part.outcome.clip)
+        metrics = {n: factory() for n, factory in self.metrics[1].items() if fits(n, record.width, record.height)}
         for stem in scored:
             truth = self._truth(part.outcome.clip, stem)
             if truth is None:

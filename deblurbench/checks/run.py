@@ -20,6 +20,7 @@ from deblurbench.datasets.base import FrameSource
 from deblurbench.errors import CardError, DamagedError, FrameError, MissingError, UsageError
 from deblurbench.evaluation.restore import hashed
 from deblurbench.methods.weights.files import file_and_tag
+from deblurbench.metrics import fits
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.by_path import find_method, split_method
 from deblurbench.registry.cards import IDENTITY, DatasetCard, MethodCard
@@ -223,7 +224,8 @@ def _check_whole(manifest: Manifest, parts: dict[tuple[str, str], Part]) -> Iter
     for (method, clip), part in parts.items():
         there = {(frame, metric) for frame, metric, _ in part.scores}
         record = _clip(manifest, clip)
-        wanted = {(frame, metric) for frame in record.scored for metric in metrics} if record.ground_truth else set()
+        fitting = [name for name in metrics if fits(name, record.width, record.height)]
+        wanted = {(frame, name) for frame in record.scored for name in fitting} if record.ground_truth else set()
         if wanted - there:
             faults.append(f"{method}/{clip} lacks {len(wanted - there)} of {len(wanted)} values")
     yield Check("every scored frame", "DIFFERS" if faults else "ok", "; ".join(faults) or "has every metric")

@@ -163,7 +163,7 @@ class Bench:
         result = restore_clip(
             self.method,
             clip,
-            self.settings,
+            self.settings.for_frames_of(clip_size(clip)),
             scored=set(job.scored if clip.sharp else clip.stems),
             save={stem: folder / f"{stem}.png" for stem in job.saved},
             save_sharp={stem: sharp / f"{stem}.png" for stem in job.saved} if keeps_sharp else None,

@@ -38,7 +38,7 @@ from deblurbench.registry.discovery import Plugin, plugin, plugins
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.results.store import folder_name
-from deblurbench.text import composed
+from deblurbench.text import composed, counted, some
 
 
 def any_network(metrics: Sequence[MetricRecord]) -> bool:
@@ -315,6 +315,25 @@ def _spelled(request: Request, clips: Sequence[Clip]) -> Request:
     return request.model_copy(update={"clips": named})
 
 
+def fitting_metrics(
+    metrics: Sequence[MetricRecord], clips: Sequence[PlannedClip]
+) -> tuple[tuple[MetricRecord, ...], list[str]]:
+    """The metrics, `absent` where the frames of every clip are too small for one; a note where those of some are."""
+    sizes = {clip.clip.name: clip.size for clip in clips if clip.size}
+    records, notes = [], []
+    for record in metrics:
+        small = [name for name, size in sizes.items() if not metric(record.id).fits(size)]
+        if small:
+            least, size = metric(record.id).min_size, sizes[small[0]]
+            why = f"it needs frames of at least {least}x{least} pixels, these have {size[0]}x{size[1]}"
+            if len(small) == len(sizes):
+                record = record.model_copy(update={"absent": why})
+            else:
+                notes.append(f"{record.id} is left out on {counted(len(small), 'clip')} ({some(small)}): {why}")
+        records.append(record)
+    return tuple(records), notes
+
+
 def make_plan(request: Request) -> Plan:
     """Resolve a request completely.
 
@@ -333,7 +352,8 @@ def make_plan(request: Request) -> Plan:
     clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
     refuse_silent_partial(dataset.card, request, protocol, split, clips)
+    metrics, notes = fitting_metrics(metrics, clips)
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
-        partial or split != protocol.split, found.notes,
+        partial or split != protocol.split, (*found.notes, *notes),
     )  # fmt: skip

@@ -105,7 +105,7 @@ class _Session:
             partial=plan.partial,
             clips=[clip.record() for clip in plan.clips],
             methods=[_as_before(method.record(), old) for method in plan.methods],
-            metrics=[m.model_copy(update=_as_computed(old, m.id)) for m in plan.metrics],
+            metrics=[m if m.absent else m.model_copy(update=_as_computed(old, m.id)) for m in plan.metrics],
             device=old.device if old else plan.request.device,
             precision=plan.request.precision,
             tile=plan.request.tile,
@@ -280,8 +280,8 @@ class _Session:
                 record.parameters, record.caveat = hello["parameters"], joined(hello["caveat"], *told)
                 record.environment |= hello["environment"]
                 record.random_weights = record.random_weights or hello["random"]
-        for column in self.manifest.metrics:
-            column.absent = hello["absent"].get(column.id)
+        for column, planned in zip(self.manifest.metrics, self.plan.metrics, strict=True):
+            column.absent = planned.absent or hello["absent"].get(column.id)
             column.implementation = hello["implementations"].get(column.id, "")
 
     def _refuse_half(self, absent: Mapping[str, str]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deblurbench.frames.convert import Frame8
+from deblurbench.metrics import metric
 
 if TYPE_CHECKING:
     pass
@@ -38,6 +39,20 @@ class Settings:
     networks: Mapping[str, Callable[[Frame8, Frame8], float]] = field(default_factory=dict)
     no_reference: Mapping[str, Callable[[Frame8, None], float]] = field(default_factory=dict)
     clip_metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_frames_of(self, size: tuple[int, int] | None) -> Settings:
+        """The same without the metrics that cannot be computed on frames of (width, height) pixels."""
+
+        def fitting(functions: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: function for name, function in functions.items() if metric(name).fits(size)}
+
+        return replace(
+            self,
+            metrics=fitting(self.metrics),
+            networks=fitting(self.networks),
+            no_reference=fitting(self.no_reference),
+            clip_metrics=fitting(self.clip_metrics),
+        )
 
 
 @dataclass

@@ -29,7 +29,7 @@ from deblurbench.evaluation.runner import Listener, RunResult, claim, joined
 from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import write_png
-from deblurbench.metrics import load_metrics
+from deblurbench.metrics import load_metrics, metric
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import MIXED, Manifest, MethodRecord, Outcome, Request, is_mixed
 from deblurbench.results.store import Part, Store, walk_parts
@@ -194,11 +194,13 @@ class _Scorer:
         planned, digest = matched.planned, hashlib.sha256()
         saved = set(self.frame_keeper.to_save(planned)) & set(planned.scored)
         folder = self.store.frames_folder(self.given.name, planned.clip.name)
-        clip_level = {name: factory() for name, factory in self.clip_level.items()}
+        fits = {name for name in (*self.frame_level, *self.clip_level) if metric(name).fits(planned.size)}
+        frame_level = {name: score for name, score in self.frame_level.items() if name in fits}
+        clip_level = {name: factory() for name, factory in self.clip_level.items() if name in fits}
         probe = SwapProbe()
         for stem, frame, truth in _pairs(matched):
             probe.add(frame, truth)
-            part.scores += [(stem, name, float(metric(frame, truth))) for name, metric in self.frame_level.items()]
+            part.scores += [(stem, name, float(score(frame, truth))) for name, score in frame_level.items()]
             for accumulated in clip_level.values():
                 accumulated.add(frame, truth)
             digest.update(frame.data)

@@ -54,6 +54,7 @@ _TABLE = (
         twin="skimage.metrics.structural_similarity(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, "
         "data_range=255, channel_axis=2); BasicSR and KAIR to 4 decimals",
         default=True,
+        min_size=11,
         entry="ssim:load_ssim",
     ),
     _ssim(
@@ -71,6 +72,7 @@ _TABLE = (
         title="SSIM, flat 7x7 window (scikit-image's default)",
         citation=_WANG,
         twin="skimage.metrics.structural_similarity(data_range=255, channel_axis=2)",
+        min_size=7,
         entry="ssim:load_uniform7",
     ),
     _psnr(
@@ -87,6 +89,7 @@ _TABLE = (
         title="SSIM of luma (BT.601)",
         citation=f"{_WANG}; {_BT601}",
         twin="BasicSR calculate_ssim(test_y_channel=True)",
+        min_size=11,
         entry="luma:load_ssim_y",
     ),
     _network(
@@ -96,6 +99,7 @@ _TABLE = (
         citation=_ZHANG,
         twin="lpips.LPIPS(net='alex', version='0.1') of the package lpips 0.1.4",
         default=True,
+        min_size=31,
         entry="lpips:load_alex",
     ),
     _network(
@@ -104,6 +108,7 @@ _TABLE = (
         title="LPIPS v0.1 (VGG-16)",
         citation=_ZHANG,
         twin="lpips.LPIPS(net='vgg', version='0.1') of the package lpips 0.1.4",
+        min_size=16,
         entry="lpips:load_vgg",
     ),
     _network(
@@ -112,6 +117,7 @@ _TABLE = (
         title="LPIPS v0.1 (SqueezeNet 1.1)",
         citation=_ZHANG,
         twin="lpips.LPIPS(net='squeeze', version='0.1') of the package lpips 0.1.4",
+        min_size=17,
         entry="lpips:load_squeeze",
     ),
     _network(
@@ -122,6 +128,7 @@ _TABLE = (
         "IEEE TPAMI 44(5), 2022, doi:10.1109/TPAMI.2020.3045810",
         twin="torchmetrics.functional.image.deep_image_structure_and_texture_similarity of torchmetrics 1.9.0; the "
         "authors' package dists-pytorch 0.1 ships the same weights",
+        min_size=16,
         entry="dists:load_dists",
     ),
     _psnr(
@@ -130,6 +137,7 @@ _TABLE = (
         title="PSNR after intensity scaling and shift",
         citation=_KOEHLER,
         twin="skimage.registration.phase_cross_correlation for the shift; the authors' MATLAB code was not run",
+        min_size=32,
         entry="alignment:load_psnr_koehler",
     ),
     _ssim(
@@ -138,6 +146,7 @@ _TABLE = (
         title="SSIM after intensity scaling and shift",
         citation=f"{_KOEHLER}; {_WANG}",
         twin="as psnr-koehler, then ssim's",
+        min_size=32,
         entry="alignment:load_ssim_koehler",
     ),
     _psnr(
@@ -146,6 +155,7 @@ _TABLE = (
         title="PSNR after scaling and ECC homography, masked",
         citation=_RIM,
         twin="a transcription of RealBlur's evaluation (scaling, cv2.findTransformECC, mask)",
+        min_size=32,
         entry="alignment:load_psnr_ecc",
     ),
     _ssim(
@@ -154,6 +164,7 @@ _TABLE = (
         title="SSIM after scaling and ECC homography, masked",
         citation=f"{_RIM}; {_WANG}",
         twin="a transcription of RealBlur's evaluation, scikit-image's map under its mask",
+        min_size=32,
         entry="alignment:load_ssim_ecc",
     ),
     _psnr(
@@ -163,6 +174,7 @@ _TABLE = (
         title="PSNR of frame differences",
         citation="PSNR of temporal differences; definition in deblurbench/metrics/temporal.py",
         twin="a float64 transcription of the formula",
+        min_size=32,
         entry="temporal:load_tpsnr",
     ),
     Metric(
@@ -176,6 +188,7 @@ _TABLE = (
         title="Difference of optical flows (tOF)",
         citation="Chu et al.: Learning temporal coherence via self-supervision (TecoGAN), ACM TOG 39(4), 2020",
         twin="the formula with OpenCV's DIS flow; papers use other flows",
+        min_size=32,
         entry="temporal:load_tof",
     ),
     Metric(
@@ -189,6 +202,7 @@ _TABLE = (
         title="Warping error along the sharp clip's flow",
         citation="Lai et al.: Learning blind video temporal consistency, ECCV 2018",
         twin="the formula with OpenCV's DIS flow; papers use other flows",
+        min_size=32,
         entry="temporal:load_warp_error",
     ),
     Metric(
@@ -205,6 +219,7 @@ _TABLE = (
         twin="libvmaf itself on two files of raw luma; the package vmaf-torch 1.1.0, the model in floating point, to "
         ".01 on real frames",
         needs_files=True,
+        min_size=32,
         entry="vmaf:load_vmaf",
     ),
     Metric(
@@ -218,6 +233,7 @@ _TABLE = (
         title="Variance of the Laplacian (no reference)",
         citation="Pech-Pacheco et al.: Diatom autofocusing in brightfield microscopy, ICPR 2000",
         twin="scipy.ndimage.laplace on luma, without the border",
+        min_size=3,
         entry="sharpness:load_sharpness",
     ),
 )
@@ -236,6 +252,11 @@ def metric(id: str) -> Metric:
             f"no metric is called {id!r}. {did_you_mean(id, METRICS)} 'deblurbench list metrics' describes them."
         )
     return METRICS[id]
+
+
+def fits(id: str, width: int, height: int) -> bool:
+    """Whether a metric can be computed on frames of a size, 0 for an unknown one; metrics of other versions can."""
+    return id not in METRICS or not width or METRICS[id].fits((width, height))
 
 
 def load_metrics(ids: Iterable[str], device: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

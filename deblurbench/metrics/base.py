@@ -31,7 +31,8 @@ class Metric:
     are computed again. `best` is the value on identical frames (nan where there is none), `twin` the implementation
     whose numbers it equals, `decimals` what tables show, `default` whether it is computed when the user names no
     metrics, `entry` module:function of its loader in this package. `uses_network`: it runs a network on the run's
-    device in float32, so its last digits depend on the device. `needs_files`: it needs weights or a program that a
+    device in float32, so its last digits depend on the device. `min_size`: the shortest side of a frame that it takes,
+    in pixels: its window, or what its network leaves a value of. `needs_files`: it needs weights or a program that a
     plain installation lacks; the module's `is_here(id)` looks for them.
     """
 
@@ -47,9 +48,14 @@ class Metric:
     entry: str = field(repr=False)
     level: Literal["frame", "clip"] = "frame"
     needs_reference: bool = True
+    min_size: int = 1
     uses_network: bool = False
     needs_files: bool = False
     default: bool = False
+
+    def fits(self, size: tuple[int, int] | None) -> bool:
+        """Whether it can be computed on frames of (width, height) pixels; of an unknown size it is taken to."""
+        return size is None or min(size) >= self.min_size
 
     def is_here(self) -> bool:
         """Whether the files that the metric needs seem to be on this machine; decided without importing torch."""

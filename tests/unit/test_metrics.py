@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import subprocess
@@ -162,3 +163,31 @@ def test_loops_compile_where_no_cache_folder_can_be_written(monkeypatch):
     monkeypatch.setattr(numba, "njit", njit)
     assert jit_module.compiled(lambda x: x + 1.0, 1.0)(2.0) == 3.0
     assert asked == [True, False]
+
+
+def test_the_smallest_size_is_that_of_the_windows():
+    from deblurbench.metrics.lpips_trunks import TRUNKS
+
+    rng = np.random.default_rng(0)
+    for entry in METRICS.values():
+        if entry.uses_network:
+            assert entry.min_size == TRUNKS[entry.id.removeprefix("lpips-").replace("dists", "vgg")].smallest
+            continue
+        if not entry.is_here():
+            continue
+        for side, fits in ((entry.min_size, True), (entry.min_size - 1, False)):
+            if not side:
+                continue
+            one, two = rng.integers(0, 256, (2, side, side, 3), np.uint8)
+            assert entry.fits((side, 99)) is fits
+            with contextlib.nullcontext() if fits else pytest.raises(ValueError, match=f"at least {entry.min_size}x"):
+                _computed(entry, one, two)
+
+
+def _computed(entry, one, two):
+    if entry.level == "frame":
+        return entry.load()(one, two if entry.needs_reference else None)
+    metric = entry.load()()
+    for _ in range(3):
+        metric.add(one, two)
+    return metric.result()

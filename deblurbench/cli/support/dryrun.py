@@ -38,6 +38,8 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
     unknown = sum(seconds == "?" for _, seconds in todo)
     say(f"\n{plan.protocol.name}: {plan.coverage}. Output: {folder}")
     say_problems(plan)
+    for line in (*(f"{m.id} is absent: {m.absent}" for m in plan.metrics if m.absent), *plan.notes):
+        say(f"! {line}")
     say(f"time: {_time(known, unknown)}")
     say(f"disk: at most about {disk(plan) / 1e6:.0f} MB of frames")
     return code
