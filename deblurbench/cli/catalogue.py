@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +21,7 @@ from deblurbench.text import did_you_mean
 KINDS = ("methods", "datasets", "protocols", "metrics", "reports")
 BROKEN = "BROKEN: "
 LISTED = 36  # characters of a list of variants or weights in a table on a terminal
-ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports")
+ROOMS: tuple[Room, ...] = ("methods", "datasets", "reports", "metrics")
 
 
 @click.command("list")
@@ -69,7 +71,7 @@ def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         return head, [
             (m.id, m.unit, "higher" if m.higher_is_better else "lower", m.level, "yes" if m.default else "", m.title)
             for m in METRICS.values()
-        ]
+        ] + [_broken(p, len(head)) for p in plugins("metrics").values() if p.card is None]
     if kind == "protocols":
         return ("protocol", "split", "blur", "size", "left out", "summary"), _protocols()
     if kind == "methods":
@@ -160,7 +162,7 @@ def show(name: str, as_json: bool) -> None:
                 known |= {p.name: p for p in found.card.protocols if p.name not in known}
             if isinstance(found.card, MethodCard):
                 known |= {f"{found.name}:{v}": value for v, value in found.card.variants.items()}
-    known |= dict(METRICS)
+    known |= dict(METRICS.built_in)
     if name not in known:
         raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
     _print_card(name, known[name], as_json)
@@ -204,11 +206,50 @@ def new_method(name: str, kind: str, into: Path | None) -> None:
         f"  deblurbench run --methods {named} --dataset mini --limit 1")  # fmt: skip
 
 
+def _into(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The name of a new plugin, and the folder of plugins that it is written into."""
+    into = click.option("--into", type=click.Path(path_type=Path), help="A folder of plugins.")
+    return click.argument("name")(into(function))
+
+
+@new.command("metric")
+@_into
+def new_metric(name: str, into: Path | None) -> None:
+    """Write metrics/NAME: a card and a function of two frames."""
+    _say_written("metrics", name, into, ["deblurbench check {name}",
+                 "deblurbench run --methods unsharp --dataset mini --limit 1 --metrics psnr,{name}"])  # fmt: skip
+
+
+@new.command("dataset")
+@_into
+def new_dataset(name: str, into: Path | None) -> None:
+    """Write datasets/NAME: a card with a protocol and a class that lists clips."""
+    _say_written("datasets", name, into, ["deblurbench data info {name} --data-root FOLDER",
+                 "deblurbench run --methods unsharp --dataset {name} --data-root FOLDER"])  # fmt: skip
+
+
+@new.command("report")
+@_into
+def new_report(name: str, into: Path | None) -> None:
+    """Write reports/NAME: a card and a class that writes files from stored runs."""
+    _say_written("reports", name, into, ["deblurbench report RUN --kind {name}"])
+
+
+def _say_written(room: Room, name: str, into: Path | None, next_commands: list[str]) -> None:
+    from deblurbench.registry.scaffold import write_plugin
+
+    folder = write_plugin(room, name, into)
+    lines = [f"wrote {folder}. Next:", *[f"  {command.format(name=name)}" for command in next_commands]]
+    if folder.parent.resolve() not in search_folders(room):
+        lines.insert(1, f"  export DEBLURBENCH_PLUGINS={folder.parent.parent.resolve()}")
+    say("\n".join(lines))
+
+
 @click.command()
 @click.argument("name", shell_complete=completion.methods)
 @options.as_json
 def check(name: str, as_json: bool) -> int:
-    """Run the contract tests on a method, or on 'all' (one line a method)."""
+    """Run the contract tests on a method or a metric, or on 'all' methods (one line each)."""
     wanted = sorted(plugins("methods")) if name == "all" else [name]
     width = max(map(len, wanted))
     rows: list[tuple[str, str, str, str]] = []
@@ -225,7 +266,10 @@ def check(name: str, as_json: bool) -> int:
 def _checked(each: str, forgiving: bool) -> list[tuple[str, str, str]]:
     """The findings on one method; a broken card is one of them where others are to be checked after it."""
     from deblurbench.checks.method import check_method
+    from deblurbench.checks.metric import check_metric
 
+    if each in METRICS and each not in plugins("methods"):
+        return check_metric(each)
     try:
         return check_method(*split_method(each))
     except CardError as error:

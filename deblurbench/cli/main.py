@@ -47,7 +47,7 @@ SUMMARIES = {
     "import-weights": "Convert the weights of another implementation, and print their entry for the card",
     "list": "List methods, datasets, protocols, metrics or reports",
     "show": "Show the card of a method, dataset, report, protocol or metric",
-    "check": "Run the contract tests on a method, or on 'all'",
+    "check": "Run the contract tests on a method or a metric, or on 'all' methods",
     "new": "Write the beginnings of a plugin",
     "data": "Look at, verify, prepare and fetch data",
     "score": "Score frames that somebody else restored",

@@ -140,7 +140,7 @@ class Plan:
             "clip": clip.clip.name,
             "frames": list(clip.clip.stems),
             "data": clip.fingerprint(),
-            "metrics": {m.id: m.version for m in self.metrics},
+            "metrics": {m.id: m.key for m in self.metrics},
             "metric weights": metric_weights(self.metrics),
             "precision": self.request.precision,
             "tile": self.request.tile,
@@ -301,7 +301,7 @@ def plan_metrics(names: Sequence[str] | None, protocol: Protocol) -> tuple[Metri
     return tuple(
         MetricRecord(
             id=m.id, version=m.version, unit=m.unit, higher_is_better=m.higher_is_better, level=m.level,
-            decimals=m.decimals, title=m.title,
+            decimals=m.decimals, title=m.title, code_sha256=m.code,
         )
         for m in METRICS.values()
         if m.id in chosen

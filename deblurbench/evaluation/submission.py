@@ -158,7 +158,7 @@ def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
         "protocol": given.plan.protocol.digest(),
         "scored": list(matched.planned.scored),
         "data": matched.planned.fingerprint(),
-        "metrics": {m.id: m.version for m in given.plan.metrics},
+        "metrics": {m.id: m.key for m in given.plan.metrics},
         "metric weights": metric_weights(given.plan.metrics),
         "saved frames": given.plan.request.save_frames,
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.metrics.base import ClipFunction, FrameFunction, Metric
+from deblurbench.metrics.plugins import MetricTable
 from deblurbench.text import did_you_mean
 
 __all__ = ["METRICS", "ClipFunction", "FrameFunction", "Metric", "metric"]
@@ -238,7 +239,8 @@ _TABLE = (
     ),
 )
 
-METRICS: dict[str, Metric] = {entry.id: entry for entry in _TABLE}
+METRICS = MetricTable({entry.id: entry for entry in _TABLE})
+"""All metrics by id: the built-in ones, in the order of tables, and those of plugins."""
 
 
 def metric(id: str) -> Metric:

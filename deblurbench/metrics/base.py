@@ -57,6 +57,11 @@ class Metric:
         """Whether it can be computed on frames of (width, height) pixels; of an unknown size it is taken to."""
         return size is None or min(size) >= self.min_size
 
+    @property
+    def code(self) -> str:
+        """sha256 over the code of a metric from a plugin; empty for a built-in one, which `version` identifies."""
+        return ""
+
     def is_here(self) -> bool:
         """Whether the files that the metric needs seem to be on this machine; decided without importing torch."""
         if not self.needs_files:

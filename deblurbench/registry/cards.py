@@ -348,3 +348,20 @@ class ReportCard(PluginCard):
 
     default: bool = Field(default=True, description="whether `run` writes it without being asked")
     order: int = 0
+
+
+class MetricCard(PluginCard):
+    """metrics/<name>/card.yaml in a folder of plugins."""
+
+    version: int = Field(default=1, ge=1, description="rises whenever a number could change")
+    unit: str = ""
+    better: Literal["higher", "lower"] = Field(description="which way is better")
+    best: float | None = Field(default=None, description="the value on identical frames; left out where there is none")
+    bounds: tuple[float, float] | None = Field(default=None, description="no value lies outside")
+    symmetric: bool = Field(default=False, description="restored and sharp can be exchanged")
+    decimals: int = Field(default=4, ge=0, le=12)
+    level: Literal["frame", "clip"] = "frame"
+    needs_reference: bool = True
+    citation: str
+    min_size: int = Field(default=1, ge=1, description="shortest side of a frame that it can take, in pixels")
+    twin: str = Field(default="", description="the implementation whose numbers it equals")

@@ -1,11 +1,11 @@
 """Rooms: the folders where plugins lie, and the registry that reads them.
 
-A room is `methods`, `datasets` or `reports`. Each plugin is a folder with a card.yaml. Listing reads cards only and
-imports no plugin. Plugins come from, in this order:
+A room is `methods`, `datasets`, `reports` or `metrics`. Each plugin is a folder with a card.yaml. Listing reads cards
+only and imports no plugin. Plugins come from, in this order:
 
 1. the top-level folders of the repository (or, installed, `deblurbench/<room>/` inside the wheel),
 2. packages that name a search folder by the entry point group `deblurbench.plugins`,
-3. folders of the environment variable DEBLURBENCH_PLUGINS (each with methods/, datasets/ or reports/).
+3. folders of the environment variable DEBLURBENCH_PLUGINS (each with methods/, datasets/, reports/ or metrics/).
 
 A name that occurs twice is an error. A plugin whose card or import fails stays listed as broken, with its error.
 """
@@ -28,13 +28,15 @@ from typing import Any, Literal
 
 from deblurbench.errors import CardError, UsageError
 from deblurbench.provenance import file_sha256
-from deblurbench.registry.cards import DatasetCard, MethodCard, PluginCard, ReportCard
+from deblurbench.registry.cards import DatasetCard, MethodCard, MetricCard, PluginCard, ReportCard
 from deblurbench.registry.read_card import read_card
 from deblurbench.registry.requirements import code_digest, how_to_install, refuse_missing_packages
 from deblurbench.text import did_you_mean
 
-Room = Literal["methods", "datasets", "reports"]
-CARDS: dict[Room, type[PluginCard]] = {"methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard}
+Room = Literal["methods", "datasets", "reports", "metrics"]
+CARDS: dict[Room, type[PluginCard]] = {
+    "methods": MethodCard, "datasets": DatasetCard, "reports": ReportCard, "metrics": MetricCard,
+}  # fmt: skip
 ENVIRONMENT = "DEBLURBENCH_PLUGINS"
 GROUP = "deblurbench.plugins"
 log = logging.getLogger("deblurbench")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deblurbench.results.manifest import Manifest, unlike_data
+from deblurbench.results.manifest import Manifest, MetricRecord, unlike_data
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,21 @@ class Comparability:
         return "; ".join(filter(None, (data, version)))
 
 
+def _unlike_metric(one: MetricRecord, two: MetricRecord) -> str:
+    if one.version != two.version:
+        return f"metric {one.id} has version {one.version} in one and {two.version} in the other"
+    return f"metric {one.id} was computed by unlike code ({one.code_sha256[:12]}, {two.code_sha256[:12]})"
+
+
 def comparability(one: Manifest, two: Manifest) -> Comparability:
     """Hold two runs to the rule of comparability."""
     protocol = ""
     if one.protocol_digest != two.protocol_digest:
-        first, second = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (one, two))
-        protocol = f"protocol {first} is not {second}"
-    versions = {m.id: m.version for m in one.metrics if not m.absent}
-    metrics = tuple(
-        (m.id, f"metric {m.id} has version {versions[m.id]} in one and {m.version} in the other")
-        for m in two.metrics
-        if not m.absent and versions.get(m.id, m.version) != m.version
-    )
+        before, after = (f"{m.protocol.name} v{m.protocol.version} ({m.protocol_digest[:12]})" for m in (one, two))
+        protocol = f"protocol {before} is not {after}"
+    first = {m.id: m for m in one.metrics if not m.absent}
+    unlike = [(first[m.id], m) for m in two.metrics if m.id in first and not m.absent and first[m.id].key != m.key]
+    metrics = tuple((m.id, _unlike_metric(other, m)) for other, m in unlike)
     frames = ""
     if {c.name: c.scored for c in one.clips} != {c.name: c.scored for c in two.clips}:
         frames = f"they score different frames ({one.coverage}; {two.coverage})"

@@ -81,7 +81,13 @@ class MetricRecord(Record):
     decimals: int = 4
     title: str = ""
     absent: str | None = None
+    code_sha256: str = Field(default="", description="of a metric from a plugin: sha256 over its code")
     implementation: str = Field(default="", description="the program that computed it, where that is none of ours")
+
+    @property
+    def key(self) -> int | list[int | str]:
+        """What identifies its numbers: the version, and with it the code of a plugin."""
+        return [self.version, self.code_sha256] if self.code_sha256 else self.version
 
 
 class Choice(Record):
