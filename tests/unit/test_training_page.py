@@ -164,6 +164,8 @@ def test_noise_and_augmentation_are_those_of_the_data_that_was_trained_on():
     assert plain["augmentation"] == "none" and not {"augment", "protocol"} & set(files)
     synth = differing.of_story({"resolved": recipe(synthesis={"noise": 0.02}), "data": "synth", "steps": 9})
     assert synth["noise"] == "std uniform in 0 to 5.1" and synth["augmentation"].startswith("mirrored left to right")
+    pooled = differing.of_story({"resolved": recipe(synthesis={"pool": {"clips": 9}}), "data": "synth"})
+    assert pooled["augmentation"].startswith(differing.EIGHT + ", forwards and backwards in time")
     assert synth["length"] == "9 steps" and "hold_out" in files and "hold_out" not in synth
 
 

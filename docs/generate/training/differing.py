@@ -97,9 +97,11 @@ def _files(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 def _synthesisers(recipe: Mapping[str, Any]) -> dict[str, str]:
     """What the synthesiser does to a clip."""
-    drawn = Synthesis().changed(recipe["synthesis"])
+    settings = {key: value for key, value in recipe["synthesis"].items() if key != "pool"}
+    drawn, pooled = Synthesis().changed(settings), "pool" in recipe["synthesis"]
+    turned = f"{EIGHT}, forwards and backwards in time" if pooled else "mirrored left to right only"
     (low, high), share = drawn.gain, drawn.gained
     return {
         "noise": f"std uniform in 0 to {drawn.noise * 255:g}",
-        "augmentation": f"mirrored left to right only; brightness times {low:g} to {high:g} in {share:.0%} of clips",
+        "augmentation": f"{turned}; brightness times {low:g} to {high:g} in {share:.0%} of clips",
     }
