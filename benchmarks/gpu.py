@@ -27,9 +27,9 @@ import torch.nn.functional as F
 
 from deblurbench import provenance
 from deblurbench.backends.device import describe_device, resolve_device, set_precision_flags
-from deblurbench.backends.load import ready_method
+from deblurbench.backends.load import load_method
 from deblurbench.datasets.opening import open_dataset
-from deblurbench.evaluation.jobs import job_outside_run
+from deblurbench.evaluation.execution.jobs import job_outside_run
 from deblurbench.evaluation.plan import plan_method
 from deblurbench.evaluation.restore import restored_frames
 from deblurbench.evaluation.settings import Settings
@@ -164,7 +164,7 @@ def _mean_psnr(name: str, device: str, precision: str, blurry: list[Any], sharp:
     planned = plan_method(name)
     set_precision_flags(precision)
     job = job_outside_run(planned, device, precision)
-    method, card = ready_method(job, device)
+    method, card = load_method(job, device)
     settings = Settings(device=device, precision=precision, multiple_of=card.needs.multiple_of)
     walk = restored_frames(method, blurry, settings)
     return statistics.fmean(

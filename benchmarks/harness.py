@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deblurbench.backends.load import ready_method
+from deblurbench.backends.load import load_method
 from deblurbench.datasets.base import Clip, ImageFiles
-from deblurbench.evaluation.jobs import job_outside_run
+from deblurbench.evaluation.execution.jobs import job_outside_run
 from deblurbench.evaluation.plan import plan_method
 from deblurbench.evaluation.restore import restore_clip
 from deblurbench.evaluation.settings import Settings
@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     planned = plan_method(options.method, random_weights=True)
-    method, card = ready_method(job_outside_run(planned, "cpu"), "cpu")
+    method, card = load_method(job_outside_run(planned, "cpu"), "cpu")
     metrics = {name: metric(name).load() for name in ("psnr", "ssim")}
     settings = Settings(device="cpu", multiple_of=card.needs.multiple_of, metrics=metrics)
     with tempfile.TemporaryDirectory() as place:

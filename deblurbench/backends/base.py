@@ -25,7 +25,7 @@ class Elsewhere(Method):
     outside: Sequence[str] = ()  # where it holds random parameters that are not in its network
     radius: int | None = None  # of its window, where its class is a WindowMethod
     peak_memory: int | None = None
-    told: dict[str, str]  # what that process says of itself, for run.json
+    versions: dict[str, str]  # of the other process's Python and packages, for run.json
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield one restored frame for every frame of the clip, in order."""

@@ -23,7 +23,7 @@ from deblurbench.backends.base import Elsewhere, FailedElsewhere
 from deblurbench.errors import ContractError, DiskError, FrameError, MissingError, UsageError
 from deblurbench.frames.convert import to_8bit, to_float
 from deblurbench.frames.images import SUFFIXES, list_frames, read_frame, write_png
-from deblurbench.processes.guarded import Kept, NotStarted, signal_name
+from deblurbench.processes.guarded import GuardedProcess, NotStarted, signal_name
 from deblurbench.provenance import known_sha256
 from deblurbench.registry.cards import PLACEHOLDER, MethodCard
 from deblurbench.registry.discovery import Plugin
@@ -102,7 +102,7 @@ class CommandMethod(Elsewhere):
     ) -> None:  # fmt: skip
         self._card, self._home = _card(plugin), plugin.folder
         self._timeout, self._alive = timeout, alive
-        self.told = {name: told for name, told in environment.items() if name != "torch"}
+        self.versions = {name: version for name, version in environment.items() if name != "torch"}
         self._values = {**parameters, "device": device, "precision": precision, "tile": tile or 0}
         self._words = [program(plugin, environment), *self._card.command[1:]]
         named = {name for word in self._words for name in PLACEHOLDER.findall(word)}
@@ -119,7 +119,7 @@ class CommandMethod(Elsewhere):
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Write the clip, run the command, read what it wrote."""
         folder = Path(tempfile.mkdtemp(prefix="deblurbench-")).resolve()
-        keeper = Kept([], folder=folder)  # removes it, even when this process is killed
+        cleaner = GuardedProcess([], folder=folder)  # removes it, even when this process is killed
         try:
             (folder / "input").mkdir()
             (folder / "output").mkdir()
@@ -131,7 +131,7 @@ class CommandMethod(Elsewhere):
             self.seconds = (time.perf_counter() - begin) / len(sizes)
             yield from self._read(folder / "output", sizes)
         finally:
-            keeper.close()
+            cleaner.close()
 
     def _write(self, folder: Path, frames: Iterable[Tensor]) -> dict[str, tuple[int, int]]:
         """Write the frames as PNG; their names without suffix, with height and width.
@@ -158,22 +158,24 @@ class CommandMethod(Elsewhere):
     def _run(self, folder: Path) -> None:
         values = {**self._values, "input": folder / "input", "output": folder / "output"}
         words = [PLACEHOLDER.sub(lambda found: str(values[found[1]]), word) for word in self._words]
-        kept = Kept(words, cwd=self._home, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE)
+        guarded = GuardedProcess(
+            words, cwd=self._home, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE
+        )
         try:
-            tail = _Tail(kept.process.stderr)
-            code = self._wait(kept, folder / "output", tail)
+            tail = _Tail(guarded.process.stderr)
+            code = self._wait(guarded, folder / "output", tail)
         except NotStarted as error:
             raise FailedElsewhere("refused", f"the command cannot be started: {error}") from None
         finally:
-            kept.close()
+            guarded.close()
         if code:
             how = f"signal {-code} ({signal_name(-code)})" if code < 0 else f"exit code {code}"
             raise FailedElsewhere("crashed" if code < 0 else "raised", f"the command ended with {how}{tail.told()}")
 
-    def _wait(self, kept: Kept, output: Path, tail: _Tail) -> int:
+    def _wait(self, guarded: GuardedProcess, output: Path, tail: _Tail) -> int:
         """Wait for the command as long as it goes on writing files."""
         written, since = 0, time.monotonic()
-        while (code := kept.wait(min(LOOK_EVERY, self._timeout))) is None:
+        while (code := guarded.wait(min(LOOK_EVERY, self._timeout))) is None:
             self._alive()
             there = sum(1 for _ in output.rglob("*"))
             if there != written:

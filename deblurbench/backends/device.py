@@ -117,18 +117,20 @@ def kind_of(error: BaseException) -> str:
     return "unsupported" if any(words in told for words in UNSUPPORTED) else "raised"
 
 
-def resolve_device(wanted: str) -> str:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that is there.
+def resolve_device(name: str, environment: str = "") -> str:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to the name of a device that this Python's torch can use.
+
+    `environment` names this Python in the error, where it is not the one of the user's command.
 
     Raises:
         UsageError: no such device.
     """
-    found = find_device(wanted)
-    if found is None:
-        raise UsageError(
-            f"--device {wanted!r} is not there: {cuda_devices()} CUDA device(s) found. Use auto, cpu or cuda:N."
-        )
-    return found
+    device = find_device(name)
+    if device is None:
+        where = f" for {environment}" if environment else ""
+        advice = "Install a torch with CUDA there, or use --device cpu" if environment else "Use auto, cpu or cuda:N"
+        raise UsageError(f"--device {name!r} is not available{where}: {cuda_devices()} CUDA device(s) found. {advice}.")
+    return device
 
 
 def describe_device(device: str) -> str:

@@ -12,22 +12,29 @@ from deblurbench.errors import ContractError, DeblurbenchError, FrameError
 from deblurbench.registry.cards import Needs
 from deblurbench.results.manifest import Outcome
 
+OUT_OF_MEMORY = "out of memory"
+POISONED = ("CUDA error", "CUBLAS_STATUS", "cuBLAS", "CUDNN_STATUS", "cuDNN error")
+"""Words of errors after which a process can no longer use its GPU."""
 UNSUPPORTED = "unsupported on this device with this precision; try --precision fp32 or another --device."
 
 
-def tile_to_try(outcome: Outcome, needs: Needs, before: int) -> int | None:
-    """Side of the tiles in which a clip is tried again: memory ran out, its card permits it, they are under `before`.
+def tile_to_try(needs: Needs, before: int) -> int | None:
+    """Side of the tiles in which a clip is tried again if memory runs out: the card permits it, and it is smaller.
 
-    `before` is the side of the tiles so far, or the longer one of the frames. A clip is tried again once.
+    `before` is the side of the tiles so far, or the longer one of the frames.
     """
     tile = needs.retry_tile
-    if not tile or outcome.kind != "out of memory" or outcome.tile:
-        return None
-    return tile if tile < before else None
+    return tile if tile and tile < before else None
 
 
-def smaller_tile(tile: int | None, sides: Sequence[int] = ()) -> int:
-    """Tiles worth a try when memory runs out: half of those there were, or of the longer side; a multiple of 32."""
+def is_poisoned(outcome: Outcome) -> bool:
+    """Whether a clip failed by an error after which a process can no longer use its GPU."""
+    text = f"{outcome.reason}\n{outcome.traceback}" if outcome.status != "ok" else ""
+    return any(word in text for word in POISONED)
+
+
+def suggest_tile_size(tile: int | None, sides: Sequence[int] = ()) -> int:
+    """Tile size to suggest after an out-of-memory error: half of the last, or of the longer side, in steps of 32."""
     return max(64, (tile or max(sides, default=1024)) // 64 * 32)
 
 
@@ -57,7 +64,7 @@ def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
         kind, reason = error.kind, error.reason
     elif isinstance(error, SystemExit):
         kind = "left"
-    if kind == "out of memory":
+    if kind == OUT_OF_MEMORY:
         reason = f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
     elif kind == "unsupported":
         reason = f"{reason.removesuffix(where).splitlines()[0][:200]}{where}: {UNSUPPORTED}"

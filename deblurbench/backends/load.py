@@ -1,4 +1,4 @@
-"""A method made ready to restore: its class, its weights and its device."""
+"""Loading a method: its class, its weights and its device."""
 
 from __future__ import annotations
 
@@ -10,22 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 from deblurbench.backends.base import Elsewhere
 from deblurbench.backends.command import CommandMethod
-from deblurbench.backends.device import (
-    prefer_channels_last,
-    seed_everything,
-)
+from deblurbench.backends.device import prefer_channels_last, seed_everything
 from deblurbench.backends.own_python import IsolatedMethod, environment_of
+from deblurbench.backends.random_weights import network_is_random, random_outside_network
 from deblurbench.errors import CardError, MissingError, UsageError
 from deblurbench.methods.adapter import Foreign
 from deblurbench.methods.base import WindowMethod
-from deblurbench.methods.parameters import (
-    count,
-    differ,
-    how_to_store,
-    parameters_outside,
-    put_into_evaluation,
-    random_places,
-)
+from deblurbench.methods.parameters import count, how_to_store, put_into_evaluation
 from deblurbench.methods.weights.convert import load_checkpoint
 from deblurbench.methods.weights.files import load_weights
 from deblurbench.registry.by_path import find_method
@@ -37,7 +28,10 @@ if TYPE_CHECKING:
 
 
 class MethodJob(BaseModel):
-    """One method of a run, told to a worker: plain values only, since it crosses a pipe."""
+    """One method of a run, as a worker needs it: plain values only, since it crosses a pipe.
+
+    `again`: tried again in these tiles after memory ran out. `beside`: other workers of the run on this machine.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,16 +47,17 @@ class MethodJob(BaseModel):
     device: str
     precision: str
     tile: int | None
-    again: bool = False  # after running out of memory without these tiles
+    again: bool = False
+    beside: int = 0
     seed: int
     timeout: float = 900.0
     random_weights: bool = False
 
 
-def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
+def load_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
     """Import a method, make its network, load its weights strictly, and move it to the device, for inference.
 
-    A method with a Python of its own, or a command, is made ready there; `alive` is called while a command works.
+    A method with a separate Python environment, or a command, is loaded there; `alive` is called while a command works.
 
     Raises:
         UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
@@ -77,7 +72,7 @@ def ready_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda
         _refuse_random(job, elsewhere)
         return elsewhere, card
     seed_everything(job.seed)
-    method: Method = found.load()(**card.variants[job.variant].parameters)
+    method = _make(job)
     refuse_other_window(card, job.variant, method)
     if job.weights:
         give_weights(found, method, Path(job.weights))
@@ -126,30 +121,25 @@ def _refuse_random(job: MethodJob, method: Method) -> None:
 
 
 def is_random(job: MethodJob, method: Method) -> bool:
-    """Whether a method that was given no weights has random ones: made from another seed, they are others."""
+    """Whether a method that was given no weights has a random network."""
     if isinstance(method, Elsewhere):
         return method.random
-    if method.network is None or job.weights:
-        return False
-    other = _made_again(job)
-    return other.network is None or differ(method.network.state_dict(), other.network.state_dict())
+    return not job.weights and network_is_random(method, lambda: _make(job), job.seed)
 
 
 def random_outside(job: MethodJob, method: Method) -> list[str]:
     """Where a method holds random parameters that no weights reach, since they are not in `self.network`."""
     if isinstance(method, Elsewhere):
         return list(method.outside)
-    return random_places(method, _made_again(job)) if parameters_outside(method) else []
+    return random_outside_network(method, lambda: _make(job), job.seed)
 
 
-def _made_again(job: MethodJob) -> Method:
-    """The same method made once more, from another seed."""
-    found = find_method(job.name)
-    assert isinstance(found.card, MethodCard)
-    seed_everything(job.seed + 1)
-    other: Method = found.load()(**found.card.variants[job.variant].parameters)
-    seed_everything(job.seed)
-    return other
+def _make(job: MethodJob) -> Method:
+    """An instance of the method's class, as its card's variant makes it."""
+    plugin = find_method(job.name)
+    assert isinstance(plugin.card, MethodCard)
+    method: Method = plugin.load()(**plugin.card.variants[job.variant].parameters)
+    return method
 
 
 def give_weights(found: Plugin, method: Method, file: Path) -> None:

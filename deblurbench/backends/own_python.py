@@ -24,7 +24,7 @@ from deblurbench.backends.own_python_main import FLOAT32, SLOTS
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
 from deblurbench.methods.weights.convert import read_foreign
 from deblurbench.methods.weights.files import read_weights
-from deblurbench.processes.guarded import Kept, epitaph, foreign_environment
+from deblurbench.processes.guarded import GuardedProcess, exit_reason, foreign_environment
 from deblurbench.registry.by_path import FoundFile
 from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import Plugin
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 VARIABLE = "DEBLURBENCH_PYTHON"
 OLDEST = (3, 9)
 PATIENCE = 60.0  # seconds that an interpreter may take to tell its version
-LAST_WORDS = 10.0
+ENDING = 10.0
 PROBE = """
 import json, sys
 told = {"python": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable}
@@ -239,7 +239,7 @@ class IsolatedMethod(Elsewhere):
             json.dumps(self._order)
         except TypeError as error:
             raise CardError(f"{plugin.folder}/card.yaml: parameters must be plain values ({error})") from None
-        self._kept: Kept | None = None
+        self._guarded: GuardedProcess | None = None
         self._start()
 
     def _start(self) -> None:
@@ -250,32 +250,32 @@ class IsolatedMethod(Elsewhere):
             self._weights.seek(0)
             self._order["weights"] = self._weights.fileno()
             passed.append(self._weights.fileno())
-        self._kept = Kept(
+        self._guarded = GuardedProcess(
             [self._python, "-I", own_python_main.__file__], pass_fds=passed, cwd=Path("/"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         try:
-            self._tell(**self._order, memory=self._memory.fd)
-            hello = self._next()
+            self._send(**self._order, memory=self._memory.fd)
+            ready = self._next()
         except BaseException:
             self.close()
             raise
-        self.told, self.parameters = hello["versions"], hello["parameters"]
-        self.random, self.outside, self.radius = hello["random"], hello["outside"], hello["radius"]
-        self.caveat = hello["caveat"]
+        self.versions, self.parameters = ready["versions"], ready["parameters"]
+        self.random, self.outside, self.radius = ready["random"], ready["outside"], ready["radius"]
+        self.caveat = ready["caveat"]
 
     def close(self) -> None:
         """End the process."""
-        if self._kept:
-            self._kept.close()
+        if self._guarded:
+            self._guarded.close()
             self._memory.close()
-        self._kept = None
+        self._guarded = None
 
-    def _tell(self, **order: Any) -> None:
-        assert self._kept and self._kept.process.stdin
+    def _send(self, **order: Any) -> None:
+        assert self._guarded and self._guarded.process.stdin
         with contextlib.suppress(BrokenPipeError):  # the next answer tells why
-            self._kept.process.stdin.write((json.dumps(order) + "\n").encode())
-            self._kept.process.stdin.flush()
+            self._guarded.process.stdin.write((json.dumps(order) + "\n").encode())
+            self._guarded.process.stdin.flush()
 
     def _next(self) -> dict[str, Any]:
         """The next answer.
@@ -284,11 +284,11 @@ class IsolatedMethod(Elsewhere):
             FailedElsewhere: the method failed there, or its process is gone.
             ContractError: the method broke the contract.
         """
-        assert self._kept and self._kept.process.stdout
-        line = self._kept.process.stdout.readline()
+        assert self._guarded and self._guarded.process.stdout
+        line = self._guarded.process.stdout.readline()
         if not line:
-            code = self._kept.wait(LAST_WORDS)
-            raise FailedElsewhere(*epitaph(code, "the process of its own environment"))
+            code = self._guarded.wait(ENDING)
+            raise FailedElsewhere(*exit_reason(code, "the process of its own environment"))
         event: dict[str, Any] = json.loads(line)
         if event["event"] == "failed":
             if event["kind"] == "contract":
@@ -302,7 +302,7 @@ class IsolatedMethod(Elsewhere):
         first = next(walk, None)
         if first is None:
             return
-        if self._kept is None:
+        if self._guarded is None:
             self._start()
         finished = False
         try:
@@ -314,15 +314,15 @@ class IsolatedMethod(Elsewhere):
 
     def _pass(self, first: Tensor, rest: Iterator[Tensor]) -> Iterator[Tensor]:
         slots = _Slots(self._memory, tuple(first.shape))
-        self._tell(order="clip", shape=slots.shape)
+        self._send(order="clip", shape=slots.shape)
         free, pending, ended = list(range(SLOTS)), first, False
         while True:
             while free and not ended:
                 slots.write(free[0], pending)
-                self._tell(order="frame", slot=free.pop(0))
+                self._send(order="frame", slot=free.pop(0))
                 following = next(rest, None)
                 if following is None:
-                    self._tell(order="end")
+                    self._send(order="end")
                     ended = True
                 else:
                     pending = following
@@ -334,7 +334,7 @@ class IsolatedMethod(Elsewhere):
                 return
             else:
                 restored = slots.read(event["slot"])
-                self._tell(order="taken", slot=event["slot"])
+                self._send(order="taken", slot=event["slot"])
                 self.seconds = event["seconds"]
                 yield restored
 

@@ -45,15 +45,16 @@ if __name__ == "__main__":  # run as a script: the package is found beside this 
 
 from deblurbench.backends.device import (  # noqa: E402  (found only after the lines above)
     autocast,
-    cuda_devices,
-    find_device,
     kind_of,
     peak_memory,
     prefer_channels_last,
     reason_of,
+    resolve_device,
     seed_everything,
     set_precision_flags,
 )
+from deblurbench.backends.random_weights import network_is_random, random_outside_network  # noqa: E402
+from deblurbench.errors import ContractError, UsageError  # noqa: E402
 
 SLOTS = 2
 FLOAT32 = 4
@@ -152,20 +153,6 @@ def load(network: Any, file: Any, foreign: bool = False) -> str:
     return told
 
 
-def resolve_device(wanted: str) -> str:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device that this environment's torch can use."""
-    import torch
-
-    found = find_device(wanted)
-    if found is None:
-        raise Fault(
-            "refused",
-            f"device {wanted!r} is not there for torch {torch.__version__} of {sys.executable}: "
-            f"{cuda_devices()} CUDA device(s) found. Install a torch with CUDA there, or use --device cpu",
-        )
-    return found
-
-
 class Restorer:
     """The method made ready, and the clips that pass through it."""
 
@@ -174,16 +161,18 @@ class Restorer:
         self.random = False
         self.outside: list[str] = []
         self.caveat = ""
-        self.device = resolve_device(order["device"])
+        import torch
+
+        self.device = resolve_device(order["device"], f"torch {torch.__version__} of {sys.executable}")
         set_precision_flags(order["precision"])
         seed_everything(order["seed"])
-        self.method = make_method(order)
+        self.method = self.make()
         self.look_outside()
         if self.method.network is not None:
             if order["weights"]:
                 self.caveat = load(self.method.network, order["weights"], bool(order["network"]))
             else:
-                self.random = self.is_random()
+                self.random = network_is_random(self.method, self.make, order["seed"])
             self.method.network.requires_grad_(False)
             prefer_channels_last(self.method.network.to(self.device))
         self.evaluate()
@@ -202,11 +191,14 @@ class Restorer:
 
     def look_outside(self) -> None:
         """Count the parameters, and find random ones that no weights reach, since they are not in the network."""
-        from deblurbench.methods.parameters import count, parameters_outside, random_places
+        from deblurbench.methods.parameters import count
 
         self.parameters = count(self.method)
-        if parameters_outside(self.method):
-            self.outside = random_places(self.method, self.made_again())
+        self.outside = random_outside_network(self.method, self.make, self.order["seed"])
+
+    def make(self) -> Any:
+        """The method, made of its card."""
+        return make_method(self.order)
 
     def radius(self) -> Any:
         """How many frames on either side a window method of its own form reads."""
@@ -215,21 +207,8 @@ class Restorer:
         own = isinstance(self.method, WindowMethod) and not self.order["network"]
         return self.method.radius if own else None
 
-    def is_random(self) -> bool:
-        """Whether a network that was given no weights has random ones: made from another seed, they are others."""
-        from deblurbench.methods.parameters import differ
-
-        return differ(self.method.network.state_dict(), self.made_again().network.state_dict())
-
-    def made_again(self) -> Any:
-        """The same method made once more, from another seed."""
-        seed_everything(self.order["seed"] + 1)
-        other = make_method(self.order)
-        seed_everything(self.order["seed"])
-        return other
-
-    def hello(self) -> dict:
-        """What is told once, before the first clip."""
+    def ready(self) -> dict:
+        """What is reported once, before the first clip."""
         import torch
 
         versions = {"python": platform.python_version(), "torch": str(torch.__version__), "device": self.device}
@@ -321,15 +300,12 @@ class Restorer:
             yield restored, seconds
 
     def hand_over(self, restored: Any, seconds: float, count: int) -> None:
-        """Copy a restored frame into a free slot and tell that it is there."""
+        """Copy a restored frame into a free slot and announce it."""
         import torch
 
-        if not isinstance(restored, torch.Tensor):
-            raise Fault("contract", f"frame {count}: the method yields {type(restored).__name__}, "
-                                    "expected a torch.Tensor")  # fmt: skip
-        if tuple(restored.shape) != self.shape or not restored.is_floating_point():
-            raise Fault("contract", f"frame {count}: the method yields {tuple(restored.shape)} {restored.dtype}, "
-                                    f"expected {self.shape} of floating point")  # fmt: skip
+        from deblurbench.methods.base import check_restored
+
+        check_restored(restored, self.shape, count)
         if count > self.given:
             raise Fault("contract", f"the method yields a frame {count}, before it was given that many")
         slot = self.free.get()
@@ -345,8 +321,10 @@ def describe(error: BaseException) -> dict:
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-8000:]
     if isinstance(error, Fault):
         return {"kind": error.kind, "reason": str(error), "traceback": told}
-    if type(error).__name__ == "ContractError":  # of deblurbench.errors, which are not imported unless a method does
+    if isinstance(error, ContractError):
         return {"kind": "contract", "reason": str(error), "traceback": told}
+    if isinstance(error, UsageError):
+        return {"kind": "refused", "reason": str(error), "traceback": told}
     if isinstance(error, SystemExit):
         return {"kind": "left", "reason": reason_of(error), "traceback": told}
     return {"kind": kind_of(error), "reason": reason_of(error)[:2000], "traceback": told}
@@ -366,7 +344,7 @@ def listen(source: Any, clips: queue.Queue, restorers: list) -> None:
 
 
 def main() -> None:
-    """Make the method ready, say hello, then restore clip after clip until the pipe closes."""
+    """Load the method, report it ready, then restore clip after clip until the pipe closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     source = os.fdopen(os.dup(0), "r", encoding="utf-8")
     os.dup2(2, 1)  # whatever a method prints goes to the log
@@ -384,7 +362,7 @@ def main() -> None:
 
     try:
         restorers.append(Restorer(clips.get(), answer))
-        answer("hello", **restorers[0].hello())
+        answer("ready", **restorers[0].ready())
         while True:
             restorers[0].clip(clips.get())
     except BaseException as error:  # told in full; the parent starts another process for the next clip

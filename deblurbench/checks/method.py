@@ -154,13 +154,13 @@ class _Subject:
 
     def fresh_elsewhere(self) -> Method:
         """The same for a command, or under a Python of its own: made ready as a run does it."""
-        from deblurbench.backends.load import ready_method
+        from deblurbench.backends.load import load_method
 
-        return ready_method(self.job(), "cpu")[0]
+        return load_method(self.job(), "cpu")[0]
 
     def job(self) -> MethodJob:
         """The method as a run would ask for it."""
-        from deblurbench.evaluation.jobs import job_outside_run
+        from deblurbench.evaluation.execution.jobs import job_outside_run
         from deblurbench.evaluation.plan import PlannedMethod
 
         planned = PlannedMethod(self.name, find_method(self.name), self.variant, self.found_weights())

@@ -27,6 +27,12 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
 
 PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda:N.")
+devices = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda:N, or several GPUs: cuda:0,cuda:1."
+)
+jobs = click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes side by side; by default one a device."
+)
 precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
 data_root = click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA).")
 dataset = click.option(

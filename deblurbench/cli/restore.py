@@ -44,10 +44,10 @@ def restore(
 ) -> int:  # fmt: skip
     """Restore a video file or a folder of frames with one method."""
     from deblurbench.backends.device import resolve_device, set_precision_flags
-    from deblurbench.backends.load import ready_method
-    from deblurbench.evaluation.jobs import job_outside_run
+    from deblurbench.backends.load import load_method
+    from deblurbench.evaluation.execution.jobs import job_outside_run
     from deblurbench.evaluation.plan import plan_method
-    from deblurbench.evaluation.restore import naming_the_frame, prefetch, restored_frames
+    from deblurbench.evaluation.restore import PrefetchedFrames, restored_frames, with_stems
     from deblurbench.evaluation.settings import Settings
 
     frames = open_source(source).first(limit)
@@ -65,9 +65,9 @@ def restore(
     stems = list(frames.stems)
     try:
         with _told(planned.id, tile):
-            method, _ = ready_method(job, place)
-        with contextlib.closing(restored_frames(method, prefetch(frames), settings)) as walk:  # type: ignore[type-var]
-            restored = _walked(naming_the_frame(stems, walk), planned.id, tile)
+            method, _ = load_method(job, place)
+        with contextlib.closing(restored_frames(method, PrefetchedFrames(frames), settings)) as walk:  # type: ignore[type-var]
+            restored = _walked(with_stems(stems, walk), planned.id, tile)
             count = _write(target, source, frames, _counted(restored, len(stems)))
     except KeyboardInterrupt:  # `_write` leaves nothing half done
         say(NOTHING_KEPT)
@@ -134,7 +134,7 @@ def _told(method: str, tile: int | None) -> Iterator[None]:
     Raises:
         DeblurbenchError: the method failed. Errors that name a file or an option already pass as they are.
     """
-    from deblurbench.backends.failures import describe_failure, smaller_tile
+    from deblurbench.backends.failures import describe_failure, suggest_tile_size
     from deblurbench.errors import ContractError
 
     try:
@@ -144,7 +144,7 @@ def _told(method: str, tile: int | None) -> Iterator[None]:
     except DeblurbenchError:
         raise
     except (Exception, SystemExit) as error:
-        reason = describe_failure(error, smaller_tile(tile))["reason"].partition("\n")[0]
+        reason = describe_failure(error, suggest_tile_size(tile))["reason"].partition("\n")[0]
         raise DeblurbenchError(f"{method}: {reason}") from error
 
 

@@ -1,10 +1,10 @@
-"""`deblurbench run`: restore, score, report."""
+"""`deblurbench run`: restore, score, report; and `merge` for what was run in shards."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from deblurbench.cli.options import interrupted, names
 from deblurbench.cli.support import completion
 from deblurbench.cli.support.output import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import absolute_roots
+from deblurbench.errors import UsageError
 from deblurbench.evaluation.plan import Plan, left_out, make_plan
 from deblurbench.registry.by_path import absolute
 from deblurbench.reports.base import GalleryKind, Options
@@ -29,9 +30,10 @@ def request_options(function: Any) -> Any:
             "--methods", required=True, shell_complete=completion.methods,
             help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'.",
         ),
-        options.dataset, options.split, options.clips, options.partial, options.data_root, options.device,
+        options.dataset, options.split, options.clips, options.partial, options.data_root, options.devices,
         options.precision, options.tile, options.limit, options.frames_per_clip, options.save_frames, options.metrics,
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
+        click.option("--shard", metavar="I/N", help="Only every N-th clip from the I-th on; see 'deblurbench merge'."),
         click.option("--random-weights", is_flag=True, help="Run methods without weights untrained, marked as such."),
     ]  # fmt: skip
     for option in reversed(given):
@@ -44,13 +46,14 @@ def request_options(function: Any) -> Any:
 @options.output
 @options.fresh
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
+@options.jobs
 @options.patience
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
 @options.as_json
 def run(
-    output: Path | None, fresh: bool, in_process: bool, timeout: float, dry_run: bool, gallery: GalleryKind,
-    budget: int, as_json: bool, **asked: Any,
+    output: Path | None, fresh: bool, in_process: bool, jobs: int | None, timeout: float, dry_run: bool,
+    gallery: GalleryKind, budget: int, as_json: bool, **asked: Any,
 ) -> int:  # fmt: skip
     """Restore a dataset's clips with every method, score them, and write tables and a report."""
     request = make_request(**asked)
@@ -63,7 +66,8 @@ def run(
         code = print_dry_run(plan, folder, fresh, as_json)
         say_left_out(request.methods)
         return code
-    return execute(plan, folder, fresh, in_process, timeout, as_json, shown(gallery, budget))
+    how = {"fresh": fresh, "in_process": in_process, "jobs": jobs, "timeout": timeout}
+    return execute(plan, folder, how, as_json, shown(gallery, budget))
 
 
 def make_request(**asked: Any) -> Request:
@@ -80,31 +84,36 @@ def make_request(**asked: Any) -> Request:
 
 
 def check_device(device: str) -> None:
-    """See that a device named by the user is there, before anything is made; the usual ones cost no import of torch.
+    """See that the devices named by the user are there, before work begins; the usual ones cost no import of torch.
 
     Raises:
-        UsageError: no such device.
+        UsageError: no such device, or several that are not different GPUs.
     """
     from deblurbench.backends.device import resolve_device
 
-    if device not in ("auto", "cpu"):
-        resolve_device(device)
+    names = device.split(",")
+    if len(names) > 1:
+        gpus = [name for name in names if name.startswith("cuda:")]
+        if len(set(gpus)) < len(names):
+            raise UsageError(f"--device {device!r}: several devices are different GPUs, such as cuda:0,cuda:1.")
+    for name in names:
+        if name not in ("auto", "cpu"):
+            resolve_device(name)
 
 
-def execute(
-    plan: Plan, folder: Path, fresh: bool, in_process: bool, timeout: float, as_json: bool, shown_parts: Options
-) -> int:
-    """Run a plan, write the default reports, print the table; exit code 1 where something failed."""
+def execute(plan: Plan, folder: Path, how: Mapping[str, Any], as_json: bool, shown_parts: Options) -> int:
+    """Run a plan, write the default reports, print the table; exit code 1 where something failed.
+
+    `how` are the arguments of `runner.run` by which it is worked off.
+    """
     from deblurbench.cli import terminal
     from deblurbench.evaluation import runner
 
     check_device(plan.request.device)
     try:
         with terminal.ProgressBars() as bars:
-            result = runner.run(
-                plan, folder, command=shlex.join(["deblurbench", *sys.argv[1:]]), fresh=fresh, in_process=in_process,
-                timeout=timeout, listener=bars,
-            )  # fmt: skip
+            command = shlex.join(["deblurbench", *sys.argv[1:]])
+            result = runner.run(plan, folder, command=command, listener=bars, **how)
         files = write_reports([result.folder], result.folder / "report", options=shown_parts)
         print_results([result.folder], as_json)
     except KeyboardInterrupt:
@@ -123,3 +132,15 @@ def say_left_out(methods: Sequence[str]) -> None:
 
     if reasons := left_out(methods):
         say("\nnot run:\n" + text_table(("method", "why"), list(reasons.items())))
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder of the merged run; a new one.")
+def merge(shards: tuple[Path, ...], output: Path) -> None:
+    """Join the runs of all shards of one request into one run; the shards stay as they are."""
+    from deblurbench.cli.terminal import say
+    from deblurbench.results.merge import merge as merge_runs
+
+    manifest = merge_runs(shards, output, shlex.join(["deblurbench", *sys.argv[1:]]))
+    say(f"{output}: {manifest.coverage}. Its report: deblurbench report {shlex.quote(str(output))}")

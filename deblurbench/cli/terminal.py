@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.cli.support.console import shows
@@ -18,6 +19,7 @@ EVERY = 30.0
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import TaskID
 
     from deblurbench.results.manifest import Outcome
 
@@ -95,6 +97,15 @@ class ReportProgress:
             say(f"  {what}: {total} to make")
 
 
+@dataclass
+class Clip:
+    """A clip under way: its bar, when it began (seconds on the monotonic clock), and frames restored so far."""
+
+    task: TaskID
+    began: float
+    count: int = 0
+
+
 class ProgressBars(Listener):
     """Shows method, clip, frames, frames a second and the time left. Where there is no terminal, a line a clip."""
 
@@ -108,9 +119,9 @@ class ProgressBars(Listener):
             TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=self.console, transient=True,
         )  # fmt: skip
         self.total = self.progress.add_task("all", total=0, rate="")
-        self.current = self.progress.add_task("clip", total=0, rate="", visible=False)
-        self.began = self.started = self.spoken = time.monotonic()
-        self.count = self.done = self.frames = 0
+        self.clips: dict[tuple[str, str], Clip] = {}
+        self.started = self.spoken = time.monotonic()
+        self.done = self.frames = 0
 
     def __enter__(self) -> ProgressBars:
         """Start drawing."""
@@ -131,17 +142,17 @@ class ProgressBars(Listener):
             self.say(f"{counted(cached, 'frame')} {'is' if cached == 1 else 'are'} there already")
 
     def clip(self, method: str, clip: str, frames: int) -> None:
-        """Begin a clip."""
-        self.began, self.count = time.monotonic(), 0
-        self.progress.update(
-            self.current, description=f"{method}  {clip}", total=frames, completed=0, visible=True, rate="starting"
-        )
+        """Begin a clip; several may be under way at once."""
+        self._end(method, clip)
+        task = self.progress.add_task(f"{method}  {clip}", total=frames, rate="starting")
+        self.clips[method, clip] = Clip(task, time.monotonic())
 
     def frame(self, method: str, clip: str, stem: str) -> None:
         """Advance by a frame."""
-        self.count += 1
-        rate = self.count / max(time.monotonic() - self.began, 1e-9)
-        self.progress.update(self.current, advance=1, rate=f"{rate:.2f} fps")
+        at = self.clips[method, clip]
+        at.count += 1
+        rate = at.count / max(time.monotonic() - at.began, 1e-9)
+        self.progress.update(at.task, advance=1, rate=f"{rate:.2f} fps")
         self.progress.update(self.total, advance=1)
         self.done += 1
         now = time.monotonic()
@@ -152,15 +163,23 @@ class ProgressBars(Listener):
 
     def outcome(self, outcome: Outcome) -> None:
         """Say how a clip ended: failures always, successes where no bar is drawn."""
+        at = self._end(outcome.method, outcome.clip)
         if outcome.status == "failed":
             reason = outcome.reason.partition("\n")[0]
             cause = reason if reason.startswith(outcome.kind) else f"{outcome.kind}: {reason}"
             self._print(f"FAILED  {outcome.method}  {outcome.clip}: {cause}")
             if shows(logging.DEBUG) and outcome.traceback:
                 self._print(outcome.traceback.rstrip())
-        elif not self.live:
-            seconds = time.monotonic() - self.began
-            self.say(f"done    {outcome.method}  {outcome.clip}  ({counted(self.count, 'frame')} in {seconds:.1f} s)")
+        elif not self.live and at:
+            seconds = time.monotonic() - at.began
+            self.say(f"done    {outcome.method}  {outcome.clip}  ({counted(at.count, 'frame')} in {seconds:.1f} s)")
+
+    def _end(self, method: str, clip: str) -> Clip | None:
+        """Take a clip's bar away, if it has one."""
+        at = self.clips.pop((method, clip), None)
+        if at:
+            self.progress.remove_task(at.task)
+        return at
 
     def say(self, text: str) -> None:
         """Print a line above the bars, but not with --quiet."""

@@ -14,6 +14,7 @@ from deblurbench.datasets.base import Clip
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.registry.cards import DatasetCard
 from deblurbench.registry.protocol import Protocol
+from deblurbench.results.coverage import Coverage
 from deblurbench.results.manifest import ClipRecord, Request
 from deblurbench.results.store import folder_name
 from deblurbench.text import NAMED, counted, did_you_mean, natural_key, some
@@ -182,14 +183,9 @@ def coverage_of(
     frames = sum(len(clip.clip) for clip in clips)
     released = sum(lengths[clip.clip.name] for clip in clips)
     scored = sum(len(clip.scored) for clip in clips)
-    text = f"{known} of {total} clips, {frames} of {released} frames, {scored} scored"
-    if strange:
-        text += f", and {counted(len(strange), 'clip')} that the protocol does not know"
-    resized = _resized(protocol, clips)
-    if resized:
-        text += f", {resized}"
-    whole = known == total and all(len(clip.clip) == lengths[clip.clip.name] for clip in clips)
-    return text, not whole or bool(strange) or bool(resized)
+    coverage = Coverage(known, total, frames, released, scored, len(strange), _resized(protocol, clips))
+    whole = coverage.is_whole and all(len(clip.clip) == lengths[clip.clip.name] for clip in clips)
+    return str(coverage), not whole
 
 
 def _expected(card: DatasetCard, protocol: Protocol, split: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""What a worker process is told, and the work itself: one method over the clips it is handed.
+"""One method over clips: load it, restore, score, and write a part a clip.
 
-Used by the worker process (deblurbench.evaluation.worker) and, with --in-process, by the runner directly.
+Used by the worker process (deblurbench.evaluation.execution.worker) and, with --in-process, by the run's own process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deblurbench import provenance
 from deblurbench.backends.base import Elsewhere
@@ -23,14 +23,15 @@ from deblurbench.backends.device import (
     seed_everything,
     set_precision_flags,
 )
-from deblurbench.backends.failures import describe_failure, smaller_tile
-from deblurbench.backends.load import MethodJob, count_parameters, is_random, random_outside, ready_method
+from deblurbench.backends.failures import describe_failure, suggest_tile_size
+from deblurbench.backends.load import MethodJob, count_parameters, is_random, load_method, random_outside
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.headers import clip_size
 from deblurbench.datasets.opening import open_dataset
 from deblurbench.datasets.selection import fingerprint, first_frames
 from deblurbench.errors import DiskError, FrameError, UsageError
-from deblurbench.evaluation.jobs import ClipJob
+from deblurbench.evaluation.execution.events import Ready
+from deblurbench.evaluation.execution.jobs import ClipJob
 from deblurbench.evaluation.restore import restore_clip
 from deblurbench.evaluation.settings import ClipResult, Settings
 from deblurbench.methods.parameters import (
@@ -42,20 +43,17 @@ from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import Outcome
 from deblurbench.results.store import GROUND_TRUTH, Part, Store
 
-if TYPE_CHECKING:
-    pass
-
 SWAPPED = "its frames fit the ground truth better with red and blue changed over: is one side BGR?"
 IDENTICAL = "some of its frames are identical to the ground truth: suspected leak"
 SHARP = "some of its frames are identical to the ground truth: the data hold sharp frames as blurry ones"
 TRAINING = "it put its network into training mode while restoring, in which dropout and batch statistics are active"
 
 
-class Bench:
-    """A method made ready on a device, with its metrics: restores, scores and records clip after clip.
+class Evaluator:
+    """A method loaded on a device, with its metrics: restores, scores and records clip after clip.
 
     Raises (when made):
-        UsageError, CardError, MissingError: the method cannot be made ready; nothing was restored.
+        UsageError, CardError, MissingError: the method cannot be loaded; nothing was restored.
     """
 
     def __init__(self, job: MethodJob, alive: Callable[[], None] = lambda: None) -> None:
@@ -65,12 +63,13 @@ class Bench:
         self.store = Store(Path(job.output))
         self.dataset, self.protocol = open_dataset(job.dataset, job.data_root)
         self.caption, before = describe_device(self.device), describe_runtime(self.device, job.seed)  # then a plugin
-        self.method, self.card = ready_method(job, self.device, alive)
+        self.method, self.card = load_method(job, self.device, alive)
         self.needs = self.card.needs_of(job.variant)
         self.random = job.random_weights and bool(is_random(job, self.method) or random_outside(job, self.method))
         self.settings = self._settings()
-        told = {"device": self.caption, **before, **self.implementations}
-        self.environment = provenance.environment_digest(json.dumps(told, sort_keys=True))
+        kind = self.caption.replace(f" ({self.device})", "")  # cuda:0 and cuda:1 of one kind compute the same
+        runtime = {"device": kind, **before, **self.implementations}
+        self.environment = provenance.environment_digest(json.dumps(runtime, sort_keys=True))
         self.changed = {k: v for k, v in describe_runtime(self.device, job.seed).items() if v != before[k]}
         self.warm = False
 
@@ -79,19 +78,19 @@ class Bench:
         """The dataset's clips by name."""
         return {clip.name: clip for clip in self.dataset.clips(self.protocol, self.job.split)}
 
-    def hello(self) -> dict[str, Any]:
-        """What the worker tells once, before its first clip."""
+    def ready(self) -> Ready:
+        """What is reported once, before the first clip."""
         count = count_parameters(self.method)
-        return {
-            "device": self.caption,
-            "runtime": describe_runtime(self.device, self.job.seed),
-            "parameters": None if self.card.opens and not count else count,
-            "random": self.random,
-            "caveat": "; ".join(filter(None, [self.method.caveat, self._precision_caveat(), self._settings_caveat()])),
-            "absent": self.absent,
-            "environment": self.method.told if isinstance(self.method, Elsewhere) else {},
-            "implementations": self.implementations,
-        }
+        return Ready(
+            device=self.caption,
+            runtime=describe_runtime(self.device, self.job.seed),
+            parameters=None if self.card.opens and not count else count,
+            random=self.random,
+            caveat="; ".join(filter(None, [self.method.caveat, self._precision_caveat(), self._settings_caveat()])),
+            absent=self.absent,
+            environment=self.method.versions if isinstance(self.method, Elsewhere) else {},
+            implementations=self.implementations,
+        )
 
     def _precision_caveat(self) -> str:
         """What another library computes, torch's precision does not reach."""
@@ -130,7 +129,7 @@ class Bench:
         seed_everything(self.job.seed)
         put_into_evaluation(self.method)  # however the clip before left it
         tile = self.job.tile if self.job.again else None
-        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile)
+        outcome = Outcome(method=self.job.id, clip=job.clip, status="failed", tile=tile, beside=self.job.beside)
         result, caveat, before = ClipResult(), "", in_training(self.method)
         try:
             result = self._restore(job, on_frame)
@@ -139,7 +138,7 @@ class Bench:
         except DiskError:
             raise
         except (Exception, SystemExit) as error:  # whatever a plugin raises is this clip's failure, told in full
-            outcome = outcome.model_copy(update=describe_failure(error, self._less(job.clip)))
+            outcome = outcome.model_copy(update=describe_failure(error, self._suggest_tile_size(job.clip)))
         self.store.write_part(Part(job.key, outcome, result.scores, result.timings, result.saved, caveat=caveat))
         return outcome
 
@@ -184,12 +183,12 @@ class Bench:
                 f"this clip has {size[0]}x{size[1]}"
             )
 
-    def _less(self, clip: str) -> int:
-        """Tiles worth a try when memory runs out on a clip."""
+    def _suggest_tile_size(self, clip: str) -> int:
+        """Tile size to suggest after an out-of-memory error."""
         sides: tuple[int, ...] = ()
         with contextlib.suppress(FrameError, KeyError):  # a damaged file may be the very failure
             sides = clip_size(self.clips[clip]) or ()
-        return smaller_tile(self.job.tile, sides)
+        return suggest_tile_size(self.job.tile, sides)
 
     def _peak(self, result: ClipResult) -> int | None:
         """Bytes: of a GPU's memory what the method took at most, on a CPU the resident memory's peak."""

@@ -88,8 +88,8 @@ class LoadedMethod:
         import torch
 
         from deblurbench.backends.device import autocast
-        from deblurbench.evaluation.restore import check_restored
         from deblurbench.frames.convert import crop_to
+        from deblurbench.methods.base import check_restored
         from deblurbench.methods.tiling import restore_tiled
 
         shapes: deque[tuple[int, ...]] = deque()
@@ -152,12 +152,12 @@ def load_method(
     Raises:
         UsageError: an unknown name or device. MissingError: weights or packages are missing.
     """
+    from deblurbench.backends import load
     from deblurbench.backends.device import resolve_device, set_precision_flags
-    from deblurbench.backends.load import ready_method
-    from deblurbench.evaluation.jobs import job_outside_run
+    from deblurbench.evaluation.execution.jobs import job_outside_run
 
     planned = plan_method(str(text))
     place = resolve_device(device)
     set_precision_flags(precision)
-    method, card = ready_method(job_outside_run(planned, place, precision, tile=tile, seed=seed), place)
+    method, card = load.load_method(job_outside_run(planned, place, precision, tile=tile, seed=seed), place)
     return LoadedMethod(method, card, planned.variant, place, precision, tile)

@@ -36,6 +36,7 @@ from deblurbench.registry.by_path import find_method, split_method
 from deblurbench.registry.cards import IDENTITY, MethodCard, Needs
 from deblurbench.registry.discovery import Plugin, plugin, plugins
 from deblurbench.registry.protocol import Protocol
+from deblurbench.results.join import device_kind
 from deblurbench.results.manifest import MethodRecord, MetricRecord, Request
 from deblurbench.results.store import folder_name
 from deblurbench.text import composed, counted, some
@@ -100,7 +101,7 @@ class PlannedMethod:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a run needs to know."""
+    """All that a run needs to know. `clips` are those of its shard, `undivided` those of all shards."""
 
     request: Request
     dataset: Dataset
@@ -113,6 +114,7 @@ class Plan:
     metrics: tuple[MetricRecord, ...]
     coverage: str
     partial: bool
+    undivided: tuple[PlannedClip, ...]
     notes: tuple[str, ...] = field(default=())
 
     @cached_property
@@ -144,7 +146,7 @@ class Plan:
             "metric weights": metric_weights(self.metrics),
             "precision": self.request.precision,
             "tile": self.request.tile,
-            "device": self.request.device,
+            "device": device_kind(self.request.device),
             "seed": self.request.seed,
             "saved frames": self.request.save_frames,
         }
@@ -334,6 +336,24 @@ def fitting_metrics(
     return tuple(records), notes
 
 
+def _shard(clips: tuple[PlannedClip, ...], shard: str | None) -> tuple[PlannedClip, ...]:
+    """The clips of shard `I/N`: every N-th one from the I-th on, all where there is none.
+
+    Raises:
+        UsageError: not of this form, or a shard without a clip.
+    """
+    if shard is None:
+        return clips
+    number, _, count = shard.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard {shard!r}: write I/N with 1 <= I <= N, such as 1/4.")
+    if int(count) > len(clips):
+        raise UsageError(
+            f"--shard {shard}: the request selects {counted(len(clips), 'clip')}, so that N is at most that."
+        )
+    return clips[int(number) - 1 :: int(count)]
+
+
 def make_plan(request: Request) -> Plan:
     """Resolve a request completely.
 
@@ -349,11 +369,12 @@ def make_plan(request: Request) -> Plan:
     there = dataset.clips(protocol, split)
     chosen = choose_clips(there, _spelled(request, there), protocol, split)
     refuse_unscorable(chosen, request, protocol)
-    clips = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
+    undivided = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
+    refuse_silent_partial(dataset.card, request, protocol, split, undivided)
+    clips = _shard(undivided, request.shard)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
-    refuse_silent_partial(dataset.card, request, protocol, split, clips)
-    metrics, notes = fitting_metrics(metrics, clips)
+    metrics, notes = fitting_metrics(metrics, undivided)
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
-        partial or split != protocol.split, (*found.notes, *notes),
+        partial or split != protocol.split, undivided, (*found.notes, *notes),
     )  # fmt: skip

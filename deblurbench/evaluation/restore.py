@@ -24,10 +24,10 @@ from deblurbench.backends.base import Elsewhere
 from deblurbench.backends.device import autocast
 from deblurbench.datasets.base import Clip
 from deblurbench.errors import ContractError, DeblurbenchError
-from deblurbench.evaluation.score import _Behind, _next_sharp
+from deblurbench.evaluation.score import BackgroundScorer, next_sharp
 from deblurbench.evaluation.settings import ClipResult, Settings, Timing
 from deblurbench.frames.convert import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
-from deblurbench.methods.base import Method
+from deblurbench.methods.base import Method, check_restored
 from deblurbench.methods.tiling import restore_tiled
 
 if TYPE_CHECKING:
@@ -40,40 +40,47 @@ PIPELINE = 4
 Item = TypeVar("Item")
 
 
-def prefetch(items: Iterable[Item], depth: int = DECODE_AHEAD) -> Iterator[Item]:
-    """Walk `items` in a background thread, at most `depth` ahead. Errors come out where they happened."""
-    slots: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
+class PrefetchedFrames(Iterator[Item]):
+    """Walks `items` in a background thread, at most `depth` ahead; errors are raised at the item that caused them."""
 
-    def offer(entry: tuple[bool, Any]) -> bool:
-        while not stop.is_set():
-            with contextlib.suppress(queue.Full):
-                slots.put(entry, timeout=0.1)
-                return True
-        return False
+    def __init__(self, items: Iterable[Item], depth: int = DECODE_AHEAD) -> None:
+        self._slots: queue.Queue[tuple[bool, Any]] = queue.Queue(maxsize=depth)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._walk, args=(items,), daemon=True, name="decode")
+        self._thread.start()
 
-    def walk() -> None:
+    def __next__(self) -> Item:
+        """The next item."""
+        if self._stop.is_set():
+            raise StopIteration
+        more, value = self._slots.get()
+        if more:
+            return value  # type: ignore[no-any-return]
+        self.close()
+        if value is not None:
+            raise value
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the thread, which may be in the middle of an item."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _walk(self, items: Iterable[Item]) -> None:
         try:
             for item in items:
-                if not offer((True, item)):
+                if not self._offer((True, item)):
                     return
-            offer((False, None))
+            self._offer((False, None))
         except BaseException as error:  # handed to the consumer, which raises it
-            offer((False, error))
+            self._offer((False, error))
 
-    thread = threading.Thread(target=walk, daemon=True, name="decode")
-    thread.start()
-    try:
-        while True:
-            more, value = slots.get()
-            if not more:
-                if value is not None:
-                    raise value
-                return
-            yield value
-    finally:
-        stop.set()
-        thread.join(timeout=5)
+    def _offer(self, entry: tuple[bool, Any]) -> bool:
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._slots.put(entry, timeout=0.1)
+                return True
+        return False
 
 
 class _Clock:
@@ -124,7 +131,8 @@ class _Clock:
             yield frame
 
 
-_END = object()
+EXHAUSTED = object()
+"""What a walk gives after its last frame; a method may yield None by mistake."""
 
 
 class Restored(NamedTuple):
@@ -165,13 +173,14 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
         walk = iter(method.restore(feed))
     position = 0
     no_gradients = torch.no_grad() if settings.trains_on else torch.inference_mode()
-    with no_gradients, contextlib.closing(_Closing(walk)):
+    with no_gradients, contextlib.ExitStack() as stack:
+        stack.callback(_close, walk)
         while True:
             begin = clock.begin()
             with autocast(settings.precision, settings.device):
-                restored: Any = next(walk, _END)
+                restored: Any = next(walk, EXHAUSTED)
             seconds = elsewhere.seconds if elsewhere else clock.end() - begin - clock.waited
-            if restored is _END:
+            if restored is EXHAUSTED:
                 break
             position += 1
             if not shapes:
@@ -184,33 +193,11 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
         raise ContractError(f"the method restored {position} of {position + len(shapes)} frames")
 
 
-class _Closing:
-    """`close()` for a generator or any other iterator."""
-
-    def __init__(self, walk: Iterator[Any]) -> None:
-        self.walk = walk
-
-    def close(self) -> None:
-        close = getattr(self.walk, "close", None)
-        if close:
-            close()
-
-
-def check_restored(restored: Any, shape: tuple[int, ...], position: int) -> None:
-    """See that a method yielded a floating-point tensor of the frame's shape (3, H, W).
-
-    Raises:
-        ContractError: it did not; names the position of the frame.
-    """
-    import torch
-
-    if not isinstance(restored, torch.Tensor):
-        raise ContractError(f"frame {position}: the method yields {type(restored).__name__}, expected a torch.Tensor")
-    if tuple(restored.shape) != shape or not restored.is_floating_point():
-        raise ContractError(
-            f"frame {position}: the method yields {tuple(restored.shape)} {restored.dtype}, "
-            f"expected {shape} of floating point"
-        )
+def _close(walk: Iterator[Any]) -> None:
+    """End a generator; other iterators may have nothing to close."""
+    close = getattr(walk, "close", None)
+    if close:
+        close()
 
 
 def _round(restored: torch.Tensor, position: int) -> Rounded:
@@ -245,26 +232,26 @@ def restore_clip(
     result = ClipResult()
     digest, truths = hashlib.sha256(), hashlib.sha256()
     shares: list[float] = []
-    blurry = prefetch(clip.blurry)
+    blurry = PrefetchedFrames(clip.blurry)
     sharp = None
     if clip.sharp is not None:
-        sharp = prefetch(hashed(clip.sharp, truths) if hash_sharp else clip.sharp)
+        sharp = PrefetchedFrames(hashed(clip.sharp, truths) if hash_sharp else clip.sharp)
     with ThreadPoolExecutor(max_workers=2, thread_name_prefix="score") as pool, contextlib.ExitStack() as stack:
         for stream in filter(None, (blurry, sharp)):
-            stack.callback(_Closing(stream).close)
-        behind = _Behind(pool, settings, result, clip, stack)
+            stack.callback(stream.close)
+        scorer = BackgroundScorer(pool, settings, result, clip, stack)
         walk = restored_frames(method, blurry, settings)
-        stack.callback(_Closing(walk).close)
+        stack.callback(_close, walk)
         furthest = 0
-        for position, (stem, (rounded, seconds, ahead, peak)) in enumerate(naming_the_frame(clip.stems, walk)):
+        for position, (stem, (rounded, seconds, ahead, peak)) in enumerate(with_stems(clip.stems, walk)):
             result.timings.append((stem, seconds, not warm and position < settings.warmup))
             furthest, result.peak = max(furthest, ahead), peak
             digest.update(rounded.frame.data)
             shares.append(rounded.clipped)
-            truth = _next_sharp(sharp, rounded.frame, stem)
-            behind.take(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
+            truth = next_sharp(sharp, rounded.frame, stem)
+            scorer.add_frame(stem, rounded.frame, truth, stem in scored, save.get(stem), (save_sharp or {}).get(stem))
             on_frame(stem)
-        behind.finish()
+        scorer.finish()
     if furthest > max(settings.window, 1):
         result.timings = shared_out(result.timings)
     result.clipped = sum(shares) / max(len(shares), 1)
@@ -291,7 +278,7 @@ def hashed(frames: Iterable[Frame8], digest: hashlib._Hash) -> Iterator[Frame8]:
         yield frame
 
 
-def naming_the_frame(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
+def with_stems(stems: Sequence[str], walk: Iterator[Item]) -> Iterator[tuple[str, Item]]:
     """The frames of a walk by their stems; what a method raises gets a note that names the frame whose turn it was.
 
     Raises:

@@ -30,8 +30,8 @@ class FrameKeeper:
 
     @cached_property
     def allowed(self) -> int:
-        """How many candidates of every clip the disk is asked to hold."""
-        pixels = [clip.size[0] * clip.size[1] for clip in self.plan.clips if clip.size]
+        """How many candidates of every clip the disk is asked to hold: as many in a shard as in the undivided run."""
+        pixels = [clip.size[0] * clip.size[1] for clip in self.plan.undivided if clip.size]
         return frame_choice.affordable(pixels, len(self.plan.methods) + 1)
 
     def resume(self, parts: Iterable[Part]) -> None:

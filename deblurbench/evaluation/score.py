@@ -8,24 +8,25 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deblurbench.datasets.base import Clip
 from deblurbench.datasets.colours import SwapProbe
 from deblurbench.errors import ContractError
+from deblurbench.evaluation.settings import ClipResult, Settings
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import write_png
-
-if TYPE_CHECKING:
-    pass
-from deblurbench.evaluation.settings import ClipResult, Settings
 
 SCORE_BEHIND = 6
 
 
-def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> Frame8 | None:
+def next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> Frame8 | None:
+    """The ground truth of a restored frame, uint8 (H, W, 3); None where the clip has none.
+
+    Raises:
+        ContractError: it has fewer frames than the clip, or another size.
+    """
     if sharp is None:
         return None
     truth = next(sharp, None)
@@ -39,7 +40,7 @@ def _next_sharp(sharp: Iterator[Frame8] | None, restored: Frame8, stem: str) -> 
     return truth
 
 
-class _Behind:
+class BackgroundScorer:
     """Scoring and writing, a bounded number of frames behind the restoring.
 
     Metrics that need no reference are taken of clips without ground truth as well.
@@ -67,7 +68,7 @@ class _Behind:
         for metric in self.adding:
             metric.cancel()
 
-    def take(
+    def add_frame(
         self, stem: str, frame: Frame8, truth: Frame8 | None, scored: bool, file: Path | None, sharp_file: Path | None
     ) -> None:
         """Score a frame and write it, in the background; waits when too many are pending."""

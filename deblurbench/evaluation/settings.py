@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from deblurbench.frames.convert import Frame8
 from deblurbench.metrics import metric
 
-if TYPE_CHECKING:
-    pass
-
-
 Timing: TypeAlias = tuple[str, float, bool]
-
-
 """A frame's stem, the seconds that restoring it took, and whether they count as warm-up."""
 
 

@@ -24,13 +24,16 @@ from deblurbench.evaluation import RESULTS_VERSION, runner
 from deblurbench.evaluation.evaluator import SWAPPED
 from deblurbench.evaluation.matching import Match, MatchedClip, match_folder
 from deblurbench.evaluation.plan import Plan, make_plan, metric_weights
-from deblurbench.evaluation.restore import prefetch
-from deblurbench.evaluation.runner import Listener, RunResult, claim, joined
+from deblurbench.evaluation.progress import Listener
+from deblurbench.evaluation.record import joined
+from deblurbench.evaluation.restore import PrefetchedFrames
+from deblurbench.evaluation.runner import RunResult
 from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import write_png
 from deblurbench.metrics import load_metrics, metric
 from deblurbench.registry.cards import IDENTITY
+from deblurbench.results.lock import claim
 from deblurbench.results.manifest import MIXED, Manifest, MethodRecord, Outcome, Request, is_mixed
 from deblurbench.results.store import Part, Store, walk_parts
 
@@ -218,8 +221,8 @@ def _pairs(matched: MatchedClip) -> Iterator[tuple[str, Frame8, Frame8]]:
     """Stem, restored and sharp frame of every scored frame, both decoded ahead in the background."""
     clip, wanted = matched.planned.clip, set(matched.planned.scored)
     assert clip.sharp is not None
-    restored = _only(matched.stems, prefetch(matched.source), wanted)
-    sharp = _only(clip.stems, prefetch(clip.sharp), wanted)
+    restored = _only(matched.stems, PrefetchedFrames(matched.source), wanted)
+    sharp = _only(clip.stems, PrefetchedFrames(clip.sharp), wanted)
     for (stem, frame), (_, truth) in zip(restored, sharp, strict=True):
         yield stem, frame, truth
 

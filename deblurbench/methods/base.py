@@ -169,6 +169,23 @@ class RecurrentMethod(Method):
         return torch.stack([torch.stack(list(self.restore(clip.unbind(0)))) for clip in clips.unbind(0)])
 
 
+def check_restored(restored: Any, shape: tuple[int, ...], position: int) -> None:
+    """See that a method yielded a floating-point tensor of the frame's shape (3, H, W).
+
+    Raises:
+        ContractError: it did not; names the position of the frame, counted from 1.
+    """
+    import torch
+
+    if not isinstance(restored, torch.Tensor):
+        raise ContractError(f"frame {position}: the method yields {type(restored).__name__}, expected a torch.Tensor")
+    if tuple(restored.shape) != tuple(shape) or not restored.is_floating_point():
+        raise ContractError(
+            f"frame {position}: the method yields {tuple(restored.shape)} {restored.dtype}, "
+            f"expected {tuple(shape)} of floating point"
+        )
+
+
 def _pair(found: Any) -> tuple[Tensor, Any]:
     """What `step` returned, if it is a frame and a state."""
     if isinstance(found, (tuple, list)) and len(found) == 2:

@@ -27,7 +27,7 @@ from deblurbench.errors import MissingError
 from deblurbench.frames.convert import Frame8
 from deblurbench.metrics.checks import check_pair
 from deblurbench.metrics.luma import load_luma8
-from deblurbench.processes.guarded import Kept
+from deblurbench.processes.guarded import GuardedProcess
 
 ENVIRONMENT = "DEBLURBENCH_FFMPEG"
 MODEL = "vmaf_v0.6.1"
@@ -91,7 +91,7 @@ class VMAF:
     def _start(self, height: int, width: int) -> None:
         """Both frames stand one above the other in one picture, so that they cannot get out of step."""
         self.folder = tempfile.mkdtemp(prefix="vmaf-")
-        kept = Kept([], folder=Path(self.folder).resolve())  # removes it, even when this process is killed
+        cleaner = GuardedProcess([], folder=Path(self.folder).resolve())  # removes it, even when this process is killed
         self.grey = bytes([128]) * (4 * height * width)  # the chroma planes of a pair; the model reads none of them
         size = f"{width}:{height}:0"
         graph = (
@@ -104,7 +104,7 @@ class VMAF:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, cwd=self.folder
             )
-        self.ending = weakref.finalize(self, _end, self.process, kept)
+        self.ending = weakref.finalize(self, _end, self.process, cleaner)
 
     def _broken(self) -> RuntimeError:
         self.process.kill()
@@ -112,13 +112,13 @@ class VMAF:
         return RuntimeError(f"{self.ffmpeg} stopped after {self.frames} frames ({said or 'it said nothing'})")
 
 
-def _end(process: subprocess.Popen[bytes], kept: Kept) -> None:
+def _end(process: subprocess.Popen[bytes], cleaner: GuardedProcess) -> None:
     """Leave neither a process nor a file behind, also where a clip failed halfway."""
     process.kill()
     process.wait()
     if process.stdin is not None:
         process.stdin.close()
-    kept.close()
+    cleaner.close()
 
 
 def load_vmaf(device: str) -> VMAFFactory:

@@ -43,6 +43,7 @@ class Request(Record):
     metrics: list[str] | None = None
     seed: int = 0
     random_weights: bool = False
+    shard: str | None = Field(default=None, description="I/N: every N-th clip from the I-th on")
 
 
 class MethodRecord(Record):
@@ -132,6 +133,7 @@ class Outcome(Record):
     ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")
     tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
+    beside: int = Field(default=0, description="other workers of the run on the same machine; they lengthen its times")
 
 
 class Manifest(Record):
@@ -237,6 +239,13 @@ def unlike_data(one: Manifest, two: Manifest) -> str:
             if first and second and first != second:
                 return f"the {what} of clip {clip.name} has other pixels ({first[:12]}, {second[:12]})"
     return ""
+
+
+def run_warnings(outcomes: Sequence[Outcome]) -> list[str]:
+    """What every table of a run says of how its clips were computed."""
+    most = max((outcome.beside for outcome in outcomes), default=0)
+    beside = f"up to {counted(most + 1, 'worker')} ran side by side on one machine: times are longer than of one alone"
+    return [MIXED] * is_mixed(outcomes) + [beside] * bool(most)
 
 
 def is_mixed(outcomes: Iterable[Outcome]) -> bool:

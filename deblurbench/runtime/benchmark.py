@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.analysis.statistics import Interval
 from deblurbench.backends.device import autocast, describe_device, resolve_device, seed_everything, set_precision_flags
 from deblurbench.backends.failures import describe_failure
-from deblurbench.backends.load import ready_method
+from deblurbench.backends.load import load_method
 from deblurbench.errors import ContractError, UsageError
-from deblurbench.evaluation.jobs import job_outside_run
+from deblurbench.evaluation.execution.jobs import job_outside_run
 from deblurbench.evaluation.plan import PlannedMethod
-from deblurbench.evaluation.restore import check_restored
 from deblurbench.frames.convert import pad_to_multiple
+from deblurbench.methods.base import check_restored
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.runtime.machine import Memory, machine_state
 
@@ -233,7 +233,7 @@ def _made_ready(
         more = {"seed": settings.seed, "random_weights": True}
         try:
             job = job_outside_run(planned, device, settings.precision, **more)
-            ready.append((planned, ready_method(job, device)[0]))
+            ready.append((planned, load_method(job, device)[0]))
         except (Exception, SystemExit) as error:  # as in a run it costs its own row
             if len(methods) == 1:
                 raise

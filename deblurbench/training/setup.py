@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from deblurbench.backends.device import find_device, prefer_channels_last, set_precision_flags
+from deblurbench.backends.device import prefer_channels_last, resolve_device, set_precision_flags
+from deblurbench.backends.random_weights import random_outside_network
 from deblurbench.datasets.base import Dataset, folders_of
 from deblurbench.datasets.opening import open_dataset, trainable_datasets
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.methods.base import Method
 from deblurbench.methods.losses import content
-from deblurbench.methods.parameters import how_to_store, parameters_outside, random_places
+from deblurbench.methods.parameters import how_to_store
 from deblurbench.methods.weights.files import load_weights, seen_by, trained_as
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.by_path import find_method
@@ -110,12 +111,9 @@ def _variant(card: MethodCard, wanted: str | None) -> str:
 
 
 def _check_trainable(method: Method, found: Plugin, card: MethodCard, variant: str, seed: int) -> None:
-    if parameters_outside(method):
-        torch.manual_seed(seed + 1)
-        outside = random_places(method, found.load()(**card.variants[variant].parameters))
-        torch.manual_seed(seed)
-        if outside:
-            raise UsageError(f"method {card.name!r}: {how_to_store(outside)}")
+    outside = random_outside_network(method, lambda: found.load()(**card.variants[variant].parameters), seed)
+    if outside:
+        raise UsageError(f"method {card.name!r}: {how_to_store(outside)}")
     if method.network is None:
         raise UsageError(f"method {card.name!r} has nothing to train: its class sets no self.network")
     if type(method).loss is Method.loss:
@@ -176,15 +174,10 @@ def _device(wanted: str, ranks: Ranks) -> str:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda":
         wanted = f"cuda:{ranks.local}"
-    found = find_device(wanted)
-    if found is None:
-        raise UsageError(
-            f"--device {wanted}: not there; torch finds {torch.cuda.device_count()} CUDA device(s). "
-            "Use auto, cpu or cuda:N."
-        )
-    if found != "cpu":
-        torch.cuda.set_device(found)
-    return found
+    device = resolve_device(wanted)
+    if device != "cpu":
+        torch.cuda.set_device(device)
+    return device
 
 
 def _initialise(method: Method, recipe: Recipe, request: TrainRequest) -> None:

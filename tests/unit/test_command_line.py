@@ -40,7 +40,7 @@ def test_the_command_that_resumes_names_the_folder():
 def test_a_device_that_is_not_there_is_told_before_work_begins():
     check_device("auto")
     check_device("cpu")
-    with pytest.raises(UsageError, match="'gpu' is not there"):
+    with pytest.raises(UsageError, match="'gpu' is not available"):
         check_device("gpu")
 
 

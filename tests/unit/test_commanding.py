@@ -14,7 +14,7 @@ import pytest
 
 from deblurbench.backends import command
 from deblurbench.backends.base import FailedElsewhere
-from deblurbench.backends.load import MethodJob, ready_method
+from deblurbench.backends.load import MethodJob, load_method
 from deblurbench.checks.method import clip8
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
 from deblurbench.evaluation import runner
@@ -63,7 +63,7 @@ def restore(frames, timeout=60.0, alive=lambda: None, **more):
         id="tool", name="tool", weights=None, output="", dataset="", data_root=None, split="", metrics=[],
         device="cpu", seed=0, timeout=timeout, **given,
     )  # fmt: skip
-    method, _ = ready_method(job, "cpu", alive)
+    method, _ = load_method(job, "cpu", alive)
     return [(r.rounded.frame, r.seconds) for r in restored_frames(method, frames, Settings(device="cpu"))]
 
 

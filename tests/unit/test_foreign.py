@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deblurbench.backends.load import MethodJob, ready_method
+from deblurbench.backends.load import MethodJob, load_method
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
 from deblurbench.evaluation.plan import PlannedMethod, plan_method
 from deblurbench.provenance import package_digest
@@ -40,7 +40,7 @@ def ready(planned: PlannedMethod, random: bool = False):
         weights=str(planned.weights.file) if planned.weights else None, output="", dataset="", data_root=None, split="",
         metrics=[], device="cpu", precision="fp32", tile=None, seed=0, random_weights=random,
     )  # fmt: skip
-    return ready_method(job, "cpu")[0]
+    return load_method(job, "cpu")[0]
 
 
 def test_a_card_alone_restores_with_its_checkpoint(card):

@@ -20,15 +20,16 @@ from safetensors.torch import save_file
 from deblurbench.backends import own_python, own_python_main
 from deblurbench.backends.base import FailedElsewhere
 from deblurbench.backends.failures import describe_failure
-from deblurbench.backends.load import MethodJob, ready_method
+from deblurbench.backends.load import MethodJob, load_method
 from deblurbench.backends.own_python import IsolatedMethod, environment_of
 from deblurbench.checks.method import clip8
 from deblurbench.errors import CardError, ContractError, FrameError, MissingError, UsageError
-from deblurbench.evaluation.jobs import ClipJob
+from deblurbench.evaluation.execution.events import Ready
+from deblurbench.evaluation.execution.jobs import ClipJob
+from deblurbench.evaluation.execution.supervisor import Worker, WorkerLost
 from deblurbench.evaluation.plan import make_plan, plan_method
 from deblurbench.evaluation.restore import restored_frames
 from deblurbench.evaluation.settings import Settings
-from deblurbench.evaluation.supervisor import Worker, WorkerLost
 from deblurbench.registry.discovery import plugin
 from deblurbench.results.manifest import Request
 from deblurbench.runtime import benchmark
@@ -167,15 +168,15 @@ def test_the_same_numbers_as_in_our_own_environment(twins, tmp_path):
     weights = tmp_path / "half.safetensors"
     save_file({name: tensor.half() for name, tensor in network.state_dict().items()}, weights)
     frames = clip8(6, 43, 59)
-    ours = ready_method(job("ours", weights=str(weights)), "cpu")
-    theirs = ready_method(job("theirs", weights=str(weights)), "cpu")
+    ours = load_method(job("ours", weights=str(weights)), "cpu")
+    theirs = load_method(job("theirs", weights=str(weights)), "cpu")
     assert isinstance(theirs[0], IsolatedMethod) and theirs[0].parameters == sum(
         p.numel() for p in network.parameters()
     )
     found = restore(theirs, frames)
     assert same(found, restore(ours, frames)) and same(found, restore(theirs, frames))
     assert all(0 < seconds < 10 for _, seconds in found)
-    assert theirs[0].told["torch"] == torch.__version__ and theirs[0].peak_memory > 1e7
+    assert theirs[0].versions["torch"] == torch.__version__ and theirs[0].peak_memory > 1e7
     smaller = clip8(3, 20, 30)  # another size, in the same process
     assert same(restore(theirs, smaller), restore(ours, smaller))
     theirs[0].close()
@@ -184,8 +185,7 @@ def test_the_same_numbers_as_in_our_own_environment(twins, tmp_path):
 def test_tiles_are_cut_there_and_give_the_same(twins):
     frames = clip8(3, 48, 80)
     ours, theirs = (
-        ready_method(job(name, random_weights=True, tile=tile), "cpu")
-        for name, tile in (("ours", None), ("theirs", 32))
+        load_method(job(name, random_weights=True, tile=tile), "cpu") for name, tile in (("ours", None), ("theirs", 32))
     )
     assert same(restore(theirs, frames), restore(ours, frames, tile=32))
     assert not same(restore(theirs, frames), restore(ours, frames))
@@ -194,7 +194,7 @@ def test_tiles_are_cut_there_and_give_the_same(twins):
 
 def test_modules_outside_the_network_restore_in_evaluation_there(plugin_folder, venv):
     write_plugin(plugin_folder, "drops", DROPS, f"python: {venv}\n")
-    made, (frame,) = ready_method(job("drops"), "cpu"), clip8(1, 20, 30)
+    made, (frame,) = load_method(job("drops"), "cpu"), clip8(1, 20, 30)
     assert all(np.array_equal(restore(made, [frame])[0][0], frame) for _ in range(2))
     made[0].close()
 
@@ -205,7 +205,7 @@ def test_without_memory_for_frames_the_clip_fails_and_the_next_one_is_restored(p
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     write_plugin(plugin_folder, "drops", DROPS, f"python: {venv}\n")
-    made, frames = ready_method(job("drops"), "cpu"), clip8(2, 20, 30)
+    made, frames = load_method(job("drops"), "cpu"), clip8(2, 20, 30)
     with monkeypatch.context() as patched, pytest.raises(FailedElsewhere) as failed:
         patched.setattr(where, short)
         restore(made, frames)
@@ -231,7 +231,7 @@ def test_it_is_recorded_and_part_of_what_decides(twins, venv, monkeypatch):
 
 def test_a_crash_there_costs_its_clip_only(plugin_folder, venv):
     notes = faulty(plugin_folder, venv, "os.kill(os.getpid(), signal.SIGSEGV)")
-    made = ready_method(job("faulty"), "cpu")
+    made = load_method(job("faulty"), "cpu")
     with pytest.raises(FailedElsewhere, match="SIGSEGV") as failed:
         restore(made, dark(5))
     first = int(notes.read_text())
@@ -263,7 +263,7 @@ def test_a_crash_there_costs_its_clip_only(plugin_folder, venv):
 def test_failures_are_told_as_everywhere(plugin_folder, venv, does, told):
     faulty(plugin_folder, venv, does)
     with pytest.raises((FailedElsewhere, ContractError)) as failed:
-        restore(ready_method(job("faulty"), "cpu"), dark(5))
+        restore(load_method(job("faulty"), "cpu"), dark(5))
     found = describe_failure(failed.value)
     assert re.search(told, " ".join((found["kind"], found["reason"], found["traceback"])), re.DOTALL), found
 
@@ -284,7 +284,7 @@ def test_a_hang_and_a_killed_worker_leave_no_process(plugin_folder, venv, tmp_pa
         method.read_text().replace("if dark and position == 2", "if position == 2")
     )
     worker = Worker(job("faulty", output=str(tmp_path / "run")), tmp_path / "log", timeout=120)
-    assert worker.hello()["event"] == "hello", (tmp_path / "log").read_text()
+    assert isinstance(worker.ready(), Ready), (tmp_path / "log").read_text()
     worker.timeout = 5.0
     worker.start(ClipJob(clip="astronaut-far", frames=4, scored=[], saved=[], key={}))
     with pytest.raises(WorkerLost) as lost:
@@ -301,7 +301,7 @@ def test_two_thousand_frames_need_no_more_memory_than_a_hundred(plugin_folder, v
         FAULTY,
         f"python: {venv}\nvariants: {{default: {{parameters: {{notes: {os.devnull}}}}}}}\n",
     )
-    made = ready_method(job("plain"), "cpu")
+    made = load_method(job("plain"), "cpu")
     given = 0
 
     def endless(count):
@@ -373,6 +373,7 @@ def test_an_environment_in_the_methods_folder_is_no_code_of_it(plugin_folder):
     [
         "backends/own_python_main.py",
         "backends/device.py",
+        "backends/random_weights.py",
         "text.py",
         "methods/tiling.py",
         "frames/convert.py",
@@ -420,7 +421,7 @@ def test_a_network_by_a_card_alone_with_a_checkpoint(plugin_folder, venv, tmp_pa
         (folder / "oldrepo" / "net.py").write_text(NET)
         torch.save({"state_dict": state}, folder / "net.pth")
     planned = [plan_method(name) for name in ("ours", "theirs")]
-    made = [ready_method(job(each.id, weights=str(each.weights.file)), "cpu") for each in planned]
+    made = [load_method(job(each.id, weights=str(each.weights.file)), "cpu") for each in planned]
     frames = clip8(4, 20, 28)
     assert isinstance(made[1][0], IsolatedMethod) and same(*(restore(one, frames) for one in made))
     made[1][0].close()
@@ -431,7 +432,7 @@ def test_a_single_file_whose_weights_would_be_random(plugin_folder, venv, tmp_pa
     file.write_text(NETWORK.replace("from .layers import halves", "halves = lambda a, b: (a + b) / 2"))
     monkeypatch.setenv("DEBLURBENCH_PYTHON", f"alone={venv}")
     with pytest.raises(MissingError, match="random weights, and these are not scored"):
-        ready_method(job(str(file)), "cpu")
+        load_method(job(str(file)), "cpu")
     with pytest.raises(UsageError, match=r"bench measures all methods in one process"):
         measure([plan_method(str(file))], [(8, 8)], benchmark.Settings(device="cpu"))
 
@@ -444,12 +445,12 @@ def test_a_network_outside_and_another_window_are_refused_there_too(plugin_folde
     write_plugin(plugin_folder, "hides", code, card=f"python: {venv}\nneeds: {{window: 1}}\n")
     write_plugin(plugin_folder, "wider", code, card=f"python: {venv}\nneeds: {{window: 2}}\n")
     with pytest.raises(UsageError, match=r"parameters in self\.net, outside self\.network"):
-        ready_method(job("hides"), "cpu")
-    made = ready_method(job("hides", random_weights=True), "cpu")[0]
+        load_method(job("hides"), "cpu")
+    made = load_method(job("hides", random_weights=True), "cpu")[0]
     assert made.parameters == 12 and made.outside == ["self.net"]
     made.close()
     with pytest.raises(CardError, match=r"needs\.window of variant 'default' is 2, but the class has radius = 1"):
-        ready_method(job("wider"), "cpu")
+        load_method(job("wider"), "cpu")
 
 
 def test_weights_that_do_not_fit_are_told(twins, tmp_path):
@@ -461,4 +462,4 @@ def test_weights_that_do_not_fit_are_told(twins, tmp_path):
         own_python_main.load(torch.nn.Linear(1, 1), str(weights))
     (tmp_path / "no.safetensors").write_text("<html>")
     with pytest.raises(UsageError, match="web page"):
-        ready_method(job("theirs", weights=str(tmp_path / "no.safetensors")), "cpu")
+        load_method(job("theirs", weights=str(tmp_path / "no.safetensors")), "cpu")

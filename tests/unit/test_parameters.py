@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from deblurbench.backends.load import MethodJob, count_parameters, is_random, random_outside, ready_method
+from deblurbench.backends.load import MethodJob, count_parameters, is_random, load_method, random_outside
 from deblurbench.checks.method import check_method
 from deblurbench.errors import UsageError
 from deblurbench.methods.base import FrameMethod
@@ -47,7 +47,7 @@ def job(name, **more):
 def test_random_parameters_outside_the_network_are_refused(plugin_folder, made, place):
     write_plugin(plugin_folder, "hides", CODE.format(made=made))
     with pytest.raises(UsageError) as told:
-        ready_method(job("hides"), "cpu")
+        load_method(job("hides"), "cpu")
     assert f"hides: parameters in {place}, outside self.network" in str(told.value)
     assert "Store the network as self.network" in str(told.value) and "--random-weights" in str(told.value)
     found = {label: (state, detail) for label, state, detail in check_method("hides")}
@@ -57,14 +57,14 @@ def test_random_parameters_outside_the_network_are_refused(plugin_folder, made, 
 def test_with_permission_they_run_and_are_marked_and_counted(plugin_folder):
     write_plugin(plugin_folder, "hides", CODE.format(made=f"self.net = {CONV}"))
     allowed = job("hides", random_weights=True)
-    method, _ = ready_method(allowed, "cpu")
+    method, _ = load_method(allowed, "cpu")
     assert count_parameters(method) == 12 and random_outside(allowed, method) == ["self.net"]
     assert not is_random(allowed, method)
 
 
 def test_what_is_always_the_same_is_counted_and_not_refused(plugin_folder):
     write_plugin(plugin_folder, "fixed", CODE.format(made=FIXED))
-    method, _ = ready_method(job("fixed"), "cpu")
+    method, _ = load_method(job("fixed"), "cpu")
     assert count_parameters(method) == 12
     assert {state for _, state, _ in check_method("fixed")} == {"ok", "skipped"}
 
@@ -84,7 +84,7 @@ def test_a_method_that_is_a_module_itself_is_told_so(plugin_folder):
     code = CODE.format(made=f"super().__init__(); self.network = {CONV}")
     write_plugin(plugin_folder, "module", code.replace("(FrameMethod)", "(FrameMethod, torch.nn.Module)"))
     with pytest.raises(UsageError, match=r"parameters in self, .*not from torch\.nn\.Module as well"):
-        ready_method(job("module"), "cpu")
+        load_method(job("module"), "cpu")
 
 
 def test_tensors_that_differ_are_told():

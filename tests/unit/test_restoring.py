@@ -9,7 +9,7 @@ import torch
 
 from deblurbench.datasets.base import Clip
 from deblurbench.errors import ContractError, FrameError
-from deblurbench.evaluation.restore import DECODE_AHEAD, prefetch, restore_clip, restored_frames
+from deblurbench.evaluation.restore import DECODE_AHEAD, PrefetchedFrames, restore_clip, restored_frames
 from deblurbench.evaluation.settings import Settings
 from deblurbench.methods.base import FrameMethod, Method, WindowMethod
 
@@ -51,20 +51,20 @@ def scored(clip, method=None, **more):
 
 def test_prefetch_is_bounded_ordered_and_ends_its_thread():
     source = Frames(count=50)
-    walk = prefetch(source)
+    walk = PrefetchedFrames(source)
     assert next(walk)[0, 0, 0] == 0
     time.sleep(0.3)
     assert source.read <= DECODE_AHEAD + 2
     before = threading.active_count()
     walk.close()
     assert threading.active_count() < before
-    assert [f[0, 0, 0] for f in prefetch(Frames(count=5))] == [0, 10, 20, 30, 40]
+    assert [f[0, 0, 0] for f in PrefetchedFrames(Frames(count=5))] == [0, 10, 20, 30, 40]
 
 
 def test_errors_come_out_where_they_happened():
     seen = []
     with pytest.raises(FrameError, match="damaged"):
-        for frame in prefetch(Frames(bad=3)):
+        for frame in PrefetchedFrames(Frames(bad=3)):
             seen.append(frame[0, 0, 0])
     assert seen == [0, 10, 20]
 

@@ -116,7 +116,7 @@ def test_counters_and_indices_are_exported_as_they_are():
 def test_a_device_that_is_not_there_is_refused(tmp_path, device):
     if torch.cuda.is_available() and device == "cuda":
         pytest.skip("it is there")
-    with pytest.raises(UsageError, match=r"not there; torch finds \d+ CUDA"):
+    with pytest.raises(UsageError, match=r"is not available: \d+ CUDA"):
         loop.train(replace(request(tmp_path / "run"), device=device))
 
 

@@ -14,7 +14,7 @@ from deblurbench.cli.terminal import ReportProgress, console, print_json
 from deblurbench.registry.cards import IDENTITY, ReportCard
 from deblurbench.registry.discovery import plugin, plugins
 from deblurbench.reports.base import BUDGET, MEGABYTE, GalleryKind, Options
-from deblurbench.results.run import Run
+from deblurbench.results.join import open_joined
 
 
 def shown_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +43,7 @@ def write_reports(
     options: Options | None = None,
 ) -> list[Path]:
     """Write the named kinds of report (the default ones for none) and return their main files."""
-    opened = [Run.open(run) for run in runs]
+    opened = open_joined(runs)
     files: list[Path] = []
     for card in _cards(kinds):
         report = plugin("reports", card.name).load()(card)
@@ -66,7 +66,7 @@ def print_results(
     """Print the comparison table of stored runs on standard output."""
     from deblurbench import tables
 
-    table = tables.build([Run.open(run) for run in runs], reference=reference, allow_mixed=allow_mixed)
+    table = tables.build(open_joined(runs), reference=reference, allow_mixed=allow_mixed)
     if as_json:
         print_json(json.loads(tables.as_json(table)))
         return
