@@ -203,12 +203,12 @@ def wrap(given: object, name: str = "", *, title: str = "", licence: str = "unst
             form = "window" if window else "recurrent" if isinstance(given, RecurrentMethod) else "frame"
         else:
             raise UsageError(f"{own}: neither a torch.nn.Module nor an instance of deblurbench.Method")
-        kept = {key: value for key, value in needs.items() if key not in FOREIGN or method is given}
+        own_needs = {key: value for key, value in needs.items() if key not in FOREIGN or method is given}
         kind = "image" if form == "frame" else form
-        kept = {"window": window, "causal": not window} | kept
+        own_needs = {"window": window, "causal": not window} | own_needs
         card = MethodCard(
             name=name or _plain(own), entry=f"given:{own}", title=title or own, licence=licence, kind=kind,
-            needs=Needs(**kept),
+            needs=Needs(**own_needs),
         )  # fmt: skip
     except ValidationError as error:
         fault = error.errors()[0]

@@ -198,10 +198,10 @@ def known_sha256(file: Path) -> str:
         MissingError: it is not there, or cannot be read.
     """
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError as error:
         raise MissingError(f"{file}: cannot be read ({error.strerror}).") from error
-    return _sha256_of(file, found.st_size, found.st_mtime_ns)
+    return _sha256_of(file, status.st_size, status.st_mtime_ns)
 
 
 @cache
@@ -217,21 +217,21 @@ def text_digest(*words: str) -> str:
 def _python_files(place: Path) -> list[Path]:
     if place.is_file():
         return [place]
-    found: list[Path] = []
+    files: list[Path] = []
     for folder, below, names in os.walk(place):
         if "pyvenv.cfg" in names:  # an environment that lies in a plugin's folder is no code of it
             below.clear()
             continue
-        found += [Path(folder) / name for name in names if name.endswith(".py")]
-    return sorted(found)
+        files += [Path(folder) / name for name in names if name.endswith(".py")]
+    return sorted(files)
 
 
 def _plugin_files(place: Path) -> list[Path]:
-    found: list[Path] = []
+    files: list[Path] = []
     for folder, below, names in os.walk(place):
         below[:] = [name for name in below if _holds_sources(Path(folder, name))]
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.suffix.lower() not in TEXTS and file.is_file())
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in files if file.suffix.lower() not in TEXTS and file.is_file())
 
 
 def _holds_sources(folder: Path) -> bool:
@@ -251,11 +251,11 @@ def _digest_files(files: list[Path], base: Path) -> str:
 def _content_digest(file: Path) -> bytes:
     """Digest of Python code, of a file's bytes, or of a large file's size and time; empty where it is unreadable."""
     try:
-        found = file.stat()
-        if found.st_size > LARGE:
-            return hashlib.sha256(f"{found.st_size} {found.st_mtime_ns}".encode()).digest()
+        status = file.stat()
+        if status.st_size > LARGE:
+            return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode()).digest()
         if file.suffix == ".py":
-            return _code_digest(file, found.st_size, found.st_mtime_ns)
+            return _code_digest(file, status.st_size, status.st_mtime_ns)
         return bytes.fromhex(known_sha256(file))
     except (OSError, MissingError):
         return b""

@@ -27,15 +27,15 @@ NAMED = 12
 """Names that are listed beside a good match; without one all are."""
 
 
-def did_you_mean(found: str, allowed: Iterable[str]) -> str:
+def did_you_mean(unknown: str, allowed: Iterable[str]) -> str:
     """A sentence with the nearest allowed name and a few others, or the whole list where nothing is near."""
     names = sorted(allowed)
     lowered = [name.lower() for name in names]
-    near = difflib.get_close_matches(found.lower(), lowered, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(unknown.lower(), lowered, n=1, cutoff=0.6)
     if not near:
         return f"Known: {', '.join(map(_quoted, names)) or 'none'}."
     best = names[lowered.index(near[0])]
-    nearest = set(difflib.get_close_matches(found.lower(), lowered, n=NAMED, cutoff=0.0))
+    nearest = set(difflib.get_close_matches(unknown.lower(), lowered, n=NAMED, cutoff=0.0))
     shown = [name for name in names if name.lower() in nearest][:NAMED]
     rest = f", ... ({len(names)} in all)" if len(names) > len(shown) else ""
     return f"Did you mean {best!r}? Known: {', '.join(map(_quoted, shown))}{rest}."
@@ -52,7 +52,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 def printable(text: str) -> str:
     r"""A text without control characters, each written as its escape, such as `\x1b`."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}

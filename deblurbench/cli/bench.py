@@ -54,24 +54,24 @@ def bench(
     from deblurbench.runtime.benchmark import Settings, measure, parse_sizes
 
     stored = _stored(compare) if compare else None
-    wanted = list(dict.fromkeys([*(names(methods) or []), *(stored.methods if stored else ())]))
-    if not wanted:
+    requested = list(dict.fromkeys([*(names(methods) or []), *(stored.methods if stored else ())]))
+    if not requested:
         raise UsageError("nothing to measure: give --methods A,B, or --compare RUN to measure what RUN did.")
-    planned = [m for m in plan_methods(wanted, random_weights=True) if m.id != IDENTITY or IDENTITY in wanted]
+    planned = [m for m in plan_methods(requested, random_weights=True) if m.id != IDENTITY or IDENTITY in requested]
     chosen = list(stored.sizes) if stored and stored.sizes and not sizes else parse_sizes(sizes or "1280x720")
     try:
         report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
     except KeyboardInterrupt:  # bench.json is written at the end
         say(NOTHING_KEPT, always=True)
         return INTERRUPTED
-    told = _as_dict(report, wanted, stored)
-    folder = output or in_runs(f"bench-{folder_name('+'.join(wanted))[:60]}")
-    files = _write(report, told, stored, folder)
+    measured = _as_dict(report, requested, stored)
+    folder = output or in_runs(f"bench-{folder_name('+'.join(requested))[:60]}")
+    files = _write(report, measured, stored, folder)
     if as_json:
-        print_json(told)
+        print_json(measured)
     else:
         click.echo("\n".join(text_table(head, rows) for head, rows in _tables(report, stored)))
-    for line in [f"Device {report.device}, precision {precision}.", *told["notes"], *map(str, files)]:
+    for line in [f"Device {report.device}, precision {precision}.", *measured["notes"], *map(str, files)]:
         say(f"  {line}")
     return 1 if any(m.error for m in report.results) else 0
 
@@ -90,9 +90,9 @@ def _ratios(report: Report, stored: Stored | None) -> list[Ratio]:
 
 def _tables(report: Report, stored: Stored | None) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
     """Heads and rows: what was measured, and the ratios where there are any."""
-    found: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = [(HEAD, [_row(m) for m in report.results])]
+    tables: list[tuple[tuple[str, ...], list[tuple[str, ...]]]] = [(HEAD, [_row(m) for m in report.results])]
     ratios = [_ratio_row(r) for r in _ratios(report, stored)]
-    return [*found, (PAIRS, ratios)] if ratios else found
+    return [*tables, (PAIRS, ratios)] if ratios else tables
 
 
 def _ratio_row(r: Ratio) -> tuple[str, ...]:
@@ -142,12 +142,13 @@ def _as_dict(report: Report, methods: list[str], stored: Stored | None) -> dict[
     }
 
 
-def _write(report: Report, told: dict[str, Any], stored: Stored | None, folder: Path) -> list[Path]:
+def _write(report: Report, measured: dict[str, Any], stored: Stored | None, folder: Path) -> list[Path]:
     lines: list[str] = []
     for head, rows in _tables(report, stored):
         lines += ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
         lines.append("")
-    below = [f"- Device {report.device}, precision {report.settings.precision}.", *[f"- {n}" for n in told["notes"]]]
-    write_atomically(folder / "bench.json", (json.dumps(told, indent=2) + "\n").encode())
+    facts = [f"- Device {report.device}, precision {report.settings.precision}."]
+    below = [*facts, *[f"- {note}" for note in measured["notes"]]]
+    write_atomically(folder / "bench.json", (json.dumps(measured, indent=2) + "\n").encode())
     write_atomically(folder / "bench.md", ("\n".join([*lines, *below]) + "\n").encode())
     return [folder / "bench.json", folder / "bench.md"]

@@ -83,24 +83,24 @@ def _table(kind: str) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
     return head, [_dataset_row(p) if kind == "datasets" else _report_row(p) for p in plugins(room).values()]
 
 
-def _broken(found: Plugin, columns: int) -> tuple[object, ...]:
-    reason = (found.error or "").splitlines()
-    return (found.name, *[""] * (columns - 2), f"{BROKEN}{' '.join(line.strip() for line in reason)}")
+def _broken(plugin: Plugin, columns: int) -> tuple[object, ...]:
+    reason = (plugin.error or "").splitlines()
+    return (plugin.name, *[""] * (columns - 2), f"{BROKEN}{' '.join(line.strip() for line in reason)}")
 
 
-def _method_row(found: Plugin) -> tuple[object, ...]:
-    card = found.card
+def _method_row(plugin: Plugin) -> tuple[object, ...]:
+    card = plugin.card
     if not isinstance(card, MethodCard):
-        return _broken(found, 5)
+        return _broken(plugin, 5)
     weights = ", ".join(f"{w.variant}@{w.tag}" for w in card.weights) or card.without_weights
     variants = ", ".join(card.variants) if len(card.variants) > 1 else ""
     venue = f"{card.venue} {card.year or ''}".strip()
     return card.name, variants, weights, venue, card.title
 
 
-def _method_details(found: Plugin) -> dict[str, object]:
+def _method_details(plugin: Plugin) -> dict[str, object]:
     """What `--json` tells of a method beyond the table: docs/methods.md's columns that the card alone can tell."""
-    card = found.card
+    card = plugin.card
     if not isinstance(card, MethodCard):
         return {}
     return {
@@ -119,23 +119,23 @@ def _method_details(found: Plugin) -> dict[str, object]:
     }
 
 
-def _dataset_row(found: Plugin) -> tuple[object, ...]:
-    card = found.card
+def _dataset_row(plugin: Plugin) -> tuple[object, ...]:
+    card = plugin.card
     if not isinstance(card, DatasetCard):
-        return _broken(found, 3)
+        return _broken(plugin, 3)
     return card.name, card.title, ", ".join(p.name for p in card.protocols)
 
 
-def _report_row(found: Plugin) -> tuple[object, ...]:
-    if found.card is None:
-        return _broken(found, 3)
-    return found.name, "yes" if getattr(found.card, "default", False) else "", found.card.title
+def _report_row(plugin: Plugin) -> tuple[object, ...]:
+    if plugin.card is None:
+        return _broken(plugin, 3)
+    return plugin.name, "yes" if getattr(plugin.card, "default", False) else "", plugin.card.title
 
 
 def _protocols() -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for found in plugins("datasets").values():
-        for protocol in found.card.protocols if isinstance(found.card, DatasetCard) else ():
+    for plugin in plugins("datasets").values():
+        for protocol in plugin.card.protocols if isinstance(plugin.card, DatasetCard) else ():
             size = f"{protocol.size[0]}x{protocol.size[1]}" if protocol.size else "as found"
             first, last = protocol.leave_out
             left = f"first {first}, last {last}" if first or last else "none"
@@ -156,12 +156,12 @@ def show(name: str, as_json: bool) -> None:
         known |= {reference: card} | {f"{reference}:{v}": value for v, value in card.variants.items()}
         name = f"{reference}:{variant}" if variant else reference
     for room in ROOMS:
-        for found in plugins(room).values():
-            known[found.name] = found.card or found.error
-            if isinstance(found.card, DatasetCard):
-                known |= {p.name: p for p in found.card.protocols if p.name not in known}
-            if isinstance(found.card, MethodCard):
-                known |= {f"{found.name}:{v}": value for v, value in found.card.variants.items()}
+        for plugin in plugins(room).values():
+            known[plugin.name] = plugin.card or plugin.error
+            if isinstance(plugin.card, DatasetCard):
+                known |= {p.name: p for p in plugin.card.protocols if p.name not in known}
+            if isinstance(plugin.card, MethodCard):
+                known |= {f"{plugin.name}:{v}": value for v, value in plugin.card.variants.items()}
     known |= dict(METRICS.built_in)
     if name not in known:
         raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
@@ -250,10 +250,10 @@ def _say_written(room: Room, name: str, into: Path | None, next_commands: list[s
 @options.as_json
 def check(name: str, as_json: bool) -> int:
     """Run the contract tests on a method or a metric, or on 'all' methods (one line each)."""
-    wanted = sorted(plugins("methods")) if name == "all" else [name]
-    width = max(map(len, wanted))
+    names = sorted(plugins("methods")) if name == "all" else [name]
+    width = max(map(len, names))
     rows: list[tuple[str, str, str, str]] = []
-    for each in wanted:
+    for each in names:
         findings = _checked(each, forgiving=name == "all")
         rows += [(each, *finding) for finding in findings]
         if name == "all" and not as_json:
@@ -280,11 +280,11 @@ def _checked(each: str, forgiving: bool) -> list[tuple[str, str, str]]:
 
 def _summary(findings: list[tuple[str, str, str]]) -> str:
     """One line: how many checks passed and were skipped, and each that failed with what was found."""
-    counts = {result: sum(found == result for _, found, _ in findings) for result in ("ok", "skipped")}
+    counts = {result: sum(outcome == result for _, outcome, _ in findings) for result in ("ok", "skipped")}
     failed = [
         f"{check}: {detail.splitlines()[0] if detail else ''}"
         for check, result, detail in findings
         if result == "FAILED"
     ]
-    told = f"{'FAILED' if failed else 'ok':6}  {counts['ok']} passed, {counts['skipped']} skipped"
-    return "; ".join([told, *failed])
+    line = f"{'FAILED' if failed else 'ok':6}  {counts['ok']} passed, {counts['skipped']} skipped"
+    return "; ".join([line, *failed])

@@ -25,30 +25,30 @@ HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interva
 def compare(run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, as_json: bool) -> None:
     """Show what changed from run A to run B: circumstances, and paired numbers over their common frames."""
     limits = parse_limits(fail_if)
-    found = compare_runs(Run.open(run_a), Run.open(run_b), allow_mixed)
-    broken = found.violations(limits)
+    comparison = compare_runs(Run.open(run_a), Run.open(run_b), allow_mixed)
+    broken = comparison.violations(limits)
     if as_json:
-        print_json(_as_dict(found, broken))
+        print_json(_as_dict(comparison, broken))
     else:
-        _print(found)
+        _print(comparison)
     if broken:
         raise DifferenceError("beyond --fail-if:\n" + "\n".join(f"  {line}" for line in broken))
 
 
-def _print(found: Comparison) -> None:
-    click.echo(f"A = {found.a.folder}\nB = {found.b.folder}\n")
-    if found.changes:
-        print_table(("changed", "A", "B"), [(c.what, _short(c.a), _short(c.b)) for c in found.changes])
+def _print(comparison: Comparison) -> None:
+    click.echo(f"A = {comparison.a.folder}\nB = {comparison.b.folder}\n")
+    if comparison.changes:
+        print_table(("changed", "A", "B"), [(c.what, _short(c.a), _short(c.b)) for c in comparison.changes])
     else:
         click.echo("No circumstance changed.")
-    click.echo(f"({len(found.same)} other circumstances are the same)\n")
-    print_table(HEAD, [_row(found, d) for d in found.differences])
-    for note in found.notes:
+    click.echo(f"({len(comparison.same)} other circumstances are the same)\n")
+    print_table(HEAD, [_row(comparison, d) for d in comparison.differences])
+    for note in comparison.notes:
         say(f"! {note}")
 
 
-def _row(found: Comparison, d: Difference) -> tuple[object, ...]:
-    decimals = next((m.decimals for m in found.a.manifest.metrics if m.id == d.metric), 4)
+def _row(comparison: Comparison, d: Difference) -> tuple[object, ...]:
+    decimals = next((m.decimals for m in comparison.a.manifest.metrics if m.id == d.metric), 4)
     places = 6 if d.metric == SECONDS else decimals + 2
     interval = f"[{d.interval.low:+.{places}f}, {d.interval.high:+.{places}f}]" if d.interval else ""
     clips = "" if d.clip_change is None else f"{d.clip_change:+.{places}f}"
@@ -61,15 +61,15 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _as_dict(found: Comparison, broken: list[str]) -> dict[str, Any]:
+def _as_dict(comparison: Comparison, broken: list[str]) -> dict[str, Any]:
     return {
-        "a": str(found.a.folder),
-        "b": str(found.b.folder),
-        "comparable": not found.mixed,
-        "changed": [vars(c) for c in found.changes],
-        "same": found.same,
-        "differences": [_difference(d) for d in found.differences],
-        "notes": found.notes,
+        "a": str(comparison.a.folder),
+        "b": str(comparison.b.folder),
+        "comparable": not comparison.mixed,
+        "changed": [vars(c) for c in comparison.changes],
+        "same": comparison.same,
+        "differences": [_difference(d) for d in comparison.differences],
+        "notes": comparison.notes,
         "violations": broken,
     }
 

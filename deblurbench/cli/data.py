@@ -34,8 +34,8 @@ def info(dataset: str, data_root: str | None, as_json: bool) -> None:
     from deblurbench.datasets.verify import info as look
 
     opened, protocol = open_dataset(dataset, data_root)
-    found = look(opened, protocol)
-    print_json(found.as_dict()) if as_json else click.echo(found.as_text())
+    recognised = look(opened, protocol)
+    print_json(recognised.as_dict()) if as_json else click.echo(recognised.as_text())
 
 
 @data.command()

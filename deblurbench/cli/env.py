@@ -20,10 +20,10 @@ def env(as_json: bool, device: bool) -> None:
     if device:
         facts["devices"] = _devices()
     facts["broken plugins"] = {
-        f"{room}/{name}": found.error
+        f"{room}/{name}": plugin.error
         for room in ("methods", "datasets", "reports")
-        for name, found in plugins(room).items()  # type: ignore[arg-type]
-        if found.error
+        for name, plugin in plugins(room).items()  # type: ignore[arg-type]
+        if plugin.error
     }
     if as_json:
         print_json(facts)
@@ -40,7 +40,7 @@ def env(as_json: bool, device: bool) -> None:
 def _devices() -> dict[str, str]:
     import torch
 
-    found = {"cpu": counted(torch.get_num_threads(), "thread")}
+    devices = {"cpu": counted(torch.get_num_threads(), "thread")}
     for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        found[f"cuda:{index}"] = torch.cuda.get_device_name(index)
-    return found
+        devices[f"cuda:{index}"] = torch.cuda.get_device_name(index)
+    return devices

@@ -75,8 +75,8 @@ def _check(kind: str, clip: str | None, frame: str | None, crop: str | None, out
         if given is not None and kind not in users:
             raise UsageError(f"{option}: --kind {kind} has no use for it; it belongs to {' and '.join(users)}")
     if output and output.suffix.lower() not in FORMATS:
-        found = repr(output.suffix) if output.suffix else "no suffix"
-        raise UsageError(f"--output {output}: {found}; a figure is one of {', '.join(FORMATS)}")
+        suffix = repr(output.suffix) if output.suffix else "no suffix"
+        raise UsageError(f"--output {output}: {suffix}; a figure is one of {', '.join(FORMATS)}")
 
 
 def _strip(
@@ -88,9 +88,9 @@ def _strip(
     from deblurbench.plots.style import WIDTHS
 
     window = parse_crop(crop) if crop is not None else None
-    found = moment(selection, clip, frame, window)
-    name = f"strip-{found.clip}-{found.frame}"
-    return lambda: strip(found.shots, found.whole, found.crop, found.caption, WIDTHS[width]), name
+    selected = moment(selection, clip, frame, window)
+    name = f"strip-{selected.clip}-{selected.frame}"
+    return lambda: strip(selected.shots, selected.whole, selected.crop, selected.caption, WIDTHS[width]), name
 
 
 def _plot(selection: Selection, kind: str, clip: str | None, width: str) -> Callable[[], Figure]:

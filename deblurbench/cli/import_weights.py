@@ -36,15 +36,15 @@ def import_weights(
 
     from deblurbench.methods.weights.convert import card_entry, convert, read_foreign, write
 
-    found, variant = _method_and_variant(method)
+    plugin, variant = _method_and_variant(method)
     foreign = read_foreign(checkpoint)
-    fit = convert(found, variant, foreign)
+    fit = convert(plugin, variant, foreign)
     tag = tag or fit.origin
     target = output or checkpoint.with_name(f"{folder_name(variant)}-{tag}.safetensors")
     if target.suffix != ".safetensors" or target.resolve() in [file.resolve() for file in foreign.files]:
         raise UsageError(f"--output {target}: name another file, ending in .safetensors")
-    told = {"method": found.name, "variant": variant, "trained_on": list(trained_on), "note": fit.note}
-    write(target, fit, told)
+    record = {"method": plugin.name, "variant": variant, "trained_on": list(trained_on), "note": fit.note}
+    write(target, fit, record)
     entry = card_entry(target, variant, tag, fit, foreign, trained_on)
     click.echo(yaml.safe_dump([entry], sort_keys=False, width=110, allow_unicode=True).rstrip())
     if fit.choice:
@@ -52,7 +52,7 @@ def import_weights(
     if not trained_on:
         say("nobody said what they were trained on: without --trained-on a run cannot warn of seen frames")
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB). Try it:")
-    say(f"  deblurbench run --methods {found.reference}:{variant}@{target} --dataset mini")
+    say(f"  deblurbench run --methods {plugin.reference}:{variant}@{target} --dataset mini")
 
 
 def _method_and_variant(text: str) -> tuple[Plugin, str]:
@@ -66,7 +66,7 @@ def _method_and_variant(text: str) -> tuple[Plugin, str]:
     name, variant, weights = split_method(text)
     if weights:
         raise UsageError(f"{text!r}: name METHOD[:VARIANT] without weights; the file follows as an argument of its own")
-    found = find_method(name)
-    card = found.card
+    plugin = find_method(name)
+    card = plugin.card
     assert isinstance(card, MethodCard)
-    return found, card.known_variant(variant)
+    return plugin, card.known_variant(variant)

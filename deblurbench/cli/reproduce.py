@@ -48,11 +48,11 @@ def reproduce(
     from deblurbench.cli.support.output import write_reports
     from deblurbench.evaluation import runner
 
-    found = plugin("methods", method)
-    card = found.card
+    method_plugin = plugin("methods", method)
+    card = method_plugin.card
     assert isinstance(card, MethodCard)
     table = reproduce.choose_table(card, number, asked["dataset"])
-    ready, missing = reproduce.runnable(found, table)
+    ready, missing = reproduce.runnable(method_plugin, table)
     plan = _plan(table, ready, asked)
     others = [t.title for t in reproduce.paper_tables(card) if t.title != table.title]
     say(f"{card.title}: {table.title}" + (f". The card has also: {'; '.join(others)}" if others else ""))
@@ -92,8 +92,8 @@ def _plan(table: PaperTable, ready: list[str], asked: dict[str, Any]) -> Plan:
     try:
         return make_plan(Request(**{**asked, **changed}))
     except MissingError as error:
-        wanted = f"{table.source} is measured under protocol {table.protocol!r}, and its data are not here.\n"
-        raise MissingError(f"{wanted if not asked['dataset'] else ''}{error}") from error
+        needed = f"{table.source} is measured under protocol {table.protocol!r}, and its data are not here.\n"
+        raise MissingError(f"{needed if not asked['dataset'] else ''}{error}") from error
 
 
 def _print(laid: Reproduction) -> None:

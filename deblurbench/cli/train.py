@@ -59,7 +59,7 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
     from deblurbench.training.run import CHECKPOINT
     from deblurbench.training.setup import resolve
 
-    wanted = _wanted(methods)
+    variants = _variants(methods)
     data, _, protocol = dataset.partition(":")
     settings = list(options.pop("settings"))
     if precision:
@@ -71,9 +71,9 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
     }  # fmt: skip
     recipe = common.pop("recipe")
     requests = []
-    for name, variant in wanted:
-        folder = place / folder_name(f"{name}:{variant}" if variant else name) if len(wanted) > 1 else place
-        going_on = resume and (len(wanted) == 1 or (folder / CHECKPOINT).is_file())
+    for name, variant in variants:
+        folder = place / folder_name(f"{name}:{variant}" if variant else name) if len(variants) > 1 else place
+        going_on = resume and (len(variants) == 1 or (folder / CHECKPOINT).is_file())
         chosen = recipe or _usual_recipe(name, variant)
         requests.append(
             TrainRequest(method=name, variant=variant, recipe=chosen, output=folder, resume=going_on, **common)
@@ -88,44 +88,44 @@ def train(methods: str, dataset: str, output: Path | None, precision: str | None
     except InterruptedTraining as error:
         return _interrupted(f"{error}", place)
     except KeyboardInterrupt:  # the second one, or outside the steps
-        kept = len(requests) > 1 or (place / CHECKPOINT).is_file()
-        return _interrupted("interrupted; what was saved last is kept." if kept else "", place)
+        resumable = len(requests) > 1 or (place / CHECKPOINT).is_file()
+        return _interrupted("interrupted; what was saved last is kept." if resumable else "", place)
     if _first_process():
         named = ",".join(f"{request.method}@{request.output}" for request in requests)
         say(f"trained. Try it:\n  deblurbench run --methods {named} --dataset mini")
     return 0
 
 
-def _interrupted(kept: str, place: Path) -> int:
-    """Tell what was kept, and the command that goes on with it in `place`; the exit code."""
+def _interrupted(message: str, place: Path) -> int:
+    """Print what was saved and the command that resumes in `place`; the exit code."""
     if not _first_process():
         return INTERRUPTED
-    if not kept:
+    if not message:
         say(NOTHING_KEPT, always=True)
         return INTERRUPTED
     words = [*sys.argv[1:], *["--resume"] * ("--resume" not in sys.argv)]
     behind = " (behind torchrun's own words and -m)" if "RANK" in os.environ else ""
-    say(f"\n{kept} Resume with{behind}:\n  {resume_command(words, place)}", always=True)
+    say(f"\n{message} Resume with{behind}:\n  {resume_command(words, place)}", always=True)
     return INTERRUPTED
 
 
-def _wanted(methods: str) -> list[tuple[str, str | None]]:
+def _variants(methods: str) -> list[tuple[str, str | None]]:
     """Names and variants of what is to be trained, each once, in the order given.
 
     Raises:
         UsageError: weights, which cannot be trained, or a method without variants of a paper.
     """
-    wanted: list[tuple[str, str | None]] = []
+    chosen: list[tuple[str, str | None]] = []
     for text in filter(None, (part.strip() for part in methods.split(","))):
         name, variant, weights = split_method(text)
         if weights:
             raise UsageError(
                 f"{text!r}: train takes METHOD[:VARIANT]. To begin with these weights, give --start-from {weights}."
             )
-        wanted += [(name, each) for each in (_of_the_paper(name) if variant == EVERY else [variant])]
-    if not wanted:
+        chosen += [(name, each) for each in (_of_the_paper(name) if variant == EVERY else [variant])]
+    if not chosen:
         raise UsageError("no method to train: name one as METHOD or METHOD:VARIANT, see 'deblurbench list methods'")
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(chosen))
 
 
 def _usual_recipe(name: str, variant: str | None) -> str:
@@ -137,8 +137,8 @@ def _usual_recipe(name: str, variant: str | None) -> str:
 def _of_the_paper(name: str) -> list[str]:
     card = find_method(name).card
     assert isinstance(card, MethodCard)
-    if found := [variant for variant, told in card.variants.items() if told.of_the_paper]:
-        return found
+    if names := [name for name, variant in card.variants.items() if variant.of_the_paper]:
+        return names
     raise UsageError(f"{name!r} has no variant of its paper; name one of {', '.join(card.variants)}")
 
 
@@ -168,20 +168,20 @@ def export(training: Path, tag: str, output: Path | None, half: bool) -> None:
     source, story = training / "weights.safetensors", training / "training.json"
     if not source.is_file() or not story.is_file():
         raise MissingError(f"{training}: no finished training here (weights.safetensors and training.json are needed)")
-    told = read_story(training)
-    if told.get("sha256") not in (None, file_sha256(source)):
+    record = read_story(training)
+    if record.get("sha256") not in (None, file_sha256(source)):
         raise UsageError(
             f"{story} tells of other weights than {source.name} (sha256): the training was cut off between the two. "
             "Go on with it (--resume), which writes both."
         )
-    target = output or training / f"{folder_name(told['variant'])}-{tag}.safetensors"
+    target = output or training / f"{folder_name(record['variant'])}-{tag}.safetensors"
     if target.suffix != ".safetensors" or target.resolve() == source.resolve():
         raise UsageError(
             f"--output {target}: name another .safetensors file than the training's own, which --resume goes on from."
         )
     _copy(source, target, half)
     click.echo(
-        yaml.safe_dump([card_entry(told, tag, target, file_sha256(target))], sort_keys=False, width=110).rstrip()
+        yaml.safe_dump([card_entry(record, tag, target, file_sha256(target))], sort_keys=False, width=110).rstrip()
     )
     say(f"wrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
 
@@ -198,9 +198,9 @@ def _copy(source: Path, target: Path, half: bool) -> None:
     write_atomically(target, save(weights))
 
 
-def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[str, Any]:
+def card_entry(record: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[str, Any]:
     """The entry under `weights:` of the method's card, from what training.json tells."""
-    kept = (
+    keys = (
         "settings",
         "seed",
         "steps",
@@ -215,11 +215,11 @@ def card_entry(told: dict[str, Any], tag: str, file: Path, sha256: str) -> dict[
     )
     return {
         "tag": tag,
-        "variant": told["variant"],
+        "variant": record["variant"],
         "file": f"weights/{file.name}",
         "sha256": sha256,
         "origin": "ours",
-        "trained_on": list(told.get("trained_on", [])),
-        "recipe": told["recipe"],
-        "training": {key: told[key] for key in kept if told.get(key) not in (None, [])},
+        "trained_on": list(record.get("trained_on", [])),
+        "recipe": record["recipe"],
+        "training": {key: record[key] for key in keys if record.get(key) not in (None, [])},
     }

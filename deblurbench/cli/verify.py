@@ -27,16 +27,16 @@ from deblurbench.results.store import Store
 @options.as_json
 def verify(run: Path, every: bool, disguised: int | None, as_json: bool) -> None:
     """Compute digests, tables and a sample of scores anew; exit code 4 where something differs."""
-    found = audit(Run.open(run), every)
+    audited = audit(Run.open(run), every)
     if disguised:
         from deblurbench.checks.disguised import disguise
 
-        found.checks += disguise(found.run, disguised)
-    print_table(("what", "state", "detail"), [(c.what, c.state, c.detail) for c in found.checks], as_json)
-    if found.run.manifest.invalidated:
-        say(f"! this run was declared INVALID: {found.run.manifest.invalidated}")
-    if found.differences:
-        lines = "\n".join(f"  {check.what}: {check.detail}" for check in found.differences)
+        audited.checks += disguise(audited.run, disguised)
+    print_table(("what", "state", "detail"), [(c.what, c.state, c.detail) for c in audited.checks], as_json)
+    if audited.run.manifest.invalidated:
+        say(f"! this run was declared INVALID: {audited.run.manifest.invalidated}")
+    if audited.differences:
+        lines = "\n".join(f"  {check.what}: {check.detail}" for check in audited.differences)
         raise DifferenceError(f"{run} is not what it says:\n{lines}")
 
 

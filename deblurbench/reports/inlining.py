@@ -35,19 +35,19 @@ def inline(page: Path, target: Path) -> int:
     folder, text = page.parent, page.read_text(encoding="utf-8")
     digests: dict[str, list[str]] = {"style-src": [], "script-src": []}
 
-    def style(found: re.Match[str]) -> str:
-        content = _text(folder, found[1])
+    def style(reference: re.Match[str]) -> str:
+        content = _text(folder, reference[1])
         digests["style-src"].append(_digest(content))
         return f"<style>{content}</style>"
 
-    def script(found: re.Match[str]) -> str:
-        content = _text(folder, found[1]).replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    def script(reference: re.Match[str]) -> str:
+        content = _text(folder, reference[1]).replace("</script", "<\\/script").replace("<!--", "<\\!--")
         digests["script-src"].append(_digest(content))
         return f"<script>{content}</script>"
 
-    text = _LOADED.sub(lambda found: f'{found[1]}="{_address(folder, found[2])}"', _guarded(text))
+    text = _LOADED.sub(lambda reference: f'{reference[1]}="{_address(folder, reference[2])}"', _guarded(text))
     text = _SCRIPT.sub(script, _STYLE.sub(style, text.replace(_GUARD, "<script src=")))
-    text = _POLICY.sub(lambda found: found[1] + _policy(found[2], digests) + found[3], text, count=1)
+    text = _POLICY.sub(lambda reference: reference[1] + _policy(reference[2], digests) + reference[3], text, count=1)
     data = text.encode()
     write_atomically(target, data)
     return len(data)
@@ -63,14 +63,14 @@ def _guarded(text: str) -> str:
 
 def _policy(policy: str, digests: dict[str, list[str]]) -> str:
     """The policy with hashes for 'self' where text is inline, and data: where files were."""
-    found = []
+    rules = []
     for rule in policy.split(";"):
         name, *values = rule.split()
         if "'self'" in values:
             own = digests.get(name, ["data:"])
             values = list(dict.fromkeys([*own, *[value for value in values if value != "'self'"]]))
-        found.append(" ".join([name, *values]))
-    return "; ".join(found)
+        rules.append(" ".join([name, *values]))
+    return "; ".join(rules)
 
 
 def _digest(content: str) -> str:

@@ -64,12 +64,12 @@ class Handler(SimpleHTTPRequestHandler):
         if not _lies_in(place, Path(self.directory)):
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
-        wanted = _RANGE.fullmatch(self.headers.get("Range", ""))
-        if not wanted or not place.is_file() or wanted[1] == wanted[2] == "":
+        requested = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if not requested or not place.is_file() or requested[1] == requested[2] == "":
             return super().send_head()
         size = place.stat().st_size
-        first = int(wanted[1]) if wanted[1] else max(0, size - int(wanted[2]))
-        last = min(int(wanted[2]), size - 1) if wanted[1] and wanted[2] else size - 1
+        first = int(requested[1]) if requested[1] else max(0, size - int(requested[2]))
+        last = min(int(requested[2]), size - 1) if requested[1] and requested[2] else size - 1
         if first > last:
             self.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             self.send_header("Content-Range", f"bytes */{size}")

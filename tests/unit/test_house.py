@@ -127,3 +127,25 @@ def test_light_commands_do_not_import_heavy_packages(words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+NO_NAMES = {"told", "found", "there", "mine", "wanted"}
+"""Participles, adverbs and pronouns, which do not say what a variable holds (CONTRIBUTING.md, Names)."""
+NOT_YET = {
+    "analysis", "backends", "checks", "datasets", "evaluation", "frames", "methods", "metrics", "plots", "processes",
+    "registry", "results", "runtime", "tables", "training",
+}  # fmt: skip
+"""Folders that still hold such names. The list only shrinks."""
+
+
+def _vague_names(file: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return (stored | {node.arg for node in nodes if isinstance(node, ast.arg)}) & NO_NAMES
+
+
+@pytest.mark.parametrize("folder", sorted({part(file) for file in modules()}))
+def test_names_are_of_the_field(folder):
+    files = [file for file in modules() if part(file) == folder]
+    vague = {str(file.relative_to(ROOT)): names for file in files if (names := _vague_names(file))}
+    assert not vague or folder in NOT_YET

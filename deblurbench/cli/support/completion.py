@@ -18,10 +18,10 @@ def methods(context: click.Context, option: click.Parameter, typed: str) -> Item
     from deblurbench.registry.discovery import plugins
 
     names = []
-    for name, found in plugins("methods").items():
+    for name, plugin in plugins("methods").items():
         names.append(name)
-        if isinstance(found.card, MethodCard) and len(found.card.variants) > 1:
-            names += [f"{name}:{variant}" for variant in found.card.variants]
+        if isinstance(plugin.card, MethodCard) and len(plugin.card.variants) > 1:
+            names += [f"{name}:{variant}" for variant in plugin.card.variants]
     return _fitting(names, typed)
 
 
@@ -30,7 +30,7 @@ def protocols(context: click.Context, option: click.Parameter, typed: str) -> It
     from deblurbench.registry.cards import DatasetCard
     from deblurbench.registry.discovery import plugins
 
-    cards = [found.card for found in plugins("datasets").values() if isinstance(found.card, DatasetCard)]
+    cards = [plugin.card for plugin in plugins("datasets").values() if isinstance(plugin.card, DatasetCard)]
     return _fitting([name for card in cards for name in (card.name, *(p.name for p in card.protocols))], typed)
 
 
@@ -45,8 +45,8 @@ def everything(context: click.Context, option: click.Parameter, typed: str) -> I
     """All that `show` knows."""
     from deblurbench.registry.discovery import plugins
 
-    found = [each(context, option, typed) for each in (methods, protocols, metrics)]
-    return [item for items in found for item in items] + _fitting(plugins("reports"), typed)
+    lists = [each(context, option, typed) for each in (methods, protocols, metrics)]
+    return [item for items in lists for item in items] + _fitting(plugins("reports"), typed)
 
 
 def _fitting(names: Iterable[str], typed: str) -> Items:

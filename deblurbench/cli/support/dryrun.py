@@ -80,7 +80,7 @@ def _row(work: Work, speeds: dict[str, float]) -> tuple[object, ...]:
 
 def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
     """Median seconds a megapixel of each method, from the timings of the runs that lie in `runs`."""
-    found: dict[str, list[float]] = {}
+    speeds: dict[str, list[float]] = {}
     for file in sorted(runs.glob("*/run.json")) if runs.is_dir() else []:
         try:
             earlier = Run.open(file.parent)
@@ -88,10 +88,10 @@ def seconds_a_megapixel(runs: Path, methods: set[str]) -> dict[str, float]:
             for method in methods:
                 for clip, times in earlier.seconds(method).groupby(level="clip", sort=False):
                     if sizes.get(str(clip)):
-                        found.setdefault(method, []).extend(times / sizes[str(clip)])
+                        speeds.setdefault(method, []).extend(times / sizes[str(clip)])
         except DeblurbenchError:
             continue  # an unreadable neighbour only costs us its timings
-    return {method: statistics.median(values) for method, values in found.items()}
+    return {method: statistics.median(values) for method, values in speeds.items()}
 
 
 def disk(plan: Plan) -> float:
