@@ -20,7 +20,7 @@ from deblurbench.frames.images import list_frames, write_png
 from deblurbench.frames.video import DEFAULT_RATE, VideoSource, is_video
 from deblurbench.frames.video_copy import FORMATS
 from deblurbench.frames.video_write import losses, write_video
-from deblurbench.text import counted
+from deblurbench.text import counted, some
 
 if TYPE_CHECKING:
     from deblurbench.evaluation.restore import Restored
@@ -38,16 +38,17 @@ if TYPE_CHECKING:
 @click.option("--tile", type=click.IntRange(min=32), help="Restore in tiles of N pixels a side, blended.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N frames.")
 @click.option("--strict", is_flag=True, help="Refuse a video of which something cannot be kept, such as HDR.")
+@click.option("--one-scene", is_flag=True, help="Look for no cuts: what a method remembers goes on over all frames.")
 def restore(
     source: Path, method_name: str, output: Path | None, device: str, precision: str, tile: int | None,
-    limit: int | None, strict: bool,
+    limit: int | None, strict: bool, one_scene: bool,
 ) -> int:  # fmt: skip
     """Restore a video file or a folder of frames with one method."""
     from deblurbench.backends.device import resolve_device, set_precision_flags
     from deblurbench.backends.load import load_method
     from deblurbench.evaluation.execution.jobs import job_outside_run
     from deblurbench.evaluation.plan import plan_method
-    from deblurbench.evaluation.restore import PrefetchedFrames, restored_frames, with_stems
+    from deblurbench.evaluation.restore import PrefetchedFrames, restored_frames, restored_scenes, with_stems
     from deblurbench.evaluation.settings import Settings
 
     frames = open_source(source).first(limit)
@@ -63,15 +64,25 @@ def restore(
     job = job_outside_run(planned, place, precision, tile=tile)
     settings = Settings(device=place, precision=precision, tile=tile, multiple_of=planned.needs.multiple_of)
     stems = list(frames.stems)
+    cuts: list[int] = []
+    alone = one_scene or planned.card.kind_of(planned.variant) in ("baseline", "image")  # these remember nothing
     try:
         with _told(planned.id, tile):
             method, _ = load_method(job, place)
-        with contextlib.closing(restored_frames(method, PrefetchedFrames(frames), settings)) as walk:  # type: ignore[type-var]
+        ahead = PrefetchedFrames(frames)
+        if alone:
+            walk = restored_frames(method, ahead, settings)
+        else:
+            walk = restored_scenes(method, ahead, settings, cuts.append)
+        with contextlib.closing(walk):  # type: ignore[type-var]
             restored = _walked(with_stems(stems, walk), planned.id, tile)
             count = _write(target, source, frames, _counted(restored, len(stems)))
     except KeyboardInterrupt:  # `_write` leaves nothing half done
         say(NOTHING_KEPT)
         return INTERRUPTED
+    if cuts:
+        begins = some([stems[position] for position in cuts])
+        say(f"{counted(len(cuts), 'cut')} between scenes: the method starts afresh at {begins}")
     say(f"restored {counted(count, 'frame')} with {planned.id} into {target}")
     return 0
 

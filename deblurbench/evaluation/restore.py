@@ -27,6 +27,7 @@ from deblurbench.errors import ContractError, DeblurbenchError
 from deblurbench.evaluation.score import BackgroundScorer, next_sharp
 from deblurbench.evaluation.settings import ClipResult, Settings, Timing
 from deblurbench.frames.convert import Frame8, Rounded, crop_to, pad_to_multiple, to_8bit, to_float
+from deblurbench.frames.cuts import scenes
 from deblurbench.methods.base import Method, check_restored
 from deblurbench.methods.tiling import restore_tiled
 
@@ -147,8 +148,25 @@ class Restored(NamedTuple):
     peak: int = 0
 
 
-def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings) -> Iterator[Restored]:
-    """Restore 8-bit frames one by one.
+def restored_scenes(
+    method: Method, frames: Iterable[Frame8], settings: Settings, on_cut: Callable[[int], None]
+) -> Iterator[Restored]:
+    """`restored_frames` of each scene by itself: at a cut (deblurbench.frames.cuts) a method starts afresh.
+
+    The state of a recurrent method, the window of a window method and the whole clip of others end there. `on_cut` is
+    called with the position of each frame that begins another scene.
+    """
+    done = 0
+    for scene in scenes(frames, on_cut):
+        for restored in restored_frames(method, scene, settings, done):
+            done += 1
+            yield restored
+
+
+def restored_frames(
+    method: Method, frames: Iterable[Frame8], settings: Settings, before: int = 0
+) -> Iterator[Restored]:
+    """Restore 8-bit frames one by one. `before` is how many frames came before, for the positions in messages.
 
     Raises:
         ContractError: wrong shape, type or frame count, NaN or infinite values; names the position of the frame.
@@ -171,7 +189,7 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
         walk = iter(restore_tiled(method.restore, feed, settings.tile, settings.multiple_of))
     else:
         walk = iter(method.restore(feed))
-    position = 0
+    position = before
     no_gradients = torch.no_grad() if settings.trains_on else torch.inference_mode()
     with no_gradients, contextlib.ExitStack() as stack:
         stack.callback(_close, walk)
@@ -190,7 +208,8 @@ def restored_frames(method: Method, frames: Iterable[Frame8], settings: Settings
             ahead = len(shapes) - (PIPELINE if elsewhere else 0)
             yield Restored(_round(crop_to(restored, height, width), position), seconds, ahead, clock.peak)
     if shapes:
-        raise ContractError(f"the method restored {position} of {position + len(shapes)} frames")
+        done = position - before
+        raise ContractError(f"the method restored {done} of {done + len(shapes)} frames")
 
 
 def _close(walk: Iterator[Any]) -> None:
