@@ -11,6 +11,7 @@ import numpy as np
 
 from deblurbench.frames.images import write_png
 from deblurbench.registry.protocol import Protocol
+from deblurbench.results import digests
 from deblurbench.results.manifest import ClipRecord, Manifest, MethodRecord, MetricRecord, Outcome, Request
 from deblurbench.results.run import Run
 from deblurbench.results.store import GROUND_TRUTH, Part, Store, walk_parts
@@ -46,6 +47,12 @@ class Fake:
     method_changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)  # metric -> reason
     seed: int = 0
+
+
+def reseal(folder: Path) -> None:
+    """Note the digests of a run's files as they are now, as if the run had written what a test put there."""
+    names = ("run.json", "scores.csv", "timings.csv")
+    digests.record(folder, {name: (folder / name).read_bytes() for name in names if (folder / name).is_file()})
 
 
 def write(folder: Path, fake: Fake | None = None) -> Run:

@@ -267,6 +267,8 @@ def _notes(found: Comparison) -> list[str]:
     for name, run, other in (("A", found.a, found.b), ("B", found.b, found.a)):
         if run.manifest.invalidated:
             notes.append(f"{name} was declared INVALID: {run.manifest.invalidated}")
+        if run.edited:
+            notes.append(f"{name} was EDITED after the run: {', '.join(run.edited)}")
         for kind in ("methods", "clips"):
             there = {_name(item) for item in getattr(other.manifest, kind)}
             alone = [_name(item) for item in getattr(run.manifest, kind) if _name(item) not in there]

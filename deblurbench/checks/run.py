@@ -25,9 +25,13 @@ from deblurbench.provenance import file_sha256
 from deblurbench.registry.by_path import find_method, split_method
 from deblurbench.registry.cards import IDENTITY, DatasetCard, MethodCard
 from deblurbench.registry.discovery import Plugin, plugin
+from deblurbench.results import digests
 from deblurbench.results.manifest import Manifest, MethodRecord, Outcome
 from deblurbench.results.run import Run
 from deblurbench.results.store import Part, Store
+from deblurbench.text import counted, some
+
+EDITED = "edited files"
 
 
 @dataclass
@@ -46,7 +50,7 @@ class Audit:
 def audit(run: Run, every: bool = False) -> Audit:
     """Check a run; saved frames are sampled (24 of them, spread over methods and clips), or `every` one is scored."""
     parts, faults = read_parts(run)
-    found = Audit(run, faults)
+    found = Audit(run, [*_check_digests(run), *faults])
     found.checks += [check for method in run.manifest.methods for check in _check_method(run.manifest, method)]
     found.checks += _check_protocol(run.manifest)
     found.checks += _check_data(run.manifest, parts, every)
@@ -54,6 +58,18 @@ def audit(run: Run, every: bool = False) -> Audit:
     found.checks += _check_whole(run.manifest, parts)
     found.checks += _Rescoring(run, parts, every).checks()
     return found
+
+
+def _check_digests(run: Run) -> Iterator[Check]:
+    """run.json and the tables against the digests beside the parts."""
+    known = digests.read(run.folder)
+    if run.edited:
+        detail = f"{', '.join(run.edited)}: changed since the run wrote it; not the sha256 in {digests.PLACE}"
+        yield Check(EDITED, "DIFFERS", detail)
+    elif known:
+        yield Check(EDITED, "ok", f"{', '.join(known)} are as the run wrote them")
+    else:
+        yield Check(EDITED, "not checked", "the run is older than the digests of its files")
 
 
 def read_parts(run: Run) -> tuple[dict[tuple[str, str], Part], list[Check]]:
@@ -170,12 +186,26 @@ def _check_data(manifest: Manifest, parts: dict[tuple[str, str], Part], every: b
     if not any(any(pair) for pair in digests.values()):
         yield Check("dataset's frames", "not checked", "run.json has no digests of them")
         return
+    yield from _check_truths(manifest, parts)
     there = dataset_clips(manifest)
     for record in [clip for clip in manifest.clips if clip.name in digests][: None if every else 1]:
         clip, count, (blurry, truth) = there.get(record.name), len(record.frames), digests[record.name]
         yield _check_source(f"blurry frames of {record.name}", blurry, clip.blurry if clip else None, count)
         if record.ground_truth:
             yield _check_source(f"ground truth of {record.name}", truth, clip.sharp if clip else None, count)
+
+
+def _check_truths(manifest: Manifest, parts: dict[tuple[str, str], Part]) -> Iterator[Check]:
+    """run.json's digest of each clip's ground truth, against the one in the part of `identity`; reads no frame."""
+    pairs = {
+        clip.name: (clip.ground_truth_sha256, parts[IDENTITY, clip.name].outcome.ground_truth_sha256)
+        for clip in manifest.clips
+        if (IDENTITY, clip.name) in parts
+    }
+    faults = [name for name, (here, there) in pairs.items() if there and here != there]
+    if any(there for _, there in pairs.values()):
+        detail = f"not those in parts/: {some(faults)}" if faults else f"{counted(len(pairs), 'clip')}, as in parts/"
+        yield Check("digests of the ground truth", "DIFFERS" if faults else "ok", detail)
 
 
 def _check_source(what: str, recorded: str, source: FrameSource | None, count: int) -> Check:

@@ -21,11 +21,14 @@ HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interva
 @click.argument("run_b", metavar="B", type=click.Path(path_type=Path))
 @click.option("--fail-if", multiple=True, help="METRIC<DELTA or METRIC>DELTA, e.g. 'psnr<-0.05': exit code 4.")
 @click.option("--allow-mixed", is_flag=True, help="Compare runs under unlike protocols all the same, marked.")
+@options.accept_edited
 @options.as_json
-def compare(run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, as_json: bool) -> None:
+def compare(
+    run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, accept_edited: bool, as_json: bool
+) -> None:
     """Show what changed from run A to run B: circumstances, and paired numbers over their common frames."""
     limits = parse_limits(fail_if)
-    comparison = compare_runs(Run.open(run_a), Run.open(run_b), allow_mixed)
+    comparison = compare_runs(Run.open(run_a, accept_edited), Run.open(run_b, accept_edited), allow_mixed)
     broken = comparison.violations(limits)
     if as_json:
         print_json(_as_dict(comparison, broken))

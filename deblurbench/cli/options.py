@@ -58,6 +58,9 @@ output = click.option(
     "--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it."
 )
 fresh = click.option("--fresh", is_flag=True, help="Start over in --output.")
+accept_edited = click.option(
+    "--accept-edited", is_flag=True, help="Read a run whose run.json or tables were edited; every table says so."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 patience = click.option(

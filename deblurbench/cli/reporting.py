@@ -49,14 +49,16 @@ def own_folder(runs: Sequence[Path]) -> Path:
     "--serve", type=click.IntRange(0, 65535), is_flag=False, flag_value=0, metavar="[PORT]",
     help="Serve the report to browsers of this machine until Ctrl-C; give it after the runs.",
 )  # fmt: skip
+@options.accept_edited
 @options.as_json
 def report(
     runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, reference: str,
-    gallery: GalleryKind, budget: int, single_file: bool, serve: int | None, as_json: bool,
+    gallery: GalleryKind, budget: int, single_file: bool, serve: int | None, accept_edited: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the report of stored runs anew."""
-    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, shown(gallery, budget, reference))
-    print_results(runs, as_json, allow_mixed, reference)
+    parts = shown(gallery, budget, reference)
+    files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, parts, accept_edited)
+    print_results(runs, as_json, allow_mixed, reference, accept_edited)
     for file in files:
         say(f"  {file}")
     if single_file:

@@ -27,7 +27,7 @@ from deblurbench.results.store import Store
 @options.as_json
 def verify(run: Path, every: bool, disguised: int | None, as_json: bool) -> None:
     """Compute digests, tables and a sample of scores anew; exit code 4 where something differs."""
-    audited = audit(Run.open(run), every)
+    audited = audit(Run.open(run, accept_edited=True), every)
     if disguised:
         from deblurbench.checks.disguised import disguise
 
@@ -50,7 +50,7 @@ def invalidate(run: Path, why: str | None, undo: bool) -> None:
     if bool(reason) == undo:
         raise UsageError("say what is wrong with the run by --why TEXT, or take it back with --undo alone.")
     store = Store(run)
-    before = store.read_manifest().invalidated
+    before = Run.open(run).manifest.invalidated
     if undo and before is None:
         raise UsageError(f"{run} was not declared invalid; there is nothing to undo.")
     with claim(run):

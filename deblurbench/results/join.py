@@ -124,7 +124,8 @@ class JoinedRun(Run):
         """Join runs that `difference` and `overlap` accept."""
         names = " + ".join(run.folder.resolve().name for run in runs)
         folder = runs[0].folder.resolve().with_name(names)
-        return cls(folder, join_manifests([run.manifest for run in runs]), tuple(runs))
+        edited = tuple(f"{run.folder.name}/{name}" for run in runs for name in run.edited)
+        return cls(folder, join_manifests([run.manifest for run in runs]), edited, tuple(runs))
 
     @cached_property
     def scores(self) -> pd.DataFrame:
@@ -151,13 +152,13 @@ class JoinedRun(Run):
         return table.iloc[order].reset_index(drop=True)
 
 
-def open_joined(folders: Sequence[Path]) -> list[Run]:
+def open_joined(folders: Sequence[Path], accept_edited: bool = False) -> list[Run]:
     """Open runs for one table; the pieces of one request are read as one.
 
     Raises:
         UsageError: as `Run.open`.
     """
-    return joined_runs([Run.open(folder) for folder in folders])
+    return joined_runs([Run.open(folder, accept_edited) for folder in folders])
 
 
 def joined_runs(runs: Sequence[Run]) -> list[Run]:

@@ -6,7 +6,7 @@ The file carries a schema version. A reader refuses a newer schema than it knows
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,9 @@ from deblurbench.text import counted
 
 SCHEMA = 1
 CAUSES = 3
+LARGEST = 2**40
+"""Above every count, size in pixels and size in bytes of device memory that a run can have."""
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 MIXED = "mixed environments: the parts of this run were computed under different packages or processors"
 
 
@@ -36,9 +39,9 @@ class Request(Record):
     data_root: str | None = None
     device: str = "auto"
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    tile: int | None = None
-    limit: int | None = None
-    frames_per_clip: int | None = None
+    tile: Count | None = None
+    limit: Count | None = None
+    frames_per_clip: Count | None = None
     save_frames: Literal["none", "sample", "all"] = "sample"
     metrics: list[str] | None = None
     seed: int = 0
@@ -59,7 +62,7 @@ class MethodRecord(Record):
     random_weights: bool = False
     trained_on: list[str] = Field(default_factory=list)
     of_the_paper: bool = True
-    parameters: int | None = Field(default=None, description="trainable parameters used at inference")
+    parameters: Count | None = Field(default=None, description="trainable parameters used at inference")
     code_sha256: str = ""
     card_sha256: str = ""
     source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
@@ -75,11 +78,11 @@ class MetricRecord(Record):
     """A metric as it was computed, or the reason why it was not (`absent`)."""
 
     id: str
-    version: int
+    version: Count
     unit: str
     higher_is_better: bool
     level: Literal["frame", "clip"] = "frame"
-    decimals: int = 4
+    decimals: int = Field(default=4, ge=0, le=12)
     title: str = ""
     absent: str | None = None
     code_sha256: str = Field(default="", description="of a metric from a plugin: sha256 over its code")
@@ -97,8 +100,8 @@ class Choice(Record):
     frames: dict[str, list[str]] = Field(description="stem -> reasons: worst, median, best, stride; in order")
     ranked_by: list[str] = Field(default_factory=list, description="methods whose mean value ranked the frames")
     metric: str = Field(default="", description="id of the metric that ranked them; empty where nothing did")
-    candidates: int = Field(default=0, description="how many frames were ranked")
-    of: int = Field(default=0, description="out of how many scored ones")
+    candidates: Count = Field(default=0, description="how many frames were ranked")
+    of: Count = Field(default=0, description="out of how many scored ones")
 
 
 class ClipRecord(Record):
@@ -107,9 +110,9 @@ class ClipRecord(Record):
     name: str
     frames: list[str]
     scored: list[str]
-    released: int | None = None
-    width: int
-    height: int
+    released: Count | None = None
+    width: Count
+    height: Count
     ground_truth: bool = True
     ground_truth_sha256: str = Field(default="", description="sha256 over the pixels of its sharp frames, in order")
     notes: list[str] = Field(default_factory=list)
@@ -125,23 +128,29 @@ class Outcome(Record):
     kind: str = Field(default="", description="short cause, e.g. 'raised', 'invalid output', 'killed', 'timeout'")
     reason: str = ""
     traceback: str = ""
-    clipped: float = Field(default=0.0, description="share of values clipped by more than half a grey level")
-    peak_memory: int | None = Field(
+    clipped: float = Field(
+        default=0.0, ge=0, le=1, description="share of values clipped by more than half a grey level"
+    )
+    peak_memory: Count | None = Field(
         default=None, description="bytes of device memory for the clip, or of the process so far on a CPU"
     )
     frames_sha256: str = Field(default="", description="sha256 over the restored 8-bit frames")
     ground_truth_sha256: str = Field(default="", description="that of the clip's sharp frames; identity's tells it")
     environment: str = Field(default="", description="digest of the environment that computed it")
-    tile: int | None = Field(default=None, description="side of the tiles it was tried again in, out of memory before")
-    beside: int = Field(default=0, description="other workers of the run on the same machine; they lengthen its times")
+    tile: Count | None = Field(
+        default=None, description="side of the tiles it was tried again in, out of memory before"
+    )
+    beside: Count = Field(
+        default=0, description="other workers of the run on the same machine; they lengthen its times"
+    )
 
 
 class Manifest(Record):
     """The whole of run.json."""
 
-    schema_version: int = SCHEMA
+    schema_version: Count = SCHEMA
     deblurbench: str
-    results_version: int | None = Field(
+    results_version: Count | None = Field(
         default=None, description="RESULTS_VERSION that computed the scores; None in runs that are older than it"
     )
     command: str
@@ -163,7 +172,7 @@ class Manifest(Record):
     metrics: list[MetricRecord]
     device: str = Field(description="the device used, in words, e.g. 'CPU: AMD EPYC, 2 threads'")
     precision: str
-    tile: int | None = None
+    tile: Count | None = None
     environment: dict[str, Any]
     outcomes: list[Outcome] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

@@ -11,7 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from deblurbench.errors import UsageError
+from deblurbench.errors import DamagedError, UsageError
+from deblurbench.results import digests
 from deblurbench.results.manifest import Manifest
 from deblurbench.results.store import GROUND_TRUTH, SCORES, TIMINGS, Store
 from deblurbench.text import did_you_mean
@@ -30,20 +31,32 @@ class Run:
     Attributes:
         folder: the run's folder, which holds run.json.
         manifest: run.json: the request, protocol, clips, methods, metrics, environment and outcomes.
+        edited: files of the run that are not as it wrote them; empty unless that was accepted.
     """
 
     folder: Path
     manifest: Manifest
+    edited: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, accept_edited: bool = False) -> Self:
         """Open the run in `folder`.
+
+        `accept_edited`: read it although run.json, scores.csv or timings.csv is not as the run wrote it; `edited` then
+        names these files, and every table says so.
 
         Raises:
             UsageError: the folder holds no run, or one of a newer schema.
-            DamagedError: run.json is damaged.
+            DamagedError: run.json is damaged, or one of the files was edited.
         """
-        return cls(folder, Store(folder).read_manifest())
+        run = cls(folder, Store(folder).read_manifest(), digests.edited(folder))
+        if run.edited and not accept_edited:
+            raise DamagedError(
+                f"{folder / run.edited[0]}: changed since the run wrote it: its sha256 is not the one in "
+                f"{folder / digests.PLACE}. The same run command writes it again from parts/; "
+                "'report' and 'compare' read it as it is, and mark it, with --accept-edited."
+            )
+        return run
 
     @property
     def store(self) -> Store:

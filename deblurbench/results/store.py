@@ -3,6 +3,7 @@
     OUTPUT/run.json                       the manifest (deblurbench.results.manifest)
     OUTPUT/scores.csv, timings.csv        long form, sorted; written anew from the parts after every clip
     OUTPUT/parts/<method>/<clip>.json     one atomic record a method x clip: what resuming trusts
+    OUTPUT/parts/digests                  of the three files above (deblurbench.results.digests)
     OUTPUT/frames/<method>/<clip>/*.png   restored frames, as scored
     OUTPUT/logs/<method>.log              what the worker printed
 
@@ -17,7 +18,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from pydantic import ValidationError
 
 from deblurbench.errors import DamagedError, UsageError
 from deblurbench.frames.files import write_atomically
+from deblurbench.registry.documents import DocumentError, parse_json, read_json, read_text
+from deblurbench.results import digests
 from deblurbench.results.manifest import SCHEMA, Choice, Manifest, Outcome
 from deblurbench.text import natural_key
 
@@ -76,12 +79,12 @@ class Part:
         """Read a part back.
 
         Raises:
-            ValueError: the record is damaged (its checksum does not fit).
+            DocumentError, ValueError: the record is damaged (its checksum does not fit).
         """
-        outer = json.loads(text)
+        outer = parse_json(text)
         if hashlib.sha256(outer["part"].encode()).hexdigest() != outer["sha256"]:
             raise ValueError("checksum does not fit")
-        body = json.loads(outer["part"])
+        body = parse_json(outer["part"])
         return cls(
             body["key"],
             Outcome.model_validate(body["outcome"]),
@@ -135,8 +138,8 @@ class Store:
         if not file.is_file():
             return None
         try:
-            return Part.from_json(file.read_text(encoding="utf-8"))
-        except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+            return Part.from_json(read_text(file))
+        except (DocumentError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedError(f"{file}: damaged record ({type(error).__name__}: {error})") from error
 
     def set_part_aside(self, method: str, clip: str) -> None:
@@ -146,8 +149,7 @@ class Store:
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write run.json atomically."""
-        text = manifest.model_dump_json(indent=2)
-        write_atomically(self.folder / "run.json", (text + "\n").encode())
+        self._write({"run.json": (manifest.model_dump_json(indent=2) + "\n").encode()})
 
     def read_manifest(self) -> Manifest:
         """Read run.json.
@@ -160,16 +162,16 @@ class Store:
         if not file.is_file():
             raise UsageError(f"{self.folder}: no run here (run.json is missing). Name the --output folder of a run.")
         try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
+            raw = read_json(file)
             newer = raw.get("schema_version", 0) > SCHEMA
             if newer:
                 raise UsageError(
                     f"{file}: schema version {raw['schema_version']}, this deblurbench reads up to {SCHEMA}. Update it."
                 )
             return Manifest.model_validate(raw)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (DocumentError, ValueError, TypeError, AttributeError) as error:
             raise DamagedError(
-                f"{file}: damaged or not a run.json ({str(error).splitlines()[0]}). "
+                f"{file}: damaged or not a run.json ({_reason(error)}). "
                 "The run's command writes it anew; what lies in parts/ is kept."
             ) from error
 
@@ -183,11 +185,17 @@ class Store:
         order = {method.id: position for position, method in enumerate(manifest.methods)}
         places = sorted(parts, key=lambda p: (order.get(p.outcome.method, 0), natural_key(p.outcome.clip)))
         lines = [self._lines_of(part, manifest.dataset) for part in places]
-        for name, head, texts in (
-            ("scores.csv", SCORES, [scores for scores, _ in lines]),
-            ("timings.csv", TIMINGS, [timings for _, timings in lines]),
-        ):
-            write_atomically(self.folder / name, "".join([_csv([head]), *texts]).encode())
+        tables = {
+            "scores.csv": [_csv([SCORES]), *(scores for scores, _ in lines)],
+            "timings.csv": [_csv([TIMINGS]), *(timings for _, timings in lines)],
+        }
+        self._write({name: "".join(texts).encode() for name, texts in tables.items()})
+
+    def _write(self, contents: Mapping[str, bytes]) -> None:
+        """Write files of the run's folder atomically, their digests first."""
+        digests.record(self.folder, contents)
+        for name, content in contents.items():
+            write_atomically(self.folder / name, content)
 
     def _lines_of(self, part: Part, dataset: str) -> tuple[str, str]:
         """A part's lines of scores.csv and timings.csv; kept, since the tables are written anew after every clip."""
@@ -199,6 +207,15 @@ class Store:
             timings = [(*row, frame, f"{seconds:.6f}", str(int(warmup))) for frame, seconds, warmup in part.timings]
             known = self._lines[key] = (part, _csv(_by_frame(scores)), _csv(_by_frame(timings)))
         return known[1], known[2]
+
+
+def _reason(error: Exception) -> str:
+    """The first fault of a record, with its key; the first line of any other error."""
+    if not isinstance(error, ValidationError):
+        return str(error).splitlines()[0]
+    fault = error.errors()[0]
+    found = "" if fault["type"] == "missing" else f", found {str(fault['input'])[:40]}"
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}{found}"
 
 
 def _by_frame(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

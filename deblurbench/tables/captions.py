@@ -45,6 +45,7 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
         versions = ", ".join(f"{name} {version}" for name, version in _versions(m).items())
         lines.append(f"Device {m.device}, precision {m.precision}{tile}. {versions}.")
         lines += [_own_python(method) for method in m.methods if method.environment and not method.includes_startup]
+        lines += [f"{_edited(run)}."] if run.edited else []
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append(f"{_means_line(columns, rows)} {_interval_line(runs, rows)}")
@@ -52,6 +53,10 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
     lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
     return lines
+
+
+def _edited(run: Run) -> str:
+    return f"EDITED after the run: {', '.join(run.edited)}; the numbers are not known to be those that were computed"
 
 
 def _means_line(columns: Sequence[Column], rows: Sequence[Row]) -> str:
@@ -141,6 +146,8 @@ def _warnings(runs: Sequence[Run], rows: Sequence[Row]) -> list[str]:
         where = f"{run.folder.resolve().name}: " if len(runs) > 1 else ""
         if m.invalidated:
             lines.append(f"{where}this run was declared INVALID: {m.invalidated}")
+        if run.edited:
+            lines.append(f"{where}{_edited(run)}")
         if m.partial:
             lines.append(f"{where}partial run: {m.coverage}")
         lines += [f"{where}{warning}" for warning in m.warnings]

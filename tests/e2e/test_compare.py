@@ -12,7 +12,7 @@ from scipy import stats
 from deblurbench.registry.protocol import Protocol
 from deblurbench.results.run import Run
 from tests.e2e.inprocess import deblurbench
-from tests.fake_run import Fake, write
+from tests.fake_run import Fake, reseal, write
 
 METHODS = {"identity": 1.0, "ifirnn:C2H3": 0.55, "srn:rgb": 0.5}
 
@@ -47,6 +47,7 @@ def test_a_table_cut_short_and_a_method_that_is_gone_break_every_limit(a, tmp_pa
     shutil.copytree(a, cut)
     lines = (cut / "scores.csv").read_text().splitlines(keepends=True)
     (cut / "scores.csv").write_text("".join(lines[:-40]))
+    reseal(cut)
     deblurbench("compare", a, cut, "--fail-if", "psnr<-0.05", code=2)
     assert "scores.csv: cut short: srn:rgb" in capsys.readouterr().err
     without = fake(tmp_path, methods={name: METHODS[name] for name in ("identity", "ifirnn:C2H3")})
@@ -61,6 +62,7 @@ def test_another_implementation_is_a_change_and_another_version_is_refused(a, tm
         body = json.loads((folder / "run.json").read_text())
         body["metrics"][0].update(changes)
         (folder / "run.json").write_text(json.dumps(body))
+        reseal(folder)
         return folder
 
     found = compared(capsys, a, altered("weights", implementation="weights BBB"))
@@ -139,6 +141,7 @@ def test_seconds_are_of_the_frames_that_both_runs_timed(a, tmp_path, capsys):
         (tmp_path / name).mkdir()
         shutil.copytree(folder, tmp_path / name, dirs_exist_ok=True)
         (tmp_path / name / "timings.csv").write_text("\n".join(map(",".join, lines)) + "\n")
+        reseal(tmp_path / name)
         return tmp_path / name
 
     runs = retime(a, "long", {"000001"}), retime(b, "short", {"000001", "000002", "000003"})

@@ -81,6 +81,7 @@ def test_a_metric_that_came_is_computed_for_what_was_done_before(cli, words):
 
 def make_old(run):
     """What a run looks like whose parts were held to the bytes of the package's sources."""
+    (run / "parts" / "digests").unlink()
     for file in (run / "parts").rglob("*.json"):
         part = Part.from_json(file.read_text())
         del part.key["results version"]

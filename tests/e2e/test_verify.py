@@ -15,6 +15,7 @@ from deblurbench.results.manifest import Outcome
 from deblurbench.results.store import Part, Store
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
+from tests.fake_run import reseal
 from tests.fakes import write_folder
 
 TINY = """
@@ -67,7 +68,8 @@ def checks(capsys, run, *words, code=0):
 def test_an_honest_run_is_found_so(run, capsys):
     found = checks(capsys, run, "--all")
     assert {state for state, _ in found.values()} == {"ok"}, found
-    wanted = {"parts", "tinyconv: weights first", "tinyconv: card", "tinyconv: code", "scores.csv", "timings.csv",
+    wanted = {"edited files", "digests of the ground truth"}
+    wanted |= {"parts", "tinyconv: weights first", "tinyconv: card", "tinyconv: code", "scores.csv", "timings.csv",
               "protocol in run.json", "saved frames of tinyconv", "frames of tinyconv/one",
               "metrics of whole clips, tinyconv/two", "card of folder", "ground truth of one",
               "ground truth of two", "blurry frames of one", "blurry frames of two"}  # fmt: skip
@@ -111,6 +113,13 @@ def repaint(file: Path) -> None:
     cv2.imwrite(str(file), image)
 
 
+def other_truth_of_two(run):
+    body = json.loads((run / "run.json").read_text())
+    body["clips"][1]["ground_truth_sha256"] = "ab" * 32
+    (run / "run.json").write_text(json.dumps(body))
+    reseal(run)
+
+
 FRAME = Path("frames/tinyconv/one/000002.png")
 
 
@@ -118,6 +127,8 @@ FRAME = Path("frames/tinyconv/one/000002.png")
     ("tamper", "what"),
     [
         (lambda run: edit(run / "scores.csv", "psnr,2", "psnr,3"), "scores.csv"),
+        (lambda run: edit(run / "scores.csv", "psnr,2", "psnr,3"), "edited files"),
+        (lambda run: edit(run / "run.json", '"finished": "2', '"finished": "3'), "edited files"),
         (lambda run: (run / "timings.csv").unlink(), "timings.csv"),
         (lambda run: (run / "parts/tinyconv/one.json").unlink(), "part tinyconv/one"),
         (lambda run: edit(run / "parts/tinyconv/one.json", "000002", "000003"), "part tinyconv/one"),
@@ -139,6 +150,7 @@ FRAME = Path("frames/tinyconv/one/000002.png")
             lambda run: edit(run / "run.json", '"ground_truth_sha256": "', '"ground_truth_sha256": "00'),
             "ground truth of one",
         ),
+        (other_truth_of_two, "digests of the ground truth"),
     ],
 )
 def test_tampering_is_named_and_gives_exit_code_4(run, capsys, tamper, what):
@@ -198,6 +210,7 @@ def test_without_saved_ground_truth_the_data_root_serves_or_it_says_so(made, run
     assert checks(capsys, run)["saved frames of tinyconv"][0] == "ok"
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    reseal(run)
     found = checks(capsys, run, "--all")
     for what in ("saved frames of tinyconv", "metrics of whole clips, tinyconv/one"):
         assert found[what][0] == "not checked" and "no ground truth" in found[what][1]
@@ -207,6 +220,7 @@ def test_frames_without_ground_truth_are_not_counted_as_recomputed(made, run, ca
     shutil.rmtree(run / "frames" / "_ground-truth" / "one")
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
     edit(run / "run.json", str(made / "data"), str(made / "gone"))
+    reseal(run)
     state, told = checks(capsys, run, "--all")["saved frames of tinyconv"]
     assert state == "ok" and told == "10 values of 5 frames recomputed, 5 more have no ground truth here"
 
@@ -216,6 +230,7 @@ def test_a_data_root_that_the_environment_named_is_found_where_run_json_says(mad
     body = json.loads((run / "run.json").read_text())
     body["request"]["data_root"] = None
     (run / "run.json").write_text(json.dumps(body))
+    reseal(run)
     shutil.rmtree(run / "frames" / "_ground-truth")
     found = checks(capsys, run, "--all")
     assert {found[what][0] for what in ("blurry frames of one", "saved frames of tinyconv")} == {"ok"}
@@ -240,6 +255,7 @@ def test_the_ground_truth_is_recorded_by_its_pixels_and_compared_with_the_data(m
     edit(run / "run.json", str(made / "data"), str(run.parent / "data"))
     assert checks(capsys, run, "--all", code=4)["ground truth of two"][0] == "DIFFERS"
     edit(run / "run.json", str(run.parent / "data"), str(made / "gone"))
+    reseal(run)
     assert checks(capsys, run, "--all")["ground truth of two"][0] == "not checked"
 
 

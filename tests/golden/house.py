@@ -146,7 +146,7 @@ def report(cli: Cli, run: Path) -> dict[str, list[str]]:
     """The report's tables and its page's numbers, file -> lines, from a copy of the run with plain circumstances."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / run.name
-        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report", "frames", "logs"))
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report", "frames", "logs", "digests"))
         _plain_manifest(copy / "run.json")
         _plain_timings(copy / "timings.csv")
         cli("report", copy, "--output", copy / "report", "--gallery", "none")

@@ -21,7 +21,7 @@ from deblurbench.registry.protocol import Protocol
 from deblurbench.results.run import Run
 from deblurbench.results.store import GROUND_TRUTH
 from tests import fake_run
-from tests.fake_run import METRICS, Fake
+from tests.fake_run import METRICS, Fake, reseal
 
 SMALL = {"size": (120, 100), "clips": ("clip-01", "clip-02", "clip-03")}
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -219,6 +219,7 @@ def test_metrics_with_one_value_a_clip(tmp_path: Path) -> None:
              for n, clip in enumerate(run.manifest.clips)]  # fmt: skip
     with (run.folder / "scores.csv").open("a") as file:
         file.write("\n".join(lines) + "\n")
+    reseal(run.folder)
     text = page(Run.open(run.folder), tmp_path / "report")
     assert "This metric has one value a clip, none a frame." in text
     assert text.count(">3.75<") == 3  # 0.25 + the mean of 0..7, in every row
@@ -234,6 +235,7 @@ def test_a_frame_is_worse_only_where_its_value_is(tmp_path: Path) -> None:
              for stem in clip.scored]  # fmt: skip
     with (run.folder / "scores.csv").open("a") as file:
         file.write("\n".join(lines) + "\n")
+    reseal(run.folder)
     text = page(Run.open(run.folder), tmp_path / "report")
     assert text.count("<i>+0.00</i>") == text.count('<i class="worse">+1.00</i>') == 9
 
@@ -249,6 +251,7 @@ def test_frame_values_without_ground_truth_have_curves(tmp_path: Path) -> None:
              for clip in clips for n, stem in enumerate(clip.frames)]  # fmt: skip
     with (run.folder / "scores.csv").open("a") as file:
         file.write("\n".join(lines) + "\n")
+    reseal(run.folder)
     text = page(Run.open(run.folder), tmp_path / "report")
     assert "This metric has one value a clip" not in text
     assert text.count('data-metric="sharpness"') == 3

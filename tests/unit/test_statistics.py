@@ -26,7 +26,7 @@ from deblurbench.analysis.statistics import (
 from deblurbench.errors import UsageError
 from deblurbench.results.run import Run
 from tests import fake_run
-from tests.fake_run import Fake
+from tests.fake_run import Fake, reseal
 
 INF = math.inf
 
@@ -170,6 +170,7 @@ def test_scores_cut_short_are_refused(tmp_path: Path) -> None:
     fake_run.write(tmp_path)
     file = tmp_path / "scores.csv"
     file.write_text("\n".join(file.read_text().splitlines()[:-5]) + "\n")
+    reseal(tmp_path)
     with pytest.raises(UsageError, match=r"scores\.csv: cut short: srn:rgb on clip-08"):
         summarise(Run.open(tmp_path))
     assert len(Run.open(tmp_path).scores) > 10  # the rest stays readable
@@ -190,6 +191,7 @@ def test_scores_that_lack_what_was_scored_are_refused(tmp_path, methods, keep, s
     file = tmp_path / "scores.csv"
     head, *rows = file.read_text().splitlines(keepends=True)
     file.write_text("".join([head, *keep(rows)]))
+    reseal(tmp_path)
     with pytest.raises(UsageError, match=rf"scores\.csv.*{said}"):
         summarise(Run.open(tmp_path))
 

@@ -19,7 +19,7 @@ from deblurbench.results.manifest import MetricRecord
 from deblurbench.results.run import Run
 from deblurbench.tables import papers as papers_module
 from tests import fake_run
-from tests.fake_run import METRICS, Fake
+from tests.fake_run import METRICS, Fake, reseal
 
 DASH = "\N{EN DASH}"
 GOLDEN_CSV = """method,psnr,ssim,seconds
@@ -38,6 +38,7 @@ def tiny(folder: Path, values: dict[str, dict[str, float]], **changes: object) -
         times.append(f"{method},mini,c,000005,{scores.get('seconds', 1.0)!r},0")
     (folder / "scores.csv").write_text("\n".join(lines) + "\n")
     (folder / "timings.csv").write_text("\n".join(times) + "\n")
+    reseal(folder)
     return Run.open(folder)
 
 
@@ -133,12 +134,14 @@ def test_values_of_clips_are_not_called_frames(tmp_path: Path) -> None:
     lines = [f"{m},mini,{clip},,tof,{v}" for m, v in (("identity", 25.0), ("a", float("inf"))) for clip in "cd"]
     with (run.folder / "scores.csv").open("a") as file:
         file.write("\n".join(lines) + "\n")
+    reseal(run.folder)
     table = tables.build([Run.open(run.folder)])
     assert any("Values are means over frames (TOF: over clips); " in line for line in table.caption)
     assert "a: 2 clips identical to the ground truth, left out of the means: suspected leak" in table.warnings
     with (run.folder / "scores.csv").open("w") as file:
         file.write("\n".join(["method,dataset,clip,frame,metric,value", *lines[:3], "a,mini,d,,tof,26.0"]) + "\n")
     run.store.write_manifest(run.manifest.model_copy(update={"metrics": [tof]}))
+    reseal(run.folder)
     alone = tables.build([Run.open(run.folder)])
     assert any(line.startswith("Values are means over clips.") for line in alone.caption)
     assert any(line.startswith("tof: means over unlike clips, 1 of a; 2 of identity") for line in alone.warnings)

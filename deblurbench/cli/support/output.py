@@ -41,9 +41,10 @@ def write_reports(
     kinds: Sequence[str] = (),
     allow_mixed: bool = False,
     options: Options | None = None,
+    accept_edited: bool = False,
 ) -> list[Path]:
     """Write the named kinds of report (the default ones for none) and return their main files."""
-    opened = open_joined(runs)
+    opened = open_joined(runs, accept_edited)
     files: list[Path] = []
     for card in _cards(kinds):
         report = plugin("reports", card.name).load()(card)
@@ -61,12 +62,16 @@ def _cards(kinds: Sequence[str]) -> list[ReportCard]:
 
 
 def print_results(
-    runs: Sequence[Path], as_json: bool = False, allow_mixed: bool = False, reference: str = IDENTITY
+    runs: Sequence[Path],
+    as_json: bool = False,
+    allow_mixed: bool = False,
+    reference: str = IDENTITY,
+    accept_edited: bool = False,
 ) -> None:
     """Print the comparison table of stored runs on standard output."""
     from deblurbench import tables
 
-    table = tables.build(open_joined(runs), reference=reference, allow_mixed=allow_mixed)
+    table = tables.build(open_joined(runs, accept_edited), reference=reference, allow_mixed=allow_mixed)
     if as_json:
         print_json(json.loads(tables.as_json(table)))
         return
