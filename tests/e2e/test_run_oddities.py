@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from deblurbench.evaluation.evaluator import IDENTICAL, SHARP, SWAPPED, TRAINING
-from deblurbench.evaluation.runner import joined
+from deblurbench.evaluation.record import joined
 from deblurbench.results.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.conftest import read_scores
