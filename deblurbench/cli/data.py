@@ -40,15 +40,23 @@ def info(dataset: str, data_root: str | None, as_json: bool) -> None:
 
 @data.command()
 @_place
-@click.option("--deep", is_flag=True, help="Decode every frame, and look at the pixels.")
+@click.option("--deep", is_flag=True, help="Decode every frame, look at the pixels, and take every recorded digest.")
+@click.option("--record", is_flag=True, help="Write SHA256SUMS beside the data, which later runs hold it to.")
 @options.as_json
-def verify(dataset: str, data_root: str | None, deep: bool, as_json: bool) -> int:
+def verify(dataset: str, data_root: str | None, deep: bool, record: bool, as_json: bool) -> int:
     """Compare a copy with what its authors released: missing, extra, damaged, swapped."""
+    from deblurbench.datasets.sums import record_sums
     from deblurbench.datasets.verify import verify as look
 
     opened, protocol = open_dataset(dataset, data_root)
     report = look(opened, protocol, deep=deep)
     print_json(report.as_dict()) if as_json else click.echo(report.as_text())
+    if record and report.ok:
+        present = opened.find(protocol)
+        file, count = record_sums(present.root, [clip for clips in present.splits.values() for clip in clips])
+        say(f"recorded the digests of {counted(count, 'file')} in {file}")
+    elif record:
+        say("nothing recorded: the errors above come first")
     return 0 if report.ok else DifferenceError.exit_code
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deblurbench.datasets.base import Clip
+from deblurbench.datasets.sums import Sums
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.registry.cards import DatasetCard
 from deblurbench.registry.protocol import Protocol
@@ -125,13 +126,17 @@ def first_frames(clip: Clip, frames: int | None) -> Clip:
     return replace(clip, blurry=_first(clip.blurry, frames), sharp=_first(clip.sharp, frames))
 
 
-def plan_clip(clip: Clip, protocol: Protocol, frames: int | None) -> PlannedClip:
-    """Cut a clip to its first `frames` frames, check the headers of its files, and say which frames are scored."""
+def plan_clip(clip: Clip, protocol: Protocol, frames: int | None, sums: Sums | None = None) -> PlannedClip:
+    """Cut a clip to its first `frames` frames, check the headers of its files, and say which frames are scored.
+
+    Its files are held to the digests that are recorded in `sums`.
+    """
     from deblurbench.datasets.headers import check_clip, clip_size
 
     problems = list(clip.problems)
     clip = first_frames(clip, frames)
     problems += [p for p in check_clip(clip) if p not in problems]
+    problems += sums.faults(clip) if sums else []
     stems = list(clip.stems)
     scored = [stems[position] for position in protocol.scored(len(stems))] if clip.sharp and not problems else []
     if clip.sharp and not scored and not problems:

@@ -14,6 +14,7 @@ from deblurbench.datasets.colours import look_swapped
 from deblurbench.datasets.headers import check_clip, clip_size
 from deblurbench.datasets.layouts import expected_clips, is_renumbered
 from deblurbench.datasets.strict import quiet_decoders, read_strictly
+from deblurbench.datasets.sums import read_sums
 from deblurbench.errors import FrameError, MissingError
 from deblurbench.frames.convert import Frame8
 from deblurbench.provenance import file_sha256
@@ -134,7 +135,8 @@ def info(dataset: Dataset, protocol: Protocol) -> Info:
 def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyReport:
     """Compare a copy with its card, and look for damaged, swapped, doubled and renumbered frames.
 
-    Reads the header of every frame, and decodes up to 8 frames of a clip, or all of them with `deep`.
+    Reads the header of every frame, and decodes up to 8 frames of a clip, or all of them with `deep`. Where digests
+    are recorded, files are held to them: all with `deep`, otherwise those of another size or time than when recorded.
 
     Raises:
         MissingError: nothing is recognised.
@@ -143,6 +145,7 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
     card = dataset.card
     report = VerifyReport(protocol.name, found.layout, str(found.root), deep, card.needs_root and bool(card.splits))
     others = _other_kind(dataset, protocol)
+    sums = read_sums(found.root)
     for note in (*found.notes, *_jpeg_note(found)):
         report.add("note", note)
     for split in dict.fromkeys((protocol.split, *found.splits)):
@@ -152,6 +155,8 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
         for clip in clips:
             released = expected_clips(dataset.card.splits.get(split, ())).get(clip.name)
             _verify_clip(report, clip, released, protocol, others.get((split, clip.name)))
+            for fault in sums.faults(clip, deep) if sums else ():
+                report.add("error", fault, clip.name)
     return report
 
 

@@ -27,6 +27,7 @@ from deblurbench.datasets.selection import (
     refuse_undecodable,
     refuse_unscorable,
 )
+from deblurbench.datasets.sums import read_sums, unchecked_note
 from deblurbench.errors import MissingError, UsageError
 from deblurbench.evaluation import RESULTS_VERSION
 from deblurbench.methods.weights.files import WeightsFile, find_weights, read_story
@@ -369,11 +370,13 @@ def make_plan(request: Request) -> Plan:
     there = dataset.clips(protocol, split)
     chosen = choose_clips(there, _spelled(request, there), protocol, split)
     refuse_unscorable(chosen, request, protocol)
-    undivided = tuple(plan_clip(clip, protocol, request.frames_per_clip) for clip in chosen)
+    sums = read_sums(found.root)
+    undivided = tuple(plan_clip(clip, protocol, request.frames_per_clip, sums) for clip in chosen)
     refuse_silent_partial(dataset.card, request, protocol, split, undivided)
     clips = _shard(undivided, request.shard)
     coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
     metrics, notes = fitting_metrics(metrics, undivided)
+    notes += unchecked_note([clip.clip for clip in undivided], sums)
     return Plan(
         request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
         partial or split != protocol.split, undivided, (*found.notes, *notes),

@@ -277,7 +277,8 @@ def test_where_no_clip_can_run_no_protocol_fits(tmp_path: Path):
     assert "protocols that fit: folder" in info(*open_dataset("folder", str(root))).as_text()
     (root / "sharp" / "two" / "000000.png").unlink()
     text = info(*open_dataset("folder", str(root))).as_text()
-    assert "protocols that fit: none" in text and "not folder: none of 2 clips can be run; each says why" in text
+    assert "protocols that fit: folder:images\n" in text
+    assert "not folder: none of 2 clips can be run; each says why" in text
 
 
 def test_a_folder_of_ones_own_was_not_released(tmp_path: Path):
