@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deblurbench.analysis.statistics import MethodSummary, Summary, correct, summarise
+from deblurbench.analysis.pairs import Pairs, all_pairs
+from deblurbench.analysis.statistics import MethodSummary, Summary, summarise
 from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY, Published
 from deblurbench.results.comparable import comparability
@@ -51,6 +52,7 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
     columns = _columns(runs)
     same_device = len({(run.manifest.device, run.manifest.precision) for run in runs}) == 1
     rows = _mark(columns, _rows(runs, columns, reference, mixed), same_device)
+    tests = _test(runs, columns, rows, reference)
     if any(row.ok for row in rows):
         columns = tuple(c for c in columns if any(c.key in row.cells for row in rows))
     return ResultTable(
@@ -59,10 +61,11 @@ def build(runs: Sequence[Run], *, reference: str = IDENTITY, allow_mixed: bool =
         title=" + ".join(dict.fromkeys(run.manifest.dataset for run in runs)),
         columns=columns,
         rows=tuple(rows),
-        caption=tuple(_caption(runs, columns, rows)),
+        caption=tuple(_caption(runs, columns, rows, tests)),
         notes=_notes(rows, mixed),
         warnings=tuple(_warnings(runs, rows)),
         paper_notes=tuple(_paper_notes(runs, rows)),
+        pairs=tests,
     )
 
 
@@ -87,26 +90,54 @@ def _mixed(runs: Sequence[Run], allowed: bool) -> list[str]:
 
 
 def _rows(runs: Sequence[Run], columns: Sequence[Column], reference: str, mixed: Sequence[str]) -> list[Row]:
+    """Rows of all runs: the reference first, then the best by the first metric; those without a mean last."""
     rows: list[Row] = []
     for number, run in enumerate(runs):
-        for summary in summarise(run, reference):
+        for summary in summarise(run):
             row = _row(number, run.manifest, summary, columns, bool(mixed[number]))
             if not any(_repeats(row, earlier) for earlier in rows):
                 rows.append(row)
-    _correct(rows, columns)
     counts = Counter(row.label for row in rows)
     labelled = [_with_run_name(row, runs) if counts[row.label] > 1 else row for row in rows]
-    return sorted(labelled, key=lambda row: row.method.id != reference)
+    first = columns[0]
+    sign = -1 if first.higher_is_better else 1
+
+    def place(row: Row) -> tuple[bool, bool, bool, float]:
+        value = row.value(first.key)
+        return row.method.id != reference, value is None, MIXED in row.marks, sign * (value or 0.0)
+
+    return sorted(labelled, key=place)
 
 
-def _correct(rows: Sequence[Row], columns: Sequence[Column]) -> None:
-    """Holm's correction over all rows of the table: those of several runs are one family, not one a run."""
-    for column in columns:
-        cells = {n: row.cells[column.key] for n, row in enumerate(rows) if column.key in row.cells}
-        found = {n: cell.paired for n, cell in cells.items() if cell.paired}
-        for n, paired in correct(found, column.higher_is_better).items():
-            rows[n].cells[column.key] = replace(cells[n], paired=paired)
-            rows[n].summary.paired[column.key] = paired
+def _test(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row], reference: str) -> dict[str, Pairs]:
+    """Test all pairs of comparable rows by each metric and note in the cells how each row compares with the reference.
+
+    Returns the tests of the rows that are comparable; a run that is not is tested within itself.
+    """
+    tests = {}
+    for column in [column for column in columns if column.key != SECONDS]:
+        families: dict[int | None, list[Row]] = {}
+        for row in [row for row in rows if column.key in row.cells]:
+            families.setdefault(row.run if MIXED in row.marks else None, []).append(row)
+        for family, members in families.items():
+            values = {row.label: runs[row.run].values_by_clip(row.method.id, column.key) for row in members}
+            pairs = all_pairs(values, column.higher_is_better)
+            if family is None:
+                tests[column.key] = pairs
+            for row in members:
+                against = _reference_of(row, members, reference)
+                if against:
+                    cell = row.cells[column.key]
+                    row.cells[column.key] = replace(cell, paired=pairs.compare(row.label, against))
+    return tests
+
+
+def _reference_of(row: Row, rows: Sequence[Row], reference: str) -> str:
+    """The label of the row to compare with: the reference of the row's run or of another one; empty for none."""
+    references = [other for other in rows if other.method.id == reference]
+    if row in references or not references:
+        return ""
+    return next((other.label for other in references if other.run == row.run), references[0].label)
 
 
 def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Sequence[Column], mixed: bool) -> Row:
@@ -122,20 +153,19 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     for column in columns:
         found = summary.metrics.get(column.key)
         if found:
-            cells[column.key] = _cell(found, summary, column.key, paper.get(column.key))
+            cells[column.key] = _cell(found, paper.get(column.key))
     if summary.seconds:
         cells[SECONDS] = Cell(summary.seconds.median, frames=summary.seconds.frames, p95=summary.seconds.p95)
     return Row(number, method, method.id, tuple(marks), summary, cells)
 
 
-def _cell(found: Summary, summary: MethodSummary, key: str, paper: Published | None) -> Cell:
+def _cell(found: Summary, paper: Published | None) -> Cell:
     return Cell(
         value=found.mean,
         interval=found.interval,
         clip_mean=found.clip_mean,
         infinite=found.infinite,
         frames=found.frames,
-        paired=summary.paired.get(key),
         paper=paper,
     )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from deblurbench.analysis.max_t import CLIPS_NEEDED, smallest_p
+from deblurbench.analysis.pairs import Pairs, shortage
 from deblurbench.analysis.statistics import MIN_CLIPS
 from deblurbench.datasets.selection import without
 from deblurbench.registry.cards import IDENTITY
@@ -33,7 +35,9 @@ def _tiled_again(manifest: Manifest, method: MethodRecord) -> list[int]:
     return [o.tile for o in manifest.outcomes if o.method == method.id and o.tile and o.status == "ok"]
 
 
-def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+def _caption(
+    runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row], tests: Mapping[str, Pairs]
+) -> list[str]:
     lines = []
     for run in runs:
         m = run.manifest
@@ -49,6 +53,7 @@ def _caption(runs: Sequence[Run], columns: Sequence[Column], rows: Sequence[Row]
     lines = list(dict.fromkeys(lines))
     if any(column.key != SECONDS for column in columns):
         lines.append(f"{_means_line(columns, rows)} {_interval_line(runs, rows)}")
+        lines += _test_lines(tests, rows)
     metrics = [m for run in runs for m in run.manifest.metrics]
     lines += list(dict.fromkeys(f"{m.id}: {m.implementation}." for m in metrics if m.implementation and not m.absent))
     lines += list(dict.fromkeys(_absent_line(m) for m in metrics if m.absent))
@@ -109,7 +114,8 @@ def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
     if found:
         clips = {sum(map(math.isfinite, summary.by_clip.values())) for summary in found}
         counts = " or ".join(map(str, sorted(clips)))
-        return f"Intervals: 95 %, Student's t over the means of {counts} clips (the clip is the unit, not the frame)."
+        unit = "the clip is the unit, not the frame"
+        return f"Intervals of values: 95 % each, Student's t over the means of {counts} clips ({unit})."
     if not any(row.ok for row in rows):
         return "No interval: no method was scored on every clip, and a row without all of them has no mean."
     count = len(runs[0].manifest.clips)
@@ -120,6 +126,22 @@ def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
         f"No interval: {found_in}, and an interval needs at least {MIN_CLIPS} "
         "(frames of one clip resemble each other too much to count as independent)."
     )
+
+
+def _test_lines(tests: Mapping[str, Pairs], rows: Sequence[Row]) -> list[str]:
+    """How differences are tested and what "tied" means; where there are too few clips, what number would do."""
+    tested = [pairs for pairs in tests.values() if len(pairs.labels) > 1 and pairs.clips]
+    if not tested:
+        return []
+    clips = min(len(pairs.clips) for pairs in tested)
+    if clips < CLIPS_NEEDED:
+        return [f"Differences are not tested: {shortage(clips)} (the smallest p is {smallest_p(clips):.2g})."]
+    verdicts = {cell.paired.verdict for row in rows for cell in row.cells.values() if cell.paired}
+    tied = ' "tied": the test sees no difference.' if "tied" in verdicts else ""
+    return [
+        f"Differences: all pairs of methods are tested together over {clips} clips (max-T over joint sign flips), at "
+        f"5 % for all pairs; the intervals of differences hold together, too.{tied}"
+    ]
 
 
 def _absent_line(metric: MetricRecord) -> str:

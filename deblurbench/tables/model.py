@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from deblurbench.analysis.pairs import Pairs
 from deblurbench.analysis.statistics import Interval, MethodSummary, Paired
 from deblurbench.registry.cards import Published
 from deblurbench.results.manifest import ClipRecord, MethodRecord, MetricRecord
@@ -105,10 +106,11 @@ class Row:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Rows in the order of the runs, columns with at least one value, and what must be said about them.
+    """Rows with the reference first and then the best by the first metric, columns with at least one value, and notes.
 
     `caption` describes the runs, `notes` explains footnote signs, `warnings` are what a reader must not miss,
-    `paper_notes` say why a published number does not stand in the table.
+    `paper_notes` say why a published number does not stand in the table. `pairs` holds the test of all pairs of rows by
+    metric, without the rows of runs that are not comparable.
     """
 
     runs: tuple[Run, ...]
@@ -120,6 +122,7 @@ class ResultTable:
     notes: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     paper_notes: tuple[str, ...] = ()
+    pairs: dict[str, Pairs] = field(default_factory=dict)
 
     @property
     def metrics(self) -> tuple[Column, ...]:

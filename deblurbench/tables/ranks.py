@@ -7,6 +7,7 @@ import io
 import math
 from typing import TYPE_CHECKING, Any
 
+from deblurbench.analysis.pairs import shortage
 from deblurbench.analysis.ranking import Ranking, rank
 from deblurbench.tables.model import MIXED, RANDOM, Column, ResultTable, Row
 from deblurbench.text import counted
@@ -14,7 +15,7 @@ from deblurbench.text import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-HEAD = ("metric", "method", "mean_rank", "best_clips", "clips", "best_frames", "frames", "critical_difference")
+HEAD = ("metric", "method", "mean_rank", "best_clips", "clips", "best_frames", "frames", "groups")
 
 
 def rankings(table: ResultTable) -> list[Ranking]:
@@ -53,22 +54,24 @@ def count(wins: float | None) -> str:
     return "" if wins is None else f"{wins:.1f}".removesuffix(".0")
 
 
-def verdict(ranking: Ranking) -> str:
-    """What a ranking says in one sentence, with its condition."""
-    if ranking.critical_difference is None:
-        return f"{ranking.why_not}."
-    text = (
-        f"Friedman's test over {ranking.clips} clips: p = {ranking.friedman_p:.2g}. Mean ranks that differ by less "
-        f"than {ranking.critical_difference:.2f} cannot be told apart (Nemenyi's critical difference, 5 %)"
-    )
-    groups = [", ".join(group) for group in ranking.groups]
-    return f"{text}: {'; '.join(groups)}." if groups else f"{text}: here all do by more."
+def groups(table: ResultTable, ranking: Ranking) -> tuple[tuple[str, ...], ...]:
+    """The largest sets of ranked methods that the test of all pairs does not distinguish; () without enough clips."""
+    return table.pairs[ranking.metric].groups([row.method for row in ranking.methods])
 
 
-def sentence(ranking: Ranking) -> str:
-    """The methods with their mean ranks, best first, and what these allow to say."""
+def verdict(table: ResultTable, ranking: Ranking) -> str:
+    """What may be said about a ranking in one sentence."""
+    pairs = table.pairs[ranking.metric]
+    if not pairs.enough:
+        return f"Which of them differ is not tested: {shortage(len(pairs.clips))}."
+    tied = [", ".join(group) for group in groups(table, ranking)]
+    return f"Not distinguishable on these clips: {'; '.join(tied)}." if tied else "All of them are distinguishable."
+
+
+def sentence(table: ResultTable, ranking: Ranking) -> str:
+    """The methods with their mean ranks, best first, and what may be said about them."""
     listed = ", ".join(f"{row.method} {row.mean_rank:.2f}" for row in ranking.methods)
-    return f"{listed} (mean over {counted(ranking.clips, 'clip')}). {verdict(ranking)}"
+    return f"{listed} (mean over {counted(ranking.clips, 'clip')}). {verdict(table, ranking)}"
 
 
 def markdown(table: ResultTable) -> str:
@@ -86,7 +89,7 @@ def markdown(table: ResultTable) -> str:
     for row in rows:
         lines.append(md_row([md_escape(row.name), *[_cell(r, row.label) for r in found]]))
     lines += ["", "- Mean rank over clips, 1 is best; in brackets on how many clips and frames the method is best."]
-    lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(r)}')}" for r in found]
+    lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(table, r)}')}" for r in found]
     return "\n".join(lines) + "\n"
 
 
@@ -100,20 +103,33 @@ def _cell(ranking: Ranking, name: str) -> str:
 
 
 def csv_text(table: ResultTable) -> str:
-    """One row a metric and method, best first, full precision; empty where there is no value."""
+    """One row a metric and method, best first, full precision; empty where there is no value.
+
+    `groups` are numbers: methods that share one are not distinguishable.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     for r in rankings(table):
+        letters = {label: "" for label in table.pairs[r.metric].labels}
+        for number, group in enumerate(groups(table, r), 1):
+            for label in group:
+                letters[label] = f"{letters[label]} {number}".strip()
         for m in r.methods:
-            cells = (m.mean_rank, m.best_clips, r.clips, m.best_frames, r.frames, r.critical_difference)
-            writer.writerow([r.metric, m.method, *["" if cell is None else repr(cell) for cell in cells]])
+            cells = (m.mean_rank, m.best_clips, r.clips, m.best_frames, r.frames)
+            numbers = ["" if cell is None else repr(cell) for cell in cells]
+            writer.writerow([r.metric, m.method, *numbers, letters[m.method]])
     return text.getvalue()
 
 
 def as_values(table: ResultTable) -> list[dict[str, Any]]:
-    """Plain values for JSON."""
+    """Plain values for JSON; `groups` are the sets of methods that are not distinguishable."""
     return [
-        {**vars(r), "methods": [vars(m) for m in r.methods], "groups": [list(group) for group in r.groups]}
+        {
+            **vars(r),
+            "methods": [vars(m) for m in r.methods],
+            "tested": table.pairs[r.metric].enough,
+            "groups": [list(group) for group in groups(table, r)],
+        }
         for r in rankings(table)
     ]

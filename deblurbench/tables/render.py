@@ -102,7 +102,9 @@ def terminal(table: ResultTable) -> Group:
     from rich.text import Text
 
     lines = [Text(line, "dim") for line in (*table.caption, *_note_lines(table))]
-    lines += [Text(f"{_label(table, r.metric)} ranks: {ranks.sentence(r)}", "dim") for r in ranks.rankings(table)[:1]]
+    lines += [
+        Text(f"{_label(table, r.metric)} ranks: {ranks.sentence(table, r)}", "dim") for r in ranks.rankings(table)[:1]
+    ]
     return Group(_Grids(table), *lines, *[Text(f"! {line}", "yellow") for line in table.warnings])
 
 
@@ -176,14 +178,14 @@ def _compared_heading(table: ResultTable, column: Column) -> str:
 
 
 def _difference(row: Row, column: Column) -> str:
-    """'+2.05 [+2.01, +2.08]', with 'tied' or 'too few clips' where that is so."""
+    """'+2.05 [+2.01, +2.08]', with 'tied' where the test sees no difference."""
     paired = row.cells[column.key].paired if column.key in row.cells else None
     if paired is None:
         return DASH
     text = column.show_difference(paired.difference)
     if paired.interval:
         text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
-    return text if paired.verdict in ("better", "worse") else f"{text} {paired.verdict}"
+    return f"{text} tied" if paired.verdict == "tied" else text
 
 
 def _json_row(row: Row) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Mean ranks, wins and the critical-difference plot (Demšar, JMLR 7, 2006): inline SVG, the same for the same table.
+"""Mean ranks, wins and their plot: inline SVG, the same for the same table.
 
 Colours come from the page's style sheet by class, and from `currentColor`.
 """
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from deblurbench.analysis.ranking import Ranking
 from deblurbench.tables import ResultTable, rankings
-from deblurbench.tables.ranks import count, verdict
+from deblurbench.tables.ranks import count, groups, verdict
 
 from .palette import Style
 
@@ -37,7 +37,7 @@ def context(table: ResultTable, looks: Mapping[str, Style], most: int = 3) -> li
     labels = {column.key: column.heading for column in table.columns}
     names = {row.label: row.name for row in table.rows}  # with their footnote signs
     return [
-        RankView(labels[r.metric], plot(r, looks) if r.critical_difference else Markup(""), verdict(r), _rows(r, names))
+        RankView(labels[r.metric], plot(r, groups(table, r), looks), verdict(table, r), _rows(r, names))
         for r in rankings(table)[:most]
     ]
 
@@ -52,13 +52,13 @@ def _rows(ranking: Ranking, names: Mapping[str, str]) -> tuple[tuple[str, str, s
     )  # fmt: skip
 
 
-def plot(ranking: Ranking, looks: Mapping[str, Style]) -> Markup:
-    """The diagram: an axis of mean ranks, best left, a stem a method, a bar over those that cannot be told apart."""
+def plot(ranking: Ranking, groups: Sequence[Sequence[str]], looks: Mapping[str, Style]) -> Markup:
+    """The diagram: an axis of mean ranks, best left, a stem a method, a bar over those that are not distinguishable."""
     count_all = len(ranking.methods)
-    bars = _bars(ranking)
+    bars = _bars(ranking, groups)
     below = AXIS + 14 + GAP * len(bars)
     better = (count_all + 1) // 2
-    parts = [_axis(count_all), _ruler(ranking, count_all), *bars]
+    parts = [_axis(count_all), *bars]
     for place, row in enumerate(ranking.methods):
         left = place < better
         y = below + STEP * (place if left else count_all - 1 - place)
@@ -85,20 +85,11 @@ def _axis(methods: int) -> Markup:
     return Markup("").join(parts)
 
 
-def _ruler(ranking: Ranking, methods: int) -> Markup:
-    """The critical difference as a length, above the axis."""
-    assert ranking.critical_difference is not None
-    end = _x(1 + ranking.critical_difference, methods)
-    ends = [Markup(LINE).format(x, 18, x, 26, 1) for x in (LEFT, end)]
-    line = Markup(LINE).format(LEFT, 22, end, 22, 1)
-    name = Markup(TEXT).format("tick", end + 7, 26, f"critical difference {ranking.critical_difference:.2f}")
-    return Markup("").join([line, *ends, name])
-
-
-def _bars(ranking: Ranking) -> Sequence[Markup]:
+def _bars(ranking: Ranking, groups: Sequence[Sequence[str]]) -> Sequence[Markup]:
+    """A bar over each set of methods that are not distinguishable, from its best rank to its worst."""
     ranks = {row.method: row.mean_rank for row in ranking.methods}
     drawn = []
-    for number, group in enumerate(ranking.groups):
+    for number, group in enumerate(groups):
         first, last = (_x(ranks[group[end]], len(ranks)) for end in (0, -1))
         y = AXIS + 8 + GAP * number
         drawn.append(Markup(LINE).format(first - 4, y, last + 4, y, 4))

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from deblurbench import tables
+from deblurbench.analysis.pairs import shortage
 from deblurbench.frames.files import write_atomically
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import Options, Report
@@ -110,7 +111,7 @@ def _context(
         "rows": rows,
         "papers": any(row.papers for row in rows),
         "near": any(found.tied for found in near.values()),
-        "unsure": len(table.clips) if any(found.unsure for found in near.values()) else 0,
+        "unsure": shortage(len(table.clips)) if any(found.unsure for found in near.values()) else "",
         "styles": STYLES,
         "scripts": (*SCRIPTS, *VIEWER, *PLAYER) if moments else SCRIPTS,
         "sentence": _sentence(table),

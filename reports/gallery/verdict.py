@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deblurbench.analysis.statistics import Paired, compare_rows
+from deblurbench.analysis.pairs import shortage
+from deblurbench.analysis.statistics import Paired
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.tables import Column, ResultTable, Row
 from deblurbench.tables.model import MIXED, RANDOM
@@ -28,20 +29,15 @@ class Rivals:
 
 def rivals(table: ResultTable) -> dict[str, Rivals]:
     """Metric id -> its best row and those not distinguishable from it, for metrics with two or more ranked rows."""
-    order = {column.key: ranked(table, column) for column in table.metrics}
-    order = {key: rows for key, rows in order.items() if len(rows) > 1}
-    rows = {row.label: (table.runs[row.run], row.method.id) for found in order.values() for row in found}
-    records = {m.id: m for run in reversed(table.runs) for m in run.manifest.metrics}
-    bests = {key: found[0].label for key, found in order.items()}
-    compared = compare_rows(rows, [records[key] for key in order], bests)
-    return {
-        key: Rivals(bests[key], *(_having(found, v) for v in ("tied", "too few clips")))
-        for key, found in compared.items()
-    }
-
-
-def _having(compared: Mapping[str, Paired], verdict: str) -> tuple[str, ...]:
-    return tuple(label for label, paired in compared.items() if paired.verdict == verdict)
+    near = {}
+    for column in table.metrics:
+        order = [row.label for row in ranked(table, column)]
+        if len(order) > 1:
+            pairs = table.pairs[column.key]
+            best, *others = order
+            close = tuple(label for label in others if not pairs.distinct(best, label))
+            near[column.key] = Rivals(best, close, ()) if pairs.enough else Rivals(best, (), tuple(others))
+    return near
 
 
 def verdict(table: ResultTable, near: Mapping[str, Rivals]) -> list[str]:
@@ -91,16 +87,15 @@ def _named(reference: str) -> str:
 
 def _against_reference(paired: Paired, column: Column) -> str:
     difference = f"{column.show_difference(paired.difference)} {column.unit}".rstrip()
-    told = f"Against {_named(paired.reference)} the mean over clips changes by {difference}"
+    text = f"Against {_named(paired.reference)} the mean over clips changes by {difference}"
     if paired.verdict == "too few clips":
-        many = f"{paired.clips} clip{'s' if paired.clips != 1 else ''}"
-        return f"{told}; with {many} no test can tell whether this would hold on others."
+        return f"{text}; {shortage(paired.clips)}."
     if paired.interval:
         low, high = column.show_difference(paired.interval.low), column.show_difference(paired.interval.high)
-        told += f" (95 % interval {low} to {high})"
+        text += f" (95 % interval {low} to {high})"
     if paired.verdict == "tied":
-        return f"{told}: a tie, not distinguishable on these clips."
-    return f"{told}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
+        return f"{text}: tied, the test of all pairs sees no difference on these clips."
+    return f"{text}, {paired.verdict} on {paired.wins} of {paired.clips} clips."
 
 
 def _unresolved(table: ResultTable, near: Rivals | None) -> list[str]:
@@ -108,5 +103,5 @@ def _unresolved(table: ResultTable, near: Rivals | None) -> list[str]:
     if near is None:
         return []
     if near.unsure and len(table.clips) > 1:
-        return [f"{len(table.clips)} clips are too few to tell {len(near.unsure) + 1} methods apart with confidence."]
+        return [f"Which methods differ is not tested: {shortage(len(table.clips))}."]
     return [f"Not distinguishable from it on these clips: {', '.join(near.tied)}."] if near.tied else []

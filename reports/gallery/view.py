@@ -147,7 +147,7 @@ def _cell(row: Row, column: Column, near_best: bool) -> CellView:
         cell.mark,
         interval,
         difference=column.show_difference(cell.paired.difference) if cell.paired else "",
-        verdict=cell.paired.verdict if cell.paired else "",
+        verdict=cell.paired.verdict if cell.paired and cell.paired.verdict != "too few clips" else "",
         near_best=near_best,
         hint=_hint(cell, column),
     )
@@ -177,8 +177,8 @@ def compared(paired: Paired, column: Column) -> str:
         text += f" [{column.show_difference(paired.interval.low)}, {column.show_difference(paired.interval.high)}]"
     text += f" in the mean over clips against {paired.reference}"
     text += f"; better on {paired.wins} of {counted(paired.clips, 'clip')}"
-    if paired.p_holm is not None:
-        text += f"; sign-flip p = {paired.p_holm:.2g} after Holm: {paired.verdict}"
+    if paired.verdict != "too few clips":
+        text += f"; p = {paired.p_adjusted:.2g}, adjusted for all pairs of methods: {paired.verdict}"
     return text
 
 

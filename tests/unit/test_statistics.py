@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 
-from deblurbench.analysis.statistics import (
-    compare,
-    compare_rows,
-    decide,
-    holm,
-    sign_flip,
-    summarise,
-    summary,
-    t_interval,
-)
+from deblurbench.analysis.statistics import compare, summarise, summary, t_interval
 from deblurbench.errors import UsageError
 from deblurbench.results.run import Run
 from tests import fake_run
@@ -74,62 +62,12 @@ def test_all_infinite_is_infinite() -> None:
     assert found.mean == INF and found.frames == 0
 
 
-@pytest.mark.parametrize("values", [[1.0, 2, 3], [0.5, -0.2, 0.9, 0.1, 0.3], [1.0, -1.0], [3.0, 1, 2, -4, 5, 6, 7]])
-def test_sign_flip_equals_enumeration(values: list[float]) -> None:
-    observed = abs(np.mean(values))
-    means = [abs(np.mean(np.multiply(values, signs))) for signs in product((1, -1), repeat=len(values))]
-    assert sign_flip(values) == pytest.approx(np.mean([m >= observed - 1e-12 for m in means]), abs=1e-12)
-
-
-def test_sign_flip_smallest_p_of_eleven_clips() -> None:
-    assert sign_flip([0.1 * n for n in range(1, 12)]) == pytest.approx(2 / 2**11)
-
-
-def test_sign_flip_edges() -> None:
-    assert sign_flip([0.3]) is None
-    assert sign_flip([0.0, 0.0, 0.0]) == 1.0
-    many = list(np.random.default_rng(1).normal(0.5, 1, 30))
-    assert sign_flip(many) == sign_flip(many)
-
-
-def test_holm_known_answer() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-@settings(max_examples=40, deadline=None)
-def test_holm_never_lowers_p_and_keeps_its_order(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert np.all(np.diff(np.array(adjusted)[order]) >= 0)
-
-
 def test_pairs_use_frames_finite_in_both() -> None:
     one = {"a": series(25, INF, 27), "b": series(30, 31)}
     two = {"a": series(24, 24, INF), "b": series(29, 29)}
     found = compare(one, two, "identity", higher=True)
     assert found.difference == pytest.approx((1 + 1.5) / 2)
     assert (found.wins, found.clips) == (2, 2)
-
-
-def verdict(differences: list[float], family: int = 1, higher: bool = True) -> str:
-    one = {str(n): series(20 + d) for n, d in enumerate(differences)}
-    two = {str(n): series(20.0) for n in range(len(differences))}
-    paired = compare(one, two, "identity", higher)
-    return decide(paired, min(1.0, paired.p * family), family, higher).verdict
-
-
-def test_verdicts() -> None:
-    up = [0.5, 0.6, 0.4, 0.7, 0.3, 0.55]
-    assert verdict(up) == "better"
-    assert verdict(up, higher=False) == "worse"
-    assert verdict([-d for d in up]) == "worse"
-    assert verdict([0.5, -0.6, 0.4, -0.7, 0.3, 0.1]) == "tied"
-    assert verdict(up[:5]) == "too few clips"  # 2 / 2**5 = .0625
-    assert verdict(up, family=2) == "too few clips"  # 2 * 2 / 2**6 = .0625
 
 
 def test_summarise_a_run(tmp_path: Path) -> None:
@@ -139,9 +77,6 @@ def test_summarise_a_run(tmp_path: Path) -> None:
     srn = rows["srn:rgb"]
     assert srn.metrics["psnr"].mean == pytest.approx(mine["value"].mean(), abs=1e-12)
     assert srn.metrics["psnr"].frames == 56
-    assert srn.paired["psnr"].verdict == "better" and srn.paired["psnr"].wins == 8
-    assert srn.paired["psnr"].p == pytest.approx(2 / 2**8) and srn.paired["psnr"].p_holm == pytest.approx(4 / 2**8)
-    assert rows["identity"].paired == {}
 
 
 def test_seconds_are_the_median_without_warm_up(tmp_path: Path) -> None:
@@ -157,13 +92,7 @@ def test_seconds_are_the_median_without_warm_up(tmp_path: Path) -> None:
 def test_no_average_over_survivors(tmp_path: Path, fake: dict, state: str) -> None:
     row = next(s for s in summarise(fake_run.write(tmp_path, Fake(**fake))) if s.method.id == "srn:rgb")
     assert row.state == state and row.reason
-    assert row.metrics == {} and row.paired == {} and row.seconds is None
-
-
-def test_failed_reference_leaves_means_without_comparison(tmp_path: Path) -> None:
-    run = fake_run.write(tmp_path, Fake(failed={"identity": "clip-03"}))
-    row = next(s for s in summarise(run) if s.method.id == "srn:rgb")
-    assert row.metrics["psnr"].interval and row.paired == {}
+    assert row.metrics == {} and row.seconds is None
 
 
 def test_scores_cut_short_are_refused(tmp_path: Path) -> None:
@@ -194,23 +123,3 @@ def test_scores_that_lack_what_was_scored_are_refused(tmp_path, methods, keep, s
     reseal(tmp_path)
     with pytest.raises(UsageError, match=rf"scores\.csv.*{said}"):
         summarise(Run.open(tmp_path))
-
-
-def test_rows_of_two_runs_are_paired_frame_by_frame(tmp_path):
-    one = fake_run.write(tmp_path / "one", Fake(methods={"identity": 1.0, "a": 0.5}))
-    two = fake_run.write(tmp_path / "two", Fake(methods={"identity": 1.0, "x": 0.9, "b": 0.52}))
-    rows = {"a": (one, "a"), "b": (two, "b"), "input": (one, "identity")}
-    found = compare_rows(rows, fake_run.METRICS, {"psnr": "a"})
-    assert set(found) == {"psnr"} and set(found["psnr"]) == {"b", "input"}
-    direct = next(m for m in summarise(one) if m.method.id == "a").paired["psnr"]
-    assert found["psnr"]["input"].difference == pytest.approx(-direct.difference)
-    assert found["psnr"]["input"].verdict == "worse"
-    p = sorted(paired.p for paired in found["psnr"].values())
-    assert sorted(paired.p_holm for paired in found["psnr"].values()) == pytest.approx(
-        [3 * p[0], max(3 * p[0], 2 * p[1])]
-    )  # the best was chosen from the same scores: all three pairs count
-
-
-def test_holm_over_a_larger_family():
-    assert holm([0.02, 0.01], family=6) == pytest.approx([0.1, 0.06])
-    assert holm([0.02, 0.01]) == pytest.approx([0.02, 0.02])

@@ -75,7 +75,7 @@ def test_a_claim_holds_where_two_seeds_and_the_clips_agree():
     assert found.verdict == "holds"
     assert found.seeds == pytest.approx({0: 0.5, 1: 0.3})
     assert found.paired.difference == pytest.approx(0.4)
-    assert found.paired.p_holm == pytest.approx(2 / 2**8)
+    assert found.paired.p_adjusted == pytest.approx(2 / 2**8)
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,14 @@ def test_equal_minutes_are_an_equal_budget():
     assert not unequal(trained("a", minutes_asked=30.0), trained("b", minutes_asked=30.0, steps=400))
 
 
-def test_holm_corrects_over_all_pairs_of_a_run():
+def test_all_pairs_of_a_run_are_tested_together():
     seven = tuple((f"ifirnn:C2H{n}", "ifirnn:C1H1") for n in range(7))
     trainings = [trained(f"one-{s}", "C1H1", s) for s in (0, 1)]
     trainings += [trained(f"{n}-{s}", f"C2H{n}", s) for n in range(7) for s in (0, 1)]
     run = run_of({t.name: 1.0 if t.variant == "C1H1" else 2.0 for t in trainings})
     found = findings([CLAIM.model_copy(update={"pairs": seven})], trainings, run)
-    assert {f.verdict for f in found} == {"undecided (too few clips)"}
-    found = findings([CLAIM.model_copy(update={"pairs": seven[:6]})], trainings, run)
     assert {f.verdict for f in found} == {"holds"}
-    assert found[0].paired.p_holm == pytest.approx(6 * 2 / 2**8)
+    assert {f.paired.p_adjusted for f in found} == {2 / 2**8}  # the smallest p does not grow with the pairs
 
 
 def log_rows(steps=4000):

@@ -30,4 +30,4 @@ def test_differences_are_said_to_be_of_means_over_clips(tmp_path: Path) -> None:
     said = _said(tmp_path / "one", Fake())
     assert "Against the blurry input the mean over clips changes by +2." in said and "better on 8 of 8 clips" in said
     few = _said(tmp_path / "few", Fake(clips=("a",)))
-    assert "the mean over clips changes by +2." in few and "with 1 clip no test can tell" in few
+    assert "the mean over clips changes by +2." in few and "; 1 clip is too few for a test, 6 would do." in few

@@ -1,10 +1,10 @@
 """Does what a paper claims about variants hold for ours, trained on equal budgets?
 
 A pair of variants is compared over the seeds that both were trained with. The unit is the clip: its value is the
-difference of clip means, averaged over the seeds. The interval is Student's t over clips, the test the exact sign-flip
-one, with Holm's correction over all pairs that were scored on the same dataset, as everywhere else here.
+difference of clip means, averaged over the seeds. The interval is Student's t over clips; all pairs that were scored on
+the same dataset are tested together, by step-down max-T over joint sign flips of the clips, as in tables.
 
-A claim is decided only where at least two seeds were trained, all of them point the same way, and the corrected p is
+A claim is decided only where at least two seeds were trained, all of them point the same way, and the adjusted p is
 at most 5 %. An interval over clips does not see what another seed of the training would give; with one seed, or where
 seeds disagree, the verdict is "undecided".
 """
@@ -15,8 +15,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from deblurbench.analysis.statistics import Paired, correct, sign_flip, t_interval
+from deblurbench.analysis.statistics import Paired
 from docs.generate.training.stored import Claim, Scored, Trained
+from docs.generate.training.tested import compare_together
 
 MIN_SEEDS = 2
 FREE = {"summary", "validate_every", "validation_clips", "validation_frames", "save_minutes", "half", "steps"}
@@ -25,12 +26,13 @@ FREE = {"summary", "validate_every", "validation_clips", "validation_frames", "s
 
 @dataclass(frozen=True)
 class Finding:
-    """One pair of a claim on one dataset. `seeds` are the differences by seed, in the metric's unit."""
+    """One pair of a claim on one dataset. `seeds` and `clips` are the differences by seed and clip."""
 
     claim: str
     better: str
     than: str
     seeds: dict[int, float] = field(default_factory=dict)
+    clips: dict[str, float] = field(default_factory=dict)
     paired: Paired | None = None
     why_not: str = ""
 
@@ -53,7 +55,8 @@ def findings(claims: Iterable[Claim], trainings: Sequence[Trained], run: Scored,
     found = [
         _compare(claim.claim, better, than, trainings, run, metric) for claim in claims for better, than in claim.pairs
     ]
-    decided = correct({number: f.paired for number, f in enumerate(found) if f.paired}, True)
+    differences = {number: f.clips for number, f in enumerate(found) if f.clips}
+    decided = compare_together(differences, {number: f.than for number, f in enumerate(found)})
     return [replace(f, paired=decided.get(number)) for number, f in enumerate(found)]
 
 
@@ -87,13 +90,9 @@ def _compare(claim: str, better: str, than: str, trainings: Sequence[Trained], r
         return Finding(claim, better, than, why_not=f"budgets are not equal: {why}" if reasons else why)
     by_seed = {s: _differences(run.values[ours[s].name][metric], run.values[theirs[s].name][metric]) for s in fair}
     clips = sorted(set.intersection(*(set(found) for found in by_seed.values())))
-    values = [math.fsum(by_seed[s][clip] for s in fair) / len(fair) for clip in clips]
-    paired = Paired(
-        than, math.fsum(values) / len(values), t_interval(values), len(values), sum(v > 0 for v in values),
-        sign_flip(values),
-    )  # fmt: skip
+    values = {clip: math.fsum(by_seed[s][clip] for s in fair) / len(fair) for clip in clips}
     seeds = {s: math.fsum(by_seed[s][clip] for clip in clips) / len(clips) for s in fair}
-    return Finding(claim, better, than, seeds, paired)
+    return Finding(claim, better, than, seeds, values)
 
 
 def _by_seed(name: str, trainings: Sequence[Trained], run: Scored) -> dict[int, Trained]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deblurbench.analysis.statistics import MIN_CLIPS, Paired, correct, sign_flip, t_interval
+from deblurbench.analysis.statistics import MIN_CLIPS, Paired
 from deblurbench.registry.cards import IDENTITY
 from docs.generate.training import stored
 from docs.generate.training.markdown import NONE, in_words, interval, p_value, table
 from docs.generate.training.shipped import ASKED_FIRST, Shipped, asked_first, label, marked, parent, synthesised
 from docs.generate.training.stored import Scored
+from docs.generate.training.tested import compare_together
 
 AIM_MINI, AIM_REAL = 1.0, 0.3  # dB over the input
 
@@ -25,11 +26,10 @@ two CPU cores can train in a few hours, without a GPU, is {AIM_MINI} dB on `mini
 _FIGURES = """## Figures
 
 PSNR in dB and the further metrics are means over the scored frames. An interval is a 95 % one (Student's t) of the
-gain in PSNR over the blurry input, paired over clips; *p* is of the exact sign-flip test over clips, after Holm's
-correction over the table, and the verdict follows from it at 5 %. The methods that the project's first question is
-about ({first}) have a table of their own, and all others another: the method alone decides where a row stands, never
-its result. "Too few clips" stands where even a gain on every clip could not be told from chance among so many rows:
-eight clips can decide six. One clip has no interval: its values stand as they are.
+gain in PSNR over the blurry input, paired over clips, each for itself; *p* is adjusted for all rows of a table, which
+are tested together (max-T over joint sign flips of the clips), and the verdict follows from it at 5 %. The methods that
+the project's first question is about ({first}) have a table of their own, and all others another: the method alone
+decides where a row stands, never its result. One clip has no interval and no test: its values stand as they are.
 """
 
 
@@ -153,19 +153,13 @@ def _families(run: Scored, weights: Shipped) -> list[str]:
 def _with_intervals(run: Scored, names: Sequence[str], weights: Shipped) -> str:
     found = paired(run, names)
     rows = [[_name(n, weights), *means(run, n), *_gain(found.get(n))] for n in (IDENTITY, *names)]
-    head = ("weights", *_metrics(run), "gain (dB)", "95 % interval", "clips better", "p (Holm)", "verdict")
+    head = ("weights", *_metrics(run), "gain (dB)", "95 % interval", "clips better", "p (adjusted)", "verdict")
     return table(head, rows)
 
 
 def paired(run: Scored, names: Sequence[str]) -> dict[str, Paired]:
-    """Each one's gain in PSNR over the input, by clips, with Holm's correction over all that are named."""
-    found = {}
-    for name in names:
-        gains = list(_clip_gains(run, name).values())
-        mean = math.fsum(gains) / len(gains)
-        wins = sum(gain > 0 for gain in gains)
-        found[name] = Paired(IDENTITY, mean, t_interval(gains), len(gains), wins, sign_flip(gains))
-    return correct(found, True)
+    """Each one's gain in PSNR over the input, by clips; all that are named are tested together."""
+    return compare_together({name: _clip_gains(run, name) for name in names}, dict.fromkeys(names, IDENTITY))
 
 
 def _metrics(run: Scored) -> list[str]:
@@ -189,7 +183,7 @@ def _gain(found: Paired | None) -> list[str]:
     if found is None:
         return [NONE] * 5
     wins = f"{found.wins} of {found.clips}"
-    return [f"{found.difference:+.2f}", interval(found.interval), wins, p_value(found.p_holm), found.verdict]
+    return [f"{found.difference:+.2f}", interval(found.interval), wins, p_value(found.p_adjusted), found.verdict]
 
 
 def _clip_by_clip(run: Scored, weights: Shipped) -> str:

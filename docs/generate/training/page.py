@@ -60,9 +60,9 @@ _CLAIMS = """## The papers' claims on equal budgets
 Each pair was trained by the same recipe, on the same data, from the same first weights, for the same number of steps
 or minutes. *Difference* is the first variant's clip mean of PSNR minus the second's, averaged over seeds and clips,
 with its 95 % interval over clips. A claim is decided only with two seeds or more that point the same way and a p of
-at most 5 % after Holm's correction over the table; everything else is "undecided". So many pairs need more clips than
-`mini` has (eight can decide six at once): the clips of `synth` are made of the test share of the photographs, which
-were not trained on but for the two that are named above.
+at most 5 %, adjusted for all pairs of the table, which are tested together; everything else is "undecided". The clips
+of `synth` are made of the test share of the photographs, which were not trained on but for the two that are named
+above.
 """
 _CURVES = """## Curves
 
@@ -129,7 +129,16 @@ def _claims(folder: Path) -> str:
 
 
 def _findings(rows: Sequence[Finding]) -> str:
-    head = ("claim", "pair", "verdict", "difference (dB)", "95 % interval", "by seed", "p (Holm)", "in the paper (dB)")
+    head = (
+        "claim",
+        "pair",
+        "verdict",
+        "difference (dB)",
+        "95 % interval",
+        "by seed",
+        "p (adjusted)",
+        "in the paper (dB)",
+    )
     return table(head, [_finding(row) for row in rows], right=3)
 
 
@@ -143,7 +152,7 @@ def _finding(found: Finding) -> list[str]:
         f"{paired.difference:+.2f}" if paired else NONE,
         interval(paired.interval if paired else None),
         seeds or NONE,
-        p_value(paired.p_holm if paired else None),
+        p_value(paired.p_adjusted if paired else None),
         _published(found.better, found.than),
     ]
 
