@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,9 +146,13 @@ def _protocols() -> list[tuple[object, ...]]:
 
 @click.command()
 @click.argument("name", shell_complete=completion.everything)
+@click.option("--as-config", is_flag=True, help="Of a run's folder: the file by which 'run' repeats it.")
 @options.as_json
-def show(name: str, as_json: bool) -> None:
-    """Show the card of a method, dataset, report, protocol or metric."""
+def show(name: str, as_config: bool, as_json: bool) -> None:
+    """Show the card of a method, dataset, report, protocol or metric, or what the run in a folder asked for."""
+    if as_config or (Path(name) / "run.json").is_file():
+        _print_config(Path(name), as_json)
+        return
     known: dict[str, object] = {}
     reference, variant, _ = split_method(name)
     if reference not in plugins("methods") and is_named_by_path(reference):
@@ -166,6 +171,16 @@ def show(name: str, as_json: bool) -> None:
     if name not in known:
         raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
     _print_card(name, known[name], as_json)
+
+
+def _print_config(folder: Path, as_json: bool) -> None:
+    import yaml
+
+    from deblurbench.cli.support.run_file import as_config
+    from deblurbench.results.run import Run
+
+    config = as_config(Run.open(folder).manifest.request)
+    click.echo(json.dumps(config, indent=2) if as_json else yaml.safe_dump(config, sort_keys=False).rstrip())
 
 
 def _print_card(name: str, card: object, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,10 +36,12 @@ jobs = click.option(
 )
 precision = click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
 data_root = click.option("--data-root", help="The dataset's folder, or the one that holds it (or DEBLURBENCH_DATA).")
-dataset = click.option(
-    "--dataset", required=True, help="NAME[:PROTOCOL], see 'deblurbench list protocols'.",
-    shell_complete=completion.protocols,
-)  # fmt: skip
+_DATASET: dict[str, Any] = {
+    "help": "NAME[:PROTOCOL], see 'deblurbench list protocols'.", "shell_complete": completion.protocols,
+}  # fmt: skip
+dataset = click.option("--dataset", required=True, **_DATASET)
+run_dataset = click.option("--dataset", **_DATASET)
+"""`--dataset` where a file may name it instead."""
 split = click.option("--split", help="Another split than the protocol's; the run is then partial.")
 clips = click.option("--clips", help="Only these clips, comma-separated.")
 partial = click.option("--partial", is_flag=True, help="Accept an incomplete copy of the data; tables say so.")

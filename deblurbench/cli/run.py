@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from deblurbench.api import default_folder
 from deblurbench.cli import options
@@ -16,10 +17,10 @@ from deblurbench.cli.options import interrupted, names
 from deblurbench.cli.support import completion
 from deblurbench.cli.support.output import print_results, shown, shown_options, write_reports
 from deblurbench.datasets.base import absolute_roots
-from deblurbench.errors import UsageError
+from deblurbench.errors import INTERRUPTED, UsageError
 from deblurbench.evaluation.plan import Plan, left_out, make_plan
 from deblurbench.registry.by_path import absolute
-from deblurbench.reports.base import GalleryKind, Options
+from deblurbench.reports.base import Options
 from deblurbench.results.manifest import Request
 
 
@@ -27,10 +28,10 @@ def request_options(function: Any) -> Any:
     """The options of `run` that make up the request."""
     given = [
         click.option(
-            "--methods", required=True, shell_complete=completion.methods,
+            "--methods", shell_complete=completion.methods,
             help="name[:variant][@weights],... (a path for a name: see docs/outside.md), or 'all'.",
         ),
-        options.dataset, options.split, options.clips, options.partial, options.data_root, options.devices,
+        options.run_dataset, options.split, options.clips, options.partial, options.data_root, options.devices,
         options.precision, options.tile, options.limit, options.frames_per_clip, options.save_frames, options.metrics,
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True),
         click.option("--shard", metavar="I/N", help="Only every N-th clip from the I-th on; see 'deblurbench merge'."),
@@ -42,6 +43,7 @@ def request_options(function: Any) -> Any:
 
 
 @click.command()
+@click.argument("file", required=False, metavar="[FILE.yaml]", type=click.Path(path_type=Path))
 @request_options
 @options.output
 @options.fresh
@@ -51,36 +53,67 @@ def request_options(function: Any) -> Any:
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
 @options.as_json
-def run(
-    output: Path | None, fresh: bool, in_process: bool, jobs: int | None, timeout: float, dry_run: bool,
-    gallery: GalleryKind, budget: int, as_json: bool, **asked: Any,
-) -> int:  # fmt: skip
-    """Restore a dataset's clips with every method, score them, and write tables and a report."""
-    request = make_request(**asked)
-    plan = make_plan(request)
-    folder = output or default_folder(request)
-    check_device(request.device)
-    if dry_run:
+@click.pass_context
+def run(context: click.Context, file: Path | None, **given: Any) -> int:
+    """Restore a dataset's clips with every method, score them, and write tables and a report.
+
+    What to run stands in options, or in FILE.yaml, which may name several datasets (docs/run-file.md); options given
+    beside a file win.
+    """
+    if file is not None:
+        typed = {k: v for k, v in given.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
+        return _run_file(file, given, typed)
+    for option in ("methods", "dataset"):
+        if given[option] is None:
+            raise click.MissingParameter(param_hint=f"'--{option}'", param_type="option")
+    request = make_request(**{key: given[key] for key in Request.model_fields if key in given})
+    return _run_plan(make_plan(request), given["output"] or default_folder(request), given)
+
+
+def _run_file(path: Path, given: Mapping[str, Any], typed: Mapping[str, Any]) -> int:
+    """Run what a file asks for, dataset by dataset; the largest exit code. `typed` are the options that win over it."""
+    from deblurbench.cli.support import run_file
+
+    file = run_file.read_run_file(path)
+    plans = [make_plan(request) for request in run_file.requests_of(file, _parsed(typed))]  # all, before the first runs
+    output = typed.get("output") or (Path(file.output) if file.output else None)
+    values = {**given, **file.engine.model_dump(), **file.report.model_dump(), **typed}
+    codes = []
+    for plan in plans:
+        folder = run_file.folder_of(plan.request, output, len(plans) > 1) or default_folder(plan.request)
+        codes.append(_run_plan(plan, folder, values))
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes)
+
+
+def _run_plan(plan: Plan, folder: Path, given: Mapping[str, Any]) -> int:
+    """Run a plan as the options say, or print what would be run."""
+    check_device(plan.request.device)
+    if given["dry_run"]:
         from deblurbench.cli.support.dryrun import print_dry_run
 
-        code = print_dry_run(plan, folder, fresh, as_json)
-        say_left_out(request.methods)
+        code = print_dry_run(plan, folder, given["fresh"], given["as_json"])
+        say_left_out(plan.request.methods)
         return code
-    how = {"fresh": fresh, "in_process": in_process, "jobs": jobs, "timeout": timeout}
-    return execute(plan, folder, how, as_json, shown(gallery, budget))
+    how = {key: given[key] for key in ("fresh", "in_process", "jobs", "timeout")}
+    return execute(plan, folder, how, given["as_json"], shown(given["gallery"], given["budget"]))
 
 
 def make_request(**asked: Any) -> Request:
     """The command line's words as a Request; relative paths are made absolute."""
-    return Request(
-        **{
-            **asked,
-            "methods": [absolute(text) for text in names(asked["methods"], "--methods") or ()],
-            "clips": names(asked["clips"], "--clips"),
-            "metrics": names(asked["metrics"], "--metrics"),
-            "data_root": absolute_roots(asked["data_root"]),
-        }
-    )
+    return Request(**_parsed(asked))
+
+
+def _parsed(asked: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(asked)
+    for key in {"methods", "clips", "metrics"} & values.keys():
+        values[key] = names(values[key], f"--{key}")
+    if "methods" in values:
+        values["methods"] = [absolute(text) for text in values["methods"] or ()]
+    if "data_root" in values:
+        values["data_root"] = absolute_roots(values["data_root"])
+    return values
 
 
 def check_device(device: str) -> None:
