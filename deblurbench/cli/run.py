@@ -60,6 +60,8 @@ def run(context: click.Context, file: Path | None, **given: Any) -> int:
     What to run stands in options, or in FILE.yaml, which may name several datasets (docs/run-file.md); options given
     beside a file win.
     """
+    if file is not None and not file.is_file() and file.suffix not in (".yaml", ".yml"):
+        raise click.UsageError(f"Got unexpected extra argument ({file})", context)  # as of a list without commas
     if file is not None:
         typed = {k: v for k, v in given.items() if context.get_parameter_source(k) is ParameterSource.COMMANDLINE}
         return _run_file(file, given, typed)

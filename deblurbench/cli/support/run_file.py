@@ -101,10 +101,10 @@ def read_run_file(path: Path) -> RunFile:
 def _with_variables(value: Any, path: Path) -> Any:
     """The same value with $NAME and ${NAME} replaced in its texts."""
 
-    def replaced(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
+    def replaced(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
         if name not in os.environ:
-            raise UsageError(f"{path}: {found[0]}: the environment variable {name} is not set. Set it and run again.")
+            raise UsageError(f"{path}: {match[0]}: the environment variable {name} is not set. Set it and run again.")
         return os.environ[name]
 
     if isinstance(value, str):
