@@ -130,9 +130,9 @@ def _other_header(path: Path, data: bytes, whole: bool) -> Header | None:
     from PIL.TiffImagePlugin import TiffImageFile
 
     Image.MAX_IMAGE_PIXELS = None  # the one limit that counts is `_check_pixels`'s
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # of what this function judges itself
     try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
-            warnings.simplefilter("ignore")  # Pillow's about a second picture that lies behind the bytes at hand
+        with Image.open(io.BytesIO(data)) as image:
             width, height, mode = *image.size, image.mode
             kind = (image.format or "").lower().replace("mpo", "jpeg")
             turned = kind in _FORMATS and image.getexif().get(_ORIENTATION, 1) != 1
