@@ -25,6 +25,7 @@ from deblurbench.checks.run import read_parts
 from deblurbench.datasets.base import Clip, FrameSource
 from deblurbench.errors import FrameError
 from deblurbench.evaluation.plan import make_plan
+from deblurbench.evaluation.progress import Listener
 from deblurbench.evaluation.runner import run as carry_out
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.images import write_png
@@ -42,8 +43,10 @@ PERFECT = 100.0
 SIDES = ("blur", "sharp")
 
 
-def disguise(run: Run, count: int) -> Iterator[Check]:
+def disguise(run: Run, count: int, listener: Listener) -> Iterator[Check]:
     """Restore `count` clips of a run in disguise, and compare each method's PSNR with the run's.
+
+    The run's own time-out holds, and `listener` hears how far it is.
 
     Nothing of the run is changed. What cannot be done again (no data, frames of somebody else) is said.
 
@@ -63,7 +66,7 @@ def disguise(run: Run, count: int) -> Iterator[Check]:
         names = {clip.name: (secrets.token_hex(4), secrets.token_hex(4)) for clip in chosen}
         for clip in chosen:
             _write_copies(there[clip.name], clip, names[clip.name], Path(place) / "data")
-        anew = _restore(run, Path(place))
+        anew = _restore(run, Path(place), listener)
         for method in manifest.methods:
             if method.id == IDENTITY:
                 continue
@@ -94,7 +97,7 @@ def _frames(source: FrameSource, count: int) -> Iterator[Frame8]:
     yield from source.first(count)
 
 
-def _restore(run: Run, place: Path) -> dict[tuple[str, str], Part]:
+def _restore(run: Run, place: Path, listener: Listener) -> dict[tuple[str, str], Part]:
     """The run's methods on the copies: parts by method and clip."""
     asked = run.manifest.request
     request = Request(
@@ -109,7 +112,10 @@ def _restore(run: Run, place: Path) -> dict[tuple[str, str], Part]:
         seed=asked.seed,
         random_weights=asked.random_weights,
     )
-    carry_out(make_plan(request), place / "run", command="deblurbench verify --disguised")
+    carry_out(
+        make_plan(request), place / "run", command="deblurbench verify --disguised", timeout=run.manifest.timeout,
+        listener=listener,
+    )  # fmt: skip
     return read_parts(Run.open(place / "run"))[0]
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deblurbench.backends.device import reason_of
+from deblurbench.backends.base import Elsewhere
+from deblurbench.backends.device import reason_of, seed_everything
 from deblurbench.backends.own_python import environment_of
 from deblurbench.errors import DeblurbenchError, MissingError
 from deblurbench.evaluation.restore import restored_frames
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from deblurbench.methods.weights.files import WeightsFile
 
 UNTRAINED = "no weights yet: train it"
+RANDOM = "cannot be judged: its weights are random, since nobody trained it or named a file"
 IMPORT, DETERMINISTIC, NO_STATE = "card and import", "deterministic", "no state between clips"
 FAR, OVERSHOOT, SHARE, DARK = 2.0, 0.1, 0.25, 0.25
 """What no overshoot reaches; what it may reach; the share of values that may lie beyond; a mean too low for it."""
@@ -107,6 +109,7 @@ class _Subject:
         self.side = max(32, self.needs.min_size, 2 * self.needs.multiple_of)
         self.elsewhere = bool(environment_of(find_method(name)) or card.command)
         self.made: Method | None = None
+        self.is_random: bool | None = None
         self.findings: list[Finding] = []
 
     def checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
@@ -135,7 +138,6 @@ class _Subject:
 
     def fresh(self) -> Method:
         """A new instance of the method, with its weights where it has any."""
-        from deblurbench.backends.device import seed_everything
         from deblurbench.backends.load import give_weights
 
         if self.elsewhere:
@@ -169,6 +171,7 @@ class _Subject:
     def restore(self, frames: list[Frame8]) -> list[Frame8]:
         self.made = self.made or self.fresh()
         settings = Settings(device="cpu", multiple_of=self.needs.multiple_of)
+        seed_everything(0)  # as before every clip of a run
         return [restored.rounded.frame for restored in restored_frames(self.made, frames, settings)]
 
     def imports(self) -> str:
@@ -192,7 +195,9 @@ class _Subject:
         outside = random_outside(self.job(), self.fresh())
         _require(not outside, how_to_store(outside))
         if not self.card.needs_weights:
-            raise Skipped("needs no weights")
+            raise Skipped(
+                "its weights are random: it loads none, and no file was named" if self.random() else "needs no weights"
+            )
         file = self.found_weights()
         if file is None:
             raise Skipped(UNTRAINED)
@@ -207,15 +212,17 @@ class _Subject:
             restored = self.restore(frames)
         _require([r.shape for r in restored] == [f.shape for f in frames], f"shapes {[r.shape for r in restored]}")
         beyond = _beyond(seen)
-        _require(not beyond or self.is_random(), beyond)
+        _require(not beyond or self.random(), beyond)
         told = f"; {beyond} Or because its weights are random." if beyond else ""
         return f"{self.side + 16}x{self.side}{told}"
 
-    def is_random(self) -> bool:
+    def random(self) -> bool:
         """Whether the method was tried with random weights."""
         from deblurbench.backends.load import is_random
 
-        return is_random(self.job(), self.fresh())
+        if self.is_random is None:
+            self.is_random = is_random(self.job(), self.fresh())
+        return self.is_random
 
     def odd_sizes(self) -> str:
         height, width = self.side + 5, self.side + 11
@@ -230,8 +237,7 @@ class _Subject:
 
     def colours(self) -> str:
         """A frame of one colour comes out nearer to itself than to itself with red and blue changed over."""
-        if self.card.needs_weights and self.found_weights() is None:
-            raise Skipped(UNTRAINED)
+        self.skip_untrained()
         frame = np.empty((self.side, self.side, 3), np.uint8)
         frame[:] = (200, 120, 40)
         mean = self.restore([frame])[0].astype(float).mean(axis=(0, 1))
@@ -241,10 +247,16 @@ class _Subject:
         )
         return ""
 
-    def order(self) -> str:
-        """Of constant grey frames the dark ones stay dark and the bright ones bright, at their places."""
+    def skip_untrained(self) -> None:
+        """Leave out a check of what comes back where nobody has taught the network anything."""
         if self.card.needs_weights and self.found_weights() is None:
             raise Skipped(UNTRAINED)
+        if self.random():
+            raise Skipped(RANDOM)
+
+    def order(self) -> str:
+        """Of constant grey frames the dark ones stay dark and the bright ones bright, at their places."""
+        self.skip_untrained()
         held = max(HELD, 2 * self.needs.window + 1)  # in the middle of each a window sees no other level
         given = np.repeat(LEVELS, held)
         restored = self.restore([np.full((self.side, self.side, 3), level, np.uint8) for level in given])
@@ -257,22 +269,31 @@ class _Subject:
         return ""
 
     def deterministic(self) -> str:
-        """Two passes over the same clip are the same."""
-        frames = clip8(3, self.side, self.side)
+        """Two instances restore a clip alike, each as its first and from the same seed."""
         _require(
-            all(np.array_equal(a, b) for a, b in zip(self.restore(frames), self.restore(frames), strict=True)),
-            "two passes over the same clip differ",
+            _equal(*(self.first_pass(clip8(3, self.side, self.side)) for _ in range(2))),
+            "two new instances restore the same clip differently from the same seed: chance from elsewhere (the clock, "
+            "a generator of its own without a seed), or state outside the object",
         )
         return ""
 
+    def first_pass(self, frames: list[Frame8]) -> list[Frame8]:
+        """A clip restored by a new instance, which the checks after this one go on with."""
+        if isinstance(self.made, Elsewhere):
+            self.made.close()
+        self.made = self.fresh()
+        return self.restore(frames)
+
     def no_state(self) -> str:
-        """A clip restored after another one comes out as before."""
+        """A clip restored after others comes out as it does first."""
+        if _failed(DETERMINISTIC, self.findings):
+            raise Skipped(f"cannot be judged, since {DETERMINISTIC!r} failed")
         frames = clip8(3, self.side, self.side)
-        before = self.restore(frames)
+        before = self.first_pass(frames)
         self.restore(clip8(3, self.side, self.side, seed=1))
         _require(
-            all(np.array_equal(a, b) for a, b in zip(before, self.restore(frames), strict=True)),
-            "the result depends on the clip before: state must start anew in restore()",
+            _equal(before, self.restore(frames)),
+            "the result depends on the clips before: state must start anew in restore()",
         )
         return ""
 
@@ -345,6 +366,10 @@ def _beyond(restored: list[torch.Tensor]) -> str:
     if mean < DARK and float((values < -OVERSHOOT).float().mean()) > SHARE and lowest > -FAR:
         return f"{told}: does it return [-1, 1]?"
     return told if float(((values < -FAR) | (values > 1 + FAR)).float().mean()) > SHARE else ""
+
+
+def _equal(one: list[Frame8], other: list[Frame8]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _late(means: np.ndarray, given: np.ndarray, most: int) -> int:

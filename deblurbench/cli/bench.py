@@ -13,7 +13,7 @@ import click
 
 from deblurbench.cli import options
 from deblurbench.cli.options import NOTHING_KEPT, finite
-from deblurbench.cli.terminal import print_json, say, text_table
+from deblurbench.cli.terminal import plugins_print_to_stderr, print_json, say, text_table
 from deblurbench.errors import INTERRUPTED, UsageError
 from deblurbench.frames.files import write_atomically
 from deblurbench.results.store import folder_name, in_runs
@@ -60,7 +60,8 @@ def bench(
     planned = [m for m in plan_methods(requested, random_weights=True) if m.id != IDENTITY or IDENTITY in requested]
     chosen = list(stored.sizes) if stored and stored.sizes and not sizes else parse_sizes(sizes or "1280x720")
     try:
-        report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
+        with plugins_print_to_stderr():
+            report = measure(planned, chosen, Settings(device, precision, frames, seconds), say)
     except KeyboardInterrupt:  # bench.json is written at the end
         say(NOTHING_KEPT, always=True)
         return INTERRUPTED

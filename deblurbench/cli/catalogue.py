@@ -11,7 +11,7 @@ import click
 
 from deblurbench.cli import options
 from deblurbench.cli.support import completion
-from deblurbench.cli.terminal import print_json, print_table, say
+from deblurbench.cli.terminal import plugins_print_to_stderr, print_json, print_table, say
 from deblurbench.errors import CardError, UsageError
 from deblurbench.metrics import METRICS
 from deblurbench.registry.by_path import find_method, is_named_by_path, split_method
@@ -269,7 +269,8 @@ def check(name: str, as_json: bool) -> int:
     width = max(map(len, names))
     rows: list[tuple[str, str, str, str]] = []
     for each in names:
-        findings = _checked(each, forgiving=name == "all")
+        with plugins_print_to_stderr():
+            findings = _checked(each, forgiving=name == "all")
         rows += [(each, *finding) for finding in findings]
         if name == "all" and not as_json:
             click.echo(f"{each.ljust(width)}  {_summary(findings)}")

@@ -146,7 +146,7 @@ def execute(plan: Plan, folder: Path, how: Mapping[str, Any], as_json: bool, sho
 
     check_device(plan.request.device)
     try:
-        with terminal.ProgressBars() as bars:
+        with terminal.ProgressBars() as bars, terminal.plugins_print_to_stderr():
             command = shlex.join(["deblurbench", *sys.argv[1:]])
             result = runner.run(plan, folder, command=command, listener=bars, **how)
         files = write_reports([result.folder], result.folder / "report", options=shown_parts)

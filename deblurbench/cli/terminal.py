@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,22 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[object]], as_json: 
         print_json([dict(zip(head, row, strict=True)) for row in rows])
     else:
         print(text_table(head, rows))
+
+
+@contextlib.contextmanager
+def plugins_print_to_stderr() -> Iterator[None]:
+    """Whatever is printed meanwhile, by Python or by a library below it, goes to standard error."""
+    kept = None
+    with contextlib.suppress(OSError):  # standard output was closed: there is nothing to keep apart
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def print_json(value: Any) -> None:

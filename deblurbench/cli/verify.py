@@ -8,7 +8,7 @@ import click
 
 from deblurbench.checks.run import audit
 from deblurbench.cli import options
-from deblurbench.cli.terminal import print_table, say
+from deblurbench.cli.terminal import ProgressBars, print_table, say
 from deblurbench.errors import DifferenceError, UsageError
 from deblurbench.evaluation.runner import claim
 from deblurbench.results.run import Run
@@ -31,7 +31,8 @@ def verify(run: Path, every: bool, disguised: int | None, as_json: bool) -> None
     if disguised:
         from deblurbench.checks.disguised import disguise
 
-        audited.checks += disguise(audited.run, disguised)
+        with ProgressBars() as bars:
+            audited.checks += disguise(audited.run, disguised, bars)
     print_table(("what", "state", "detail"), [(c.what, c.state, c.detail) for c in audited.checks], as_json)
     if audited.run.manifest.invalidated:
         say(f"! this run was declared INVALID: {audited.run.manifest.invalidated}")

@@ -24,14 +24,16 @@ from deblurbench.results.store import Part, Store
 class RunRecord:
     """The manifest and the parts of one call of `run`, and the folder where they are written."""
 
-    def __init__(self, plan: Plan, store: Store, command: str, listener: Listener, works: list[Work]) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, command: str, listener: Listener, works: list[Work], timeout: float = 900.0
+    ) -> None:
         self.plan, self.store = plan, store
         self.parts: dict[tuple[str, str], Part] = {}
         self.devices: list[str] = []
         self.frame_keeper = FrameKeeper(plan, store)
         self.frame_keeper.resume(work.part for work in works if work.part)
         unchanged = all(work.state in ("cached", "problem") for work in works)
-        self.manifest = new_manifest(plan, command, earlier_manifest(store, listener), unchanged)
+        self.manifest = new_manifest(plan, command, earlier_manifest(store, listener), unchanged, timeout)
         for work in works:
             if work.part:
                 self.keep(work.part)
@@ -104,7 +106,7 @@ class RunRecord:
         self.store.write_tables(self.manifest, self.parts.values())
 
 
-def new_manifest(plan: Plan, command: str, old: Manifest | None, unchanged: bool) -> Manifest:
+def new_manifest(plan: Plan, command: str, old: Manifest | None, unchanged: bool, timeout: float) -> Manifest:
     """The manifest of a plan; `unchanged`: nothing is computed, so what produced the old one stays."""
     produced = old if unchanged else None
     return Manifest(
@@ -129,6 +131,7 @@ def new_manifest(plan: Plan, command: str, old: Manifest | None, unchanged: bool
         device=old.device if old else plan.request.device,
         precision=plan.request.precision,
         tile=plan.request.tile,
+        timeout=timeout,
         environment=produced.environment if produced else provenance.environment() | _runtime(old),
         warnings=list(plan.notes),
         invalidated=old.invalidated if old else None,

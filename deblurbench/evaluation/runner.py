@@ -86,7 +86,7 @@ class _Session:
     ) -> None:
         self.plan, self.store, self.executor, self.listener, self.timeout = plan, store, executor, listener, timeout
         self.works = {(work.method.id, work.clip.clip.name): work for work in survey(plan, store)}
-        self.record = RunRecord(plan, store, command, listener, list(self.works.values()))
+        self.record = RunRecord(plan, store, command, listener, list(self.works.values()), timeout)
         self.pending = [work for work in self.works.values() if work.state in ("new", "stale", "retry")]
         self.left = Counter(work.method.id for work in self.pending)
         self.loaded: set[str] = set()

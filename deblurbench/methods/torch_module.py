@@ -63,7 +63,7 @@ def _module(card: MethodCard, folder: Path) -> ModuleType:
     except Exception as error:  # an import may fail in any way
         raise CardError(
             f"{folder / 'card.yaml'}: network: {name} fails to import: {type(error).__name__}: {error}"
-            f"{how_to_install(card, error)}"
+            f"{how_to_install(card, folder, error)}"
         ) from error
     expected, came = network_place(card, folder), Path(module.__file__ or ".").resolve()
     if expected and not came.is_relative_to(expected):

@@ -292,7 +292,7 @@ def _opened(file: Path, opener: str) -> Plugin:
     if isinstance(needs, dict):
         raw["needs"] = _needs(card, needs)
         form = raw["needs"].get("form", "frame")
-        raw.setdefault("kind", "image" if form == "frame" else form)
+        raw.setdefault("kind", {"frame": "image", "clip": "video"}.get(str(form), form))
     made = make_card(raw, card_beside(file) if told else file, MethodCard)
     return OpenedFile("methods", made.name, maker.folder, made, opened=file, opener=opener)
 
@@ -303,7 +303,7 @@ def _needs(card: MethodCard, told: dict[str, Any]) -> dict[str, Any]:
     if "window" in told:
         needs |= {"form": "window", "causal": False} if told["window"] else {"form": "frame", "causal": True}
     elif "form" in told:
-        needs |= {"causal": True}
+        needs |= {"causal": told["form"] != "clip"}
     return needs | told
 
 

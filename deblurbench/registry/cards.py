@@ -44,14 +44,24 @@ class Needs(Frozen):
         le=LARGEST,
         description="side of the tiles in which a clip is tried again when memory runs out",
     )
-    form: Literal["frame", "window", "recurrent"] | None = Field(
+    form: Literal["frame", "window", "recurrent", "clip"] | None = Field(
         default=None, description="how a network from outside is called; by default a window where `window` is given"
     )
+    chunk: int | None = Field(
+        default=None, ge=1, description="frames that a `clip` is cut into; by default all at once"
+    )
+    overlap: int = Field(default=0, ge=0, description="frames that neighbouring chunks share")
+    border: int = Field(default=0, ge=0, description="frames at both ends of a `clip` that the network gives not back")
     stack: Literal["frames", "channels"] = Field(default="frames", description="a window as (1,T,3,H,W) or (1,3T,H,W)")
     range: tuple[float, float] = Field(default=(0.0, 1.0), description="what black and white are to the network")
     colours: Literal["rgb", "bgr"] = "rgb"
     size: tuple[int, int] | None = Field(default=None, description="the one (width, height) that it takes: tiles")
     output: int | str | None = Field(default=None, description="which of several outputs is the restored frame")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clips_are_not_causal(cls, raw: Any) -> Any:
+        return {"causal": False, **raw} if isinstance(raw, dict) and raw.get("form") == "clip" else raw
 
     @model_validator(mode="after")
     def _is_possible(self) -> Needs:
@@ -59,6 +69,12 @@ class Needs(Frozen):
             raise ValueError(f"range {list(self.range)}: black must be below white, e.g. [0, 1] or [-0.5, 0.5]")
         if self.form == "window" and not self.window:
             raise ValueError("form: window needs `window`, the number of frames on either side")
+        if (self.form == "clip" and self.window) or (
+            self.form != "clip" and (self.chunk or self.overlap or self.border)
+        ):
+            raise ValueError("chunk, overlap and border belong to form: clip, `window` to the other forms")
+        if self.overlap and self.overlap >= (self.chunk or 1):
+            raise ValueError(f"overlap {self.overlap}: must be less than `chunk`, the frames restored in one call")
         if self.size and min(self.size) < 1:
             raise ValueError(f"size {list(self.size)}: width and height in pixels, both at least 1")
         return self
@@ -158,7 +174,7 @@ def parse_requirement(text: str) -> list[Requirement]:
         ) from error
 
 
-FOREIGN = ("form", "stack", "range", "colours", "size", "output")
+FOREIGN = ("form", "chunk", "overlap", "border", "stack", "range", "colours", "size", "output")
 """What `needs` says of a network from outside; a class of ours sees frames in [0, 1] and converts by itself."""
 ADAPTER = "deblurbench.methods.torch_module:TorchModule"
 
@@ -201,7 +217,9 @@ class MethodCard(PluginCard):
         variant = next(iter(variants), "default") if isinstance(variants, dict) else "default"
         least = {"variant": variant, "origin": "public", "sha256": ""}
         whole = [least | {"tag": Path(str(e.get("file"))).stem} | e if isinstance(e, dict) else e for e in entries]
-        return {"entry": ADAPTER} | raw | {"weights": whole}
+        needs = raw.get("needs")
+        clip = {"kind": "video"} if isinstance(needs, dict) and needs.get("form") == "clip" else {}
+        return {"entry": ADAPTER} | clip | raw | {"weights": whole}
 
     @model_validator(mode="after")
     def _is_whole(self) -> MethodCard:

@@ -81,7 +81,7 @@ class Plugin:
         except Exception as error:  # an import may fail in any way; the user is told which plugin and how
             raise CardError(
                 f"{self.room[:-1]} {self.name!r} fails to import ({self.folder}): {type(error).__name__}: {error}"
-                f"{how_to_install(self.card, error)}"
+                f"{how_to_install(self.card, self.folder, error)}"
             ) from error
         found: Callable[..., Any] | None = getattr(module, class_name, None)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -35,12 +36,57 @@ def refuse_missing_packages(card: PluginCard, folder: Path) -> None:
         )
 
 
-def how_to_install(card: PluginCard, error: BaseException) -> str:
-    """What mends a failed import of a module; empty for every other error."""
+def how_to_install(card: PluginCard, folder: Path, error: BaseException) -> str:
+    """What mends a failed import of a module, as the end of a sentence; empty where nothing is known."""
+    if vision := about_torchvision(error):
+        return f". {vision}"
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
-    command = card.install or f"pip install {error.name.partition('.')[0]} (its name may be another than the module's)"
-    return f". Install the package that holds it: {command}"
+    name = error.name.partition(".")[0]
+    own = _own_module(card, folder, name)
+    if own is None:
+        command = card.install or f"pip install {name} (its name may be another than the module's)"
+        return f". Install the package that holds it: {command}"
+    first = error.__context__ or error.__cause__
+    before = f"; the error before this one was {type(first).__name__}: {first}" if first else ""
+    return (
+        f". {own} is the repository's own module, which no package replaces: its folder is not searched, or its own "
+        f"import fails{before}"
+    )
+
+
+def _own_module(card: PluginCard, folder: Path, name: str) -> Path | None:
+    """The file or package of that name among a plugin's own files."""
+    places = [folder, *([card_path(card, folder)] if isinstance(card, MethodCard) and card.path else [])]
+    patterns = (f"{name}.py", f"{name}/__init__.py")
+    return next((file for place in places for pattern in patterns for file in place.rglob(pattern)), None)
+
+
+def about_torchvision(error: BaseException | None) -> str:
+    """What mends a torchvision that was built for another torch, where an import failed through that; else nothing."""
+    while error is not None:
+        where, frames = error.__traceback__, [str(error)]
+        while where:
+            frames.append(where.tb_frame.f_globals.get("__name__", ""))
+            where = where.tb_next
+        inside = any(name.partition(".")[0] == "torchvision" for name in frames[1:])
+        lacking = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "torchvision"
+        if (inside or "torchvision::" in frames[0]) and not lacking:
+            return _matching_torchvision()
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _matching_torchvision() -> str:
+    """Which torchvision to install beside the torch that is installed."""
+    torch, vision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+    minor = re.match(r"2\.(\d+)", torch)
+    release = f"0.{int(minor[1]) + 15}.*" if minor else "X"
+    build = f", of the build {torch.partition('+')[2]}, from the index that torch came from" if "+" in torch else ""
+    return (
+        f"torchvision {vision} does not fit torch {torch}: pip install --force-reinstall --no-deps "
+        f"'torchvision=={release}'{build}"
+    )
 
 
 def card_path(card: MethodCard, folder: Path) -> Path:

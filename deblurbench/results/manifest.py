@@ -173,6 +173,7 @@ class Manifest(Record):
     device: str = Field(description="the device used, in words, e.g. 'CPU: AMD EPYC, 2 threads'")
     precision: str
     tile: Count | None = None
+    timeout: float = Field(default=900.0, ge=0, description="seconds without a frame after which a method was ended")
     environment: dict[str, Any]
     outcomes: list[Outcome] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)

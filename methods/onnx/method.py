@@ -77,6 +77,8 @@ class Onnx(Foreign):
     def _window(self, shape: list[Any], needs: Needs) -> dict[str, Any]:
         """Form, window and stack from the input's shape; a dynamic number of frames is the card's to say."""
         stacked = len(shape) == 4
+        if needs.form == "clip":
+            return self._chunk(shape, needs)
         count = shape[1] if not stacked else shape[1] // 3 if isinstance(shape[1], int) else None
         wrong_colours = shape[1] % 3 if stacked and isinstance(shape[1], int) else not stacked and shape[2] in (1, 2, 4)
         if wrong_colours or (isinstance(count, int) and count % 2 == 0):
@@ -85,13 +87,22 @@ class Onnx(Foreign):
             if not stacked and not needs.window:
                 self._refuse(
                     f"an input of shape {_words(shape)} with any number of frames: say how many on either side by "
-                    f"needs: {{window: 2}} in {self.file.with_suffix('.yaml').name}"
+                    f"needs: {{window: 2}}, or {{form: clip}} for all at once, in {self.file.with_suffix('.yaml').name}"
                 )
             count = 2 * needs.window + 1
         if "window" in needs.model_fields_set and count != 2 * needs.window + 1:
             self._refuse(f"an input of shape {_words(shape)}, but its card says window: {needs.window}")
         form = "frame" if stacked and count == 1 else "window"
         return {"form": form, "window": count // 2, "stack": "channels" if stacked else "frames"}
+
+    def _chunk(self, shape: list[Any], needs: Needs) -> dict[str, Any]:
+        """How many frames of a clip are restored in one call, where the input's shape says it."""
+        if len(shape) == 4:
+            self._refuse(f"an input of shape {_words(shape)}, but its card says form: clip, which is (1, T, 3, H, W)")
+        chunk = shape[1] - 2 * needs.border if isinstance(shape[1], int) else needs.chunk
+        if needs.chunk not in (None, chunk):
+            self._refuse(f"an input of shape {_words(shape)}, but its card says chunk: {needs.chunk}")
+        return {"chunk": chunk}
 
     def _size(self, sides: list[Any], needs: Needs) -> dict[str, Any]:
         fixed = [side for side in sides if isinstance(side, int)]

@@ -19,6 +19,7 @@ from deblurbench.methods.adapter import Foreign
 from deblurbench.methods.weights.convert import read_foreign
 from deblurbench.registry.cards import MethodCard
 from deblurbench.registry.discovery import Plugin
+from deblurbench.registry.requirements import about_torchvision
 
 EXTRA = "spandrel_extra_arches"
 """Networks that spandrel keeps apart for their licences: MPRNet, Restormer, MIRNet-v2, M3SNet and others."""
@@ -54,10 +55,13 @@ def _spandrel(file: Path) -> ModuleType:
         if importlib.util.find_spec(EXTRA) is not None:
             importlib.import_module(EXTRA).install(ignore_duplicates=True)
     except Exception as error:  # a torchvision built for another torch fails with RuntimeError and others
+        advice = about_torchvision(error) or (
+            "pip install 'deblurbench[spandrel]'. It needs torchvision, of the release and build (CPU or CUDA) that "
+            "match torch's: install both from the same index"
+        )
         raise MissingError(
             f"{file}: spandrel cannot be imported ({type(error).__name__}: {str(error).strip().splitlines()[-1]}). "
-            "It needs torchvision, of the release and build (CPU or CUDA) that match torch's: install both from the "
-            "same index. pip install 'deblurbench[spandrel]'"
+            f"{advice}"
         ) from error
     return spandrel
 

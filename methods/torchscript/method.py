@@ -17,6 +17,7 @@ from deblurbench.registry.discovery import Plugin
 ALLOWED = (
     "Allowed: (1, 3, H, W) -> (1, 3, H, W), and with a card beside the file, e.g. net.yaml, windows "
     "(needs: {window: 2}: (1, 5, 3, H, W); with stack: channels (1, 15, H, W)), needs: {form: recurrent}, "
+    "needs: {form: clip} for (1, T, 3, H, W) -> the same, "
     "{size: [W, H]} for one fixed size, {multiple_of: 8}"
 )
 
@@ -60,15 +61,18 @@ class TorchScript(Foreign):
     def _form(self) -> str:
         frames = 2 * self.radius + 1
         window = f"(1, {3 * frames}, H, W)" if self.stack == "channels" else f"(1, {frames}, 3, H, W)"
-        return f"{self.form} input {window if self.form == 'window' else '(1, 3, H, W)'}"
+        inputs = {"window": window, "clip": "(1, T, 3, H, W)"}
+        return f"{self.form} input {inputs.get(self.form, '(1, 3, H, W)')}"
 
 
 def _load(file: Path) -> torch.nn.Module:
     if not zipfile.is_zipfile(file):
-        raise UsageError(f"{file}: no TorchScript archive (torch.jit.save); it was not opened. {_other_ways(file)}")
+        raise UsageError(f"{file}: not a TorchScript archive (torch.jit.save); it was not opened. {_other_ways(file)}")
     with zipfile.ZipFile(file) as archive:
         if not any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            raise UsageError(f"{file}: a checkpoint, no TorchScript: it holds weights, no network. {_other_ways(file)}")
+            raise UsageError(
+                f"{file}: a checkpoint, not a TorchScript file: it holds weights, but no network. {_other_ways(file)}"
+            )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch.jit is no longer developed, but its files are around

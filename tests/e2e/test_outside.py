@@ -63,7 +63,7 @@ def test_a_file_is_run_resumed_verified_and_noticed_when_changed(cli, tmp_path):
     told = {method["id"]: method for method in json.loads((run / "run.json").read_text())["methods"]}
     assert told["mine"]["source"] == str(file) and told["mine"]["title"] == "Sharpens"
     states = {row["method"]: row["state"] for row in dry_run(cli, words)}
-    assert states == {"identity": "cached", "mine": "cached", "gone": "retry"}
+    assert states == {"identity": "cached", "mine": "cached", "gone": "problem"}
     assert "mine: card" in cli("verify", "out").stdout
     file.write_text(SHARPEN.replace("0.7", "0.5"))
     again = {row["method"]: (row["state"], row["why"]) for row in dry_run(cli, words)}
@@ -73,23 +73,23 @@ def test_a_file_is_run_resumed_verified_and_noticed_when_changed(cli, tmp_path):
 
 
 def dry_run(cli, words) -> list[dict[str, str]]:
-    return json.loads(cli(*words, "--dry-run", "--json").stdout)["work"]
+    return json.loads(cli(*words, "--dry-run", "--json", code=1).stdout)["work"]
 
 
-def test_a_dry_run_imports_neither_the_file_nor_torch(cli, tmp_path):
+def test_a_dry_run_tries_a_file_in_another_process_and_imports_no_torch_itself(cli, tmp_path):
     root = write_folder(tmp_path / "data", clips=["one"], frames=3)
     (cli.folder / "mine.py").write_text("raise RuntimeError('imported')\n" + SHARPEN)
     code = (
         "import sys\nfrom deblurbench.cli.main import main\n"
         f"words = ['run', '--methods', './mine.py', '--dataset', 'folder', '--data-root', {str(root)!r}, '--dry-run']\n"
-        "try:\n    main(words)\nexcept SystemExit as done:\n    assert done.code in (0, None), done.code\n"
+        "try:\n    main(words)\nexcept SystemExit as done:\n    assert done.code == 1, done.code\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cli.folder, env=cli.environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "mine" in done.stdout
+    assert "problem" in done.stdout and "RuntimeError: imported" in done.stdout
 
 
 def test_a_package_with_an_entry_point_is_installed_and_joins(cli, tmp_path):

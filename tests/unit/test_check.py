@@ -1,13 +1,14 @@
 """`check all`: one line a method, and the exit code."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from deblurbench.backends.load import refuse_other_window
 from deblurbench.checks.method import check_method
-from deblurbench.cli import catalogue
+from deblurbench.cli import catalogue, main
 from deblurbench.errors import CardError, UsageError
 from deblurbench.methods.base import WindowMethod
 from deblurbench.registry.discovery import plugin
@@ -142,8 +143,70 @@ def test_what_is_missing_is_told_once(plugin_folder):
 def test_state_in_self_is_no_question_of_causality(plugin_folder):
     body = "    last = 0\n" + restoring("self.last = 0.5 * (frame.mean() + self.last); return frame + self.last")
     found = findings(plugin_folder, body, card="needs: {causal: true}\n")
-    assert found["deterministic"][0] == "FAILED"
-    assert found["causal, as the card says"] == ("skipped", "cannot be told, since 'deterministic' failed")
+    assert found["deterministic"] == ("ok", "")
+    assert found["no state between clips"][0] == "FAILED" and "state" in found["no state between clips"][1]
+    assert found["causal, as the card says"] == ("skipped", "cannot be told, since 'no state between clips' failed")
+
+
+def test_chance_is_called_chance(plugin_folder):
+    found = findings(plugin_folder, restoring("import os; return frame + os.urandom(1)[0] / 999"))
+    assert found["deterministic"][0] == "FAILED" and "chance" in found["deterministic"][1]
+    assert found["no state between clips"] == ("skipped", "cannot be judged, since 'deterministic' failed")
+
+
+def test_what_a_seed_decides_is_deterministic(plugin_folder):
+    found = findings(plugin_folder, restoring("return frame + 0.1 * torch.rand_like(frame)"))
+    assert {found[label][0] for label in ("deterministic", "no state between clips")} == {"ok"}
+
+
+def test_colours_and_order_of_a_random_network_are_not_judged(plugin_folder):
+    body = "    def __init__(self):\n        self.network = torch.nn.Conv2d(3, 3, 3, padding=1)\n"
+    found = findings(plugin_folder, body + restoring("return self.network(frame[None])[0]"))
+    assert {found[label][0] for label in ("colours in order", "frames in order", "weights load strictly")} == {
+        "skipped"
+    }
+    assert all(
+        "random" in found[label][1] for label in ("colours in order", "frames in order", "weights load strictly")
+    )
+
+
+def test_a_module_of_the_plugin_is_not_sought_in_a_registry(plugin_folder):
+    head = "try:\n    from .ops import correlation\nexcept ImportError:\n    import correlation\n"
+    write_plugin(plugin_folder, "tried", f"{head}{CODE.format(crops=False)}")
+    folder = next(plugin_folder.rglob("tried"))
+    (folder / "ops").mkdir()
+    (folder / "ops" / "correlation.py").write_text("import kernel_compiler\n")
+    label, state, detail = check_method("tried")[0]
+    assert (label, state) == ("card and import", "FAILED") and "pip install" not in detail
+    assert "ops/correlation.py" in detail and "kernel_compiler" in detail
+
+
+def test_a_torchvision_of_another_torch_is_explained(plugin_folder, monkeypatch):
+    folder = plugin_folder.parent / "site"
+    (folder / "torchvision").mkdir(parents=True)
+    (folder / "torchvision" / "__init__.py").write_text(
+        "raise RuntimeError('operator torchvision::nms does not exist')"
+    )
+    (folder / "torchvision-0.9.0.dist-info").mkdir()
+    (folder / "torchvision-0.9.0.dist-info" / "METADATA").write_text("Name: torchvision\nVersion: 0.9.0\n")
+    monkeypatch.syspath_prepend(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    head = "import torchvision\nfrom deblurbench.methods.base import FrameMethod"
+    state, detail = findings(plugin_folder, restoring("return frame"), head=head)["card and import"]
+    assert state == "FAILED" and "torchvision 0.9.0 does not fit torch" in detail
+    assert "--force-reinstall --no-deps 'torchvision==0." in detail
+
+
+def test_prints_stay_out_of_the_json(plugin_folder, capfd):
+    body = restoring("print('loud'); import os; os.write(1, b'louder'); return frame")
+    write_plugin(
+        plugin_folder, "tried", f"from deblurbench.methods.base import FrameMethod\nclass Plugin(FrameMethod):\n{body}"
+    )
+    with pytest.raises(SystemExit):
+        main.main(["check", "tried", "--json"])
+    out, error = capfd.readouterr()
+    assert len(json.loads(out)) > 5 and "loud" in error and "louder" in error
 
 
 ORDERS = {

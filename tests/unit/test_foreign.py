@@ -5,11 +5,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from deblurbench.backends.load import MethodJob, load_method
 from deblurbench.errors import CardError, ContractError, MissingError, UsageError
 from deblurbench.evaluation.plan import PlannedMethod, plan_method
+from deblurbench.methods.adapter import Foreign
 from deblurbench.provenance import package_digest
+from deblurbench.registry.cards import Needs
 from tests.foreign_nets import MODULE, as_8bit, clip, restore
 
 WEIGHTS = {"factor": torch.tensor(0.5), "shift": torch.tensor([0.1, 0.0, -0.1])}
@@ -248,3 +251,49 @@ def test_random_weights_of_a_files_own_network_are_refused(tmp_path):
     frames = clip(1)
     found = restore(ready(plan_method(str(file.with_name("loads.py")))), frames)
     assert np.array_equal(found[0], frames[0])
+
+
+class Called(Foreign):
+    """A network given as a function."""
+
+    def __init__(self, call, **needs):
+        super().__init__(Needs(**needs))
+        self.call = call
+
+
+def pooled(x):
+    return F.interpolate(F.avg_pool2d(x, 4), scale_factor=4.0)
+
+
+def adding(x):
+    return x + F.interpolate(F.avg_pool2d(x, 8), scale_factor=8.0)
+
+
+@pytest.mark.parametrize(("network", "multiple"), [(pooled, 4), (adding, 8), (lambda x: [pooled(x), x[..., :3]], 4)])
+def test_sides_that_a_network_refuses_lead_to_multiple_of(network, multiple):
+    frame = torch.rand(3, 34, 43)
+    with pytest.raises(ContractError, match=rf"43x34.*needs: \{{multiple_of: {multiple}\}}"):
+        next(Called(network).restore([frame]))
+    assert next(Called(network).restore([torch.rand(3, 32, 40)])).shape == (3, 32, 40)
+
+
+def test_other_errors_of_a_network_stay_as_they_are():
+    def broken(x):
+        raise RuntimeError("CUDA out of memory" if x.shape[-1] == 43 else "no such thing")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        next(Called(broken).restore([torch.rand(3, 34, 43)]))
+    with pytest.raises(RuntimeError, match="no such thing"):
+        next(Called(broken).restore([torch.rand(3, 34, 44)]))
+
+
+def test_of_several_outputs_the_one_of_the_frames_size_is_taken():
+    def pyramid(x):
+        return F.avg_pool2d(x, 4), F.avg_pool2d(x, 2), x
+
+    frame = torch.rand(3, 32, 40)
+    assert torch.equal(next(Called(pyramid).restore([frame])), frame)
+    with pytest.raises(ContractError, match=r"2 outputs.*needs: \{output: 0\}"):
+        next(Called(lambda x: (x, x)).restore([frame]))
+    with pytest.raises(ContractError, match=r"needs\.output is 'fine'.*needs: \{output: sharp\}"):
+        next(Called(lambda x: {"coarse": x[..., :4], "sharp": x}, output="fine").restore([frame]))

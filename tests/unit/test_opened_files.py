@@ -145,8 +145,8 @@ def test_a_torchscript_window_and_size_are_the_cards(tmp_path):
 @pytest.mark.parametrize(
     ("write", "said"),
     [
-        (lambda file: file.write_bytes(b"no network"), "no TorchScript archive"),
-        (lambda file: torch.save({"a": torch.zeros(1)}, file), "a checkpoint, no TorchScript.*spandrel@"),
+        (lambda file: file.write_bytes(b"no network"), "not a TorchScript archive"),
+        (lambda file: torch.save({"a": torch.zeros(1)}, file), "a checkpoint, not a TorchScript.*spandrel@"),
         (lambda file: torch.save({}, file, _use_new_zipfile_serialization=False), "it was not opened"),
     ],
 )

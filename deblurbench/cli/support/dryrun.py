@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.datasets.selection import without
 from deblurbench.errors import DeblurbenchError
-from deblurbench.evaluation.plan import Plan
+from deblurbench.evaluation.execution.events import Broken
+from deblurbench.evaluation.execution.jobs import job_outside_run
+from deblurbench.evaluation.execution.supervisor import LOADING, Worker
+from deblurbench.evaluation.plan import Plan, PlannedMethod
 from deblurbench.evaluation.saved_frames import FrameKeeper
 from deblurbench.evaluation.survey import Work, survey
+from deblurbench.registry.by_path import is_named_by_path
 from deblurbench.results.frame_choice import PNG_BYTES_A_PIXEL
 from deblurbench.results.lock import check_folder
 from deblurbench.results.run import Run
@@ -23,7 +28,8 @@ def print_dry_run(plan: Plan, folder: Path, fresh: bool, as_json: bool) -> int:
     """Print the plan; nothing is written or restored. Returns the run's exit code: 1 where something cannot be run."""
     if folder.exists() and not fresh:
         check_folder(folder, plan.request, fresh=False)
-    works = [_told_lacking(work) for work in survey(plan, Store(folder / "nothing" if fresh else folder))]
+    survey_of = survey(plan, Store(folder / "nothing" if fresh else folder))
+    works = _with_unready(plan, [_told_lacking(work) for work in survey_of])
     code = 1 if any(work.state == "problem" for work in works) else 0
     speeds = seconds_a_megapixel(folder.parent, {method.id for method in plan.methods})
     head = ("method", "clip", "frames", "state", "why", "seconds")
@@ -50,6 +56,35 @@ def _told_lacking(work: Work) -> Work:
     if not work.method.lacks or work.state in ("cached", "problem"):
         return work
     return replace(work, state="problem", why=" ".join(work.method.lacks.split()))
+
+
+def _with_unready(plan: Plan, works: list[Work]) -> list[Work]:
+    """What is to be done, as a problem where a method named by a path cannot be loaded: each is tried by a worker."""
+    methods = {work.method.id: work.method for work in works if work.state not in ("cached", "problem")}
+    reasons = {name: why for name, method in methods.items() if (why := _unready(plan, method))}
+    return [
+        replace(work, state="problem", why=reasons[work.method.id])
+        if work.method.id in reasons and work.state not in ("cached", "problem")
+        else work
+        for work in works
+    ]
+
+
+def _unready(plan: Plan, method: PlannedMethod) -> str:
+    """Why a method named by a path cannot be made ready; empty where it can, and for the registry's own."""
+    if method.plugin.in_process or not is_named_by_path(method.plugin.reference):
+        return ""
+    with tempfile.TemporaryDirectory(prefix="dry-run-") as place:
+        job = job_outside_run(
+            method, "cpu", random_weights=method.random, output=place, dataset=plan.request.dataset,
+            data_root=plan.request.data_root, split=plan.split,
+        )  # fmt: skip
+        worker = Worker(job, Path(place) / "worker.log", LOADING)
+        try:
+            event = worker.ready()
+        finally:
+            worker.kill()
+    return " ".join(event.reason.split()) if isinstance(event, Broken) else ""
 
 
 def say_problems(plan: Plan) -> None:
