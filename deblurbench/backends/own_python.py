@@ -227,8 +227,8 @@ class IsolatedMethod(Elsewhere):
         self._weights = _readable(weights, foreign=plugin.is_adapted)
         self._python = environment["executable"]
         self._order: dict[str, Any] = {
-            "order": "make", "rooms": [str(plugin.folder.parent)],
-            "folder": plugin.folder.name, "entry": card.entry, "parameters": dict(card.variants[variant].parameters),
+            "order": "make", "folder": str(plugin.folder), "entry": card.entry,
+            "parameters": dict(card.variants[variant].parameters),
             "file": str(plugin.file) if isinstance(plugin, FoundFile) else None,
             "network": card.network, "needs": needs.model_dump(mode="json"),
             "paths": [str(place) for place in _import_places(plugin, card)],

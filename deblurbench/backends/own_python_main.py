@@ -55,6 +55,7 @@ from deblurbench.backends.device import (  # noqa: E402  (found only after the l
 )
 from deblurbench.backends.random_weights import network_is_random, random_outside_network  # noqa: E402
 from deblurbench.errors import ContractError, UsageError  # noqa: E402
+from deblurbench.registry.import_plugin import import_module_of  # noqa: E402
 
 SLOTS = 2
 FLOAT32 = 4
@@ -74,7 +75,7 @@ class Fault(Exception):
 
 def make_method(order: dict) -> Any:
     """An instance of the class that the card's `entry` names, or of its `network` called as its `needs` say."""
-    stand_in("deblurbench.methods", [str(Path(__file__).parents[1] / "methods"), *order["rooms"]])
+    stand_in("deblurbench.methods", [str(Path(__file__).parents[1] / "methods")])
     sys.path.extend(order["paths"])
     where, _, name = (order["network"] or order["entry"]).partition(":")
     try:
@@ -83,7 +84,7 @@ def make_method(order: dict) -> Any:
         elif order["network"]:
             module = importlib.import_module(where)
         else:
-            module = importlib.import_module(f"deblurbench.methods.{order['folder']}.{where}")
+            module = import_module_of(Path(order["folder"]), where)
     except ImportError as error:
         raise Fault(
             "import",

@@ -37,23 +37,12 @@ HARNESS_KEYS = ("entry", "opens", "network", "path", "weights", "requires", "ins
 
 @dataclass(frozen=True)
 class FoundFolder(Plugin):
-    """A folder with a card that lies outside the rooms; its modules form a package of their own."""
+    """A folder with a card that lies outside the rooms."""
 
     @property
     def reference(self) -> str:
         """Its path."""
         return str(self.folder)
-
-    def module(self, name: str) -> ModuleType:
-        """Import a module of the folder, whatever else is called as the folder is."""
-        if name.startswith("deblurbench."):
-            return importlib.import_module(name)
-        package = f"deblurbench_folder_{_short_digest(self.folder)}"
-        if package not in sys.modules:
-            spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
-            spec.submodule_search_locations = [str(self.folder)]
-            sys.modules[package] = importlib.util.module_from_spec(spec)
-        return importlib.import_module(f"{package}.{name}")
 
 
 @dataclass(frozen=True)

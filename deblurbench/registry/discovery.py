@@ -18,7 +18,6 @@ import importlib.metadata
 import importlib.util
 import logging
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +28,7 @@ from typing import Any, Literal
 from deblurbench.errors import CardError, UsageError
 from deblurbench.provenance import file_sha256
 from deblurbench.registry.cards import DatasetCard, MethodCard, MetricCard, PluginCard, ReportCard
+from deblurbench.registry.import_plugin import import_module_of
 from deblurbench.registry.read_card import read_card
 from deblurbench.registry.requirements import code_digest, how_to_install, refuse_missing_packages
 from deblurbench.text import did_you_mean
@@ -95,7 +95,9 @@ class Plugin:
 
     def module(self, name: str) -> ModuleType:
         """Import a module of the plugin's folder, or one of the harness's own adapters."""
-        return importlib.import_module(name) if name.startswith("deblurbench.") else _import(self, name)
+        if name.startswith("deblurbench."):
+            return importlib.import_module(name)
+        return import_module_of(self.folder, name, f"deblurbench.{self.room}")
 
     def refuse_missing_packages(self) -> None:
         """See that the packages that the card needs are installed; imports nothing.
@@ -201,24 +203,3 @@ def plugin(room: Room, name: str) -> Plugin:
     if found[name].card is None:
         raise CardError(f"{room[:-1]} {name!r} is broken: {found[name].error}")
     return found[name]
-
-
-def _import(plugin: Plugin, module: str) -> ModuleType:
-    """Import `module` of a plugin's folder as `deblurbench.<room>.<folder>.<module>`, wherever the folder lies.
-
-    What an earlier folder of the same name left in this process is dropped: the folder asked for is what runs.
-    """
-    package = importlib.import_module(f"deblurbench.{plugin.room}")
-    parent = str(plugin.folder.parent)
-    if parent not in package.__path__:
-        package.__path__.append(parent)
-        importlib.invalidate_caches()
-    name = f"{package.__name__}.{plugin.folder.name}"
-    home = [*getattr(importlib.import_module(name), "__path__", ())][:1]
-    loaded = getattr(sys.modules.get(f"{name}.{module}"), "__file__", None)
-    if home and (home != [str(plugin.folder)] or (loaded and plugin.folder not in Path(loaded).parents)):
-        package.__path__.remove(parent)
-        package.__path__.insert(0, parent)
-        for stale in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-            del sys.modules[stale]
-    return importlib.import_module(f"{name}.{module}")

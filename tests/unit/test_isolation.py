@@ -374,6 +374,7 @@ def test_an_environment_in_the_methods_folder_is_no_code_of_it(plugin_folder):
         "backends/own_python_main.py",
         "backends/device.py",
         "backends/random_weights.py",
+        "registry/import_plugin.py",
         "text.py",
         "methods/tiling.py",
         "frames/convert.py",

@@ -1,5 +1,6 @@
 """The registry: where plugins are found, duplicates, broken ones, third-party packages."""
 
+import importlib
 import os
 import sys
 
@@ -9,6 +10,8 @@ from deblurbench import provenance
 from deblurbench.errors import CardError, UsageError
 from deblurbench.registry import discovery
 from deblurbench.registry.cards import MethodCard
+from deblurbench.registry.import_plugin import import_module_of, package_of
+from deblurbench.registry.scaffold import write_method
 from tests.conftest import write_plugin
 
 CODE = """
@@ -33,7 +36,7 @@ def test_a_private_folder_joins(plugin_folder):
     found = discovery.plugin("methods", "private_one")
     assert isinstance(found.card, MethodCard)
     assert found.load().__name__ == "Plugin"
-    assert "deblurbench.methods.private_one.method" in sys.modules
+    assert found.load().__module__ in sys.modules
 
 
 def test_another_folder_of_the_same_name_runs_its_own_code(tmp_path, monkeypatch):
@@ -75,6 +78,47 @@ def test_import_errors_are_never_swallowed(plugin_folder, code, said, request):
     write_plugin(plugin_folder, name, code)
     with pytest.raises(CardError, match=said):
         discovery.plugin("methods", name).load()
+
+
+@pytest.mark.parametrize("name", ["image", "base", "layers", "page", "weights", "method", "torch", "json"])
+def test_a_method_may_be_called_as_a_module_is(plugin_folder, name):
+    place = write_plugin(plugin_folder, name, CODE + "from .kernel import SIZE\nPlugin.size = SIZE\n")
+    (place / "kernel.py").write_text("SIZE = 3\n")
+    made = discovery.plugin("methods", name).load()
+    assert made.size == 3 and made.__module__.startswith("deblurbench_plugin_")
+    assert importlib.import_module("deblurbench.methods.base").FrameMethod in made.__mro__
+
+
+def test_what_new_method_writes_can_be_imported_whatever_its_name(plugin_folder):
+    for kind, name in (("frame", "image"), ("window", "tiling"), ("recurrent", "adapter")):
+        write_method(name, kind)
+        discovery._scan.cache_clear()
+        assert discovery.plugin("methods", name).load()().restore
+
+
+def test_shipped_plugins_are_the_modules_that_bear_their_names():
+    found = discovery.plugin("methods", "ifirnn")
+    assert found.module("network") is importlib.import_module("deblurbench.methods.ifirnn.network")
+
+
+def test_two_folders_of_one_name_stay_apart(tmp_path):
+    made = []
+    for side in ("one", "two"):
+        (tmp_path / side / "mine").mkdir(parents=True)
+        (tmp_path / side / "mine" / "__init__.py").write_text(f"SIDE = {side!r}\n")
+        (tmp_path / side / "mine" / "part.py").write_text("from . import SIDE\n")
+        made.append(import_module_of(tmp_path / side / "mine", "part", "deblurbench.methods").SIDE)
+    assert made == ["one", "two"]
+
+
+def test_a_package_that_fails_to_import_is_tried_again(tmp_path):
+    (tmp_path / "__init__.py").write_text("raise RuntimeError('not yet')\n")
+    with pytest.raises(RuntimeError, match="not yet"):
+        package_of(tmp_path)
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "part.py").write_text("x = 1\n")
+    importlib.invalidate_caches()
+    assert import_module_of(tmp_path, "part").x == 1
 
 
 def test_unknown_names_get_the_nearest():
