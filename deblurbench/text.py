@@ -72,3 +72,8 @@ def counted(count: int, noun: str) -> str:
 def natural_key(name: str) -> list[tuple[int, int | str]]:
     """Sort key under which frame 2 comes before frame 10."""
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def plain_cell(name: str) -> str:
+    """A name as a cell of a table that people open: an apostrophe before what a spreadsheet takes for a formula."""
+    return f"'{name}" if name[:1] in tuple("=+-@\t\r") else name

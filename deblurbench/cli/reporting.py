@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from deblurbench.errors import UsageError
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import MEGABYTE, GalleryKind
 from deblurbench.results.store import folder_name
+from deblurbench.tables.latex import LatexStyle
 
 MAILED = 25 * MEGABYTE  # what mail servers commonly take
 
@@ -44,6 +46,13 @@ def own_folder(runs: Sequence[Path]) -> Path:
     help="The method that the others are compared with.",
 )
 @shown_options
+@click.option(
+    "--columns",
+    metavar="A,B,...",
+    help="Columns of table.tex: ids of metrics, seconds, gain, rank, parameters; by default all metrics and the time.",
+)
+@click.option("--intervals", is_flag=True, help="Write 95 % intervals beside the values of table.tex.")
+@click.option("--short-names", is_flag=True, help="Leave variants out of table.tex where a method has one row.")
 @click.option("--single-file", is_flag=True, help="Write report.html, too: the page with all its parts inside.")
 @click.option(
     "--serve", type=click.IntRange(0, 65535), is_flag=False, flag_value=0, metavar="[PORT]",
@@ -53,10 +62,12 @@ def own_folder(runs: Sequence[Path]) -> Path:
 @options.as_json
 def report(
     runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, reference: str,
-    gallery: GalleryKind, budget: int, single_file: bool, serve: int | None, accept_edited: bool, as_json: bool,
+    gallery: GalleryKind, budget: int, columns: str | None, intervals: bool, short_names: bool, single_file: bool,
+    serve: int | None, accept_edited: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the report of stored runs anew."""
-    parts = shown(gallery, budget, reference)
+    style = LatexStyle(tuple(options.names(columns, "--columns") or ()) or None, intervals, short_names)
+    parts = replace(shown(gallery, budget, reference), latex=style)
     files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, parts, accept_edited)
     print_results(runs, as_json, allow_mixed, reference, accept_edited)
     for file in files:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from deblurbench.registry.cards import IDENTITY, ReportCard
 from deblurbench.results.run import Run
+from deblurbench.tables.latex import LatexStyle
 
 MEGABYTE = 1_000_000
 BUDGET = 50
@@ -24,7 +25,7 @@ class Options:
     """How much a report shows. `budget` bounds the bytes of its pictures and videos together.
 
     `gallery`: all frames that were kept, the worst, median and best of each clip and a stride, or none.
-    `reference` is the id of the method that the others are compared with.
+    `reference` is the id of the method that the others are compared with, `latex` says what table.tex shows.
     `progress` is told what is being made, how many pieces are done, and of how many.
     """
 
@@ -32,6 +33,7 @@ class Options:
     budget: int = BUDGET * MEGABYTE
     progress: Callable[[str, int, int], None] = _silent
     reference: str = IDENTITY
+    latex: LatexStyle = field(default_factory=LatexStyle)
 
 
 class Report:

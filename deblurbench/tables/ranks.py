@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deblurbench.analysis.pairs import shortage
 from deblurbench.analysis.ranking import Ranking, rank
 from deblurbench.tables.model import MIXED, RANDOM, Column, ResultTable, Row
-from deblurbench.text import counted
+from deblurbench.text import counted, plain_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ def csv_text(table: ResultTable) -> str:
         for m in r.methods:
             cells = (m.mean_rank, m.best_clips, r.clips, m.best_frames, r.frames)
             numbers = ["" if cell is None else repr(cell) for cell in cells]
-            writer.writerow([r.metric, m.method, *numbers, letters[m.method]])
+            writer.writerow([r.metric, plain_cell(m.method), *numbers, letters[m.method]])
     return text.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""A comparison table as Markdown, LaTeX, CSV, JSON values, and on the terminal."""
+"""A comparison table as Markdown, CSV, JSON values, and on the terminal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from deblurbench.analysis.statistics import Interval
+from deblurbench.registry.cards import IDENTITY
 from deblurbench.tables import ranks
+from deblurbench.tables.latex import parameters
 from deblurbench.tables.markdown import md_escape, md_row
-from deblurbench.tables.model import MIXED, RANDOM, SEEN, STARTUP, TILED, Cell, Column, ResultTable, Row
+from deblurbench.tables.model import Cell, Column, ResultTable, Row
+from deblurbench.text import plain_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,51 +23,26 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 DASH = "\N{EN DASH}"
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "\N{EN DASH}": "--", "\N{MINUS SIGN}": "$-$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "∞": r"$\infty$",
-    MIXED: r"\textsuperscript{\dag}", RANDOM: r"\textsuperscript{\ddag}", SEEN: r"\textsuperscript{\S}",
-    "¶": r"\textsuperscript{\P}", STARTUP: r"\textsuperscript{$\parallel$}",
-    TILED: r"\textsuperscript{$\diamond$}",
-}  # fmt: skip
 
 
 def markdown(table: ResultTable) -> str:
     """GitHub Markdown: best bold, second underlined (`<u>`), caption and notes below."""
     papers = [c for c in table.metrics if table.papers(c)]
     compared = _compared(table)
-    heads = ["Method", "Weights", *[c.heading for c in table.columns]]
+    mean_ranks = {m.method: f"{m.mean_rank:.2f}" for r in ranks.rankings(table)[:1] for m in r.methods}
+    heads = ["Method", "Weights", "Parameters", *["Rank"] * bool(mean_ranks), *[c.heading for c in table.columns]]
+    facts = len(heads) - len(table.columns)
     heads += [*[_compared_heading(table, c) for c in compared], *[f"{c.label} (paper)" for c in papers]]
     lines = [md_row(heads), md_row(["---", "---", *["---:"] * (len(heads) - 2)])]
     for row in table.rows:
         cells = [_md_cell(row, c) for c in table.columns] + [_difference(row, c) for c in compared]
         cells += [_paper_text(row.cells.get(c.key), c) for c in papers]
-        lines.append(md_row([md_escape(row.name), md_escape(row.weights), *cells]))
+        about = [md_escape(row.name), md_escape(row.weights), parameters(row.method.parameters) or DASH]
+        about.append(mean_ranks.get(row.label, DASH))
+        lines.append(md_row([*about[:facts], *cells]))
     notes = [f"- {md_escape(line)}" for line in _below(table)]
     below = ranks.markdown(table)
     return "\n".join([*lines, "", *notes, *["", below.rstrip()] * bool(below)]) + "\n"
-
-
-def latex(table: ResultTable) -> str:
-    r"""A booktabs `table`: needs \usepackage{booktabs}. Best \textbf, second \underline."""
-    heads = ["Method", *[c.heading for c in table.columns]]
-    body = [" & ".join([_tex(row.name), *[_tex_cell(row, c) for c in table.columns]]) + r" \\" for row in table.rows]
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table}",
-        r"  \centering",
-        rf"  \caption{{{_tex(' '.join(_sentence(line) for line in _below(table)))}}}",
-        rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-        r"    \toprule",
-        "    " + " & ".join(map(_tex, heads)) + r" \\",
-        r"    \midrule",
-        *[f"    {line}" for line in body],
-        r"    \bottomrule",
-        r"  \end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def csv_text(table: ResultTable) -> str:
@@ -75,7 +53,7 @@ def csv_text(table: ResultTable) -> str:
     writer.writerow(["method", *keys])
     for row in table.rows:
         values = [row.value(k) for k in keys]
-        writer.writerow([row.label, *["" if v is None else repr(v) for v in values]])
+        writer.writerow([plain_cell(row.label), *["" if v is None else repr(v) for v in values]])
     return text.getvalue()
 
 
@@ -174,7 +152,7 @@ def _compared(table: ResultTable) -> list[Column]:
 
 
 def _compared_heading(table: ResultTable, column: Column) -> str:
-    return f"Δ {column.label} to {table.reference}"
+    return f"{column.label} gain" if table.reference == IDENTITY else f"Δ {column.label} to {table.reference}"
 
 
 def _difference(row: Row, column: Column) -> str:
@@ -228,16 +206,6 @@ def _md_cell(row: Row, column: Column) -> str:
     return {"best": f"**{text}**", "second": f"<u>{text}</u>", "": text}[mark] + _interval(row, column)
 
 
-def _tex_cell(row: Row, column: Column) -> str:
-    if not row.ok:
-        return rf"\textit{{{_tex(row.summary.state)}}}"
-    mark = row.cells[column.key].mark if column.key in row.cells else ""
-    text = _tex(_plain(row, column))
-    marked = {"best": rf"\textbf{{{text}}}", "second": rf"\underline{{{text}}}", "": text}[mark]
-    interval = _interval(row, column)
-    return rf"{marked}{{\scriptsize{_tex(interval)}}}" if interval else marked
-
-
 def _paper_text(cell: Cell | None, column: Column) -> str:
     """'28.79 (here -2.94)': what the paper reports, and how far the measured value lies from it."""
     if cell is None or cell.paper is None:
@@ -246,17 +214,9 @@ def _paper_text(cell: Cell | None, column: Column) -> str:
     return f"{column.show(cell.paper.value)}{here}"
 
 
-def _tex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text.replace("\n", " "))
-
-
 def _note_lines(table: ResultTable) -> list[str]:
     return [f"{mark} {text}" for mark, text in table.notes.items()]
 
 
 def _below(table: ResultTable) -> list[str]:
     return [*table.caption, *_note_lines(table), *table.warnings, *table.paper_notes]
-
-
-def _sentence(line: str) -> str:
-    return line if line.endswith((".", "!", "?")) else f"{line}."

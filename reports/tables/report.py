@@ -28,7 +28,7 @@ class Tables(Report):
         table = tables.build(runs, reference=shown.reference, allow_mixed=allow_mixed)
         texts = {
             "table.md": tables.markdown(table),
-            "table.tex": tables.latex(table),
+            "table.tex": tables.latex(table, shown.latex),
             "table.csv": tables.csv_text(table),
             "ranks.csv": ranks.csv_text(table),
         }
