@@ -91,6 +91,7 @@ class Comparison:
     same: list[str] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    pairs: Mapping[str, str] = field(default_factory=dict)  # methods of A to the methods of B that stand for them
 
     def violations(self, limits: Sequence[Limit]) -> list[str]:
         """What breaks the limits, in words; a method that was whole in A and is not in B breaks any.
@@ -127,8 +128,40 @@ def parse_limits(texts: Iterable[str]) -> list[Limit]:
     return limits
 
 
-def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
-    """Compare two stored runs.
+def parse_pairs(texts: Iterable[str], a: Run, b: Run) -> dict[str, str]:
+    """`X=Y`, method X of run A beside method Y of run B, several separated by commas.
+
+    Raises:
+        UsageError: another form, a method that its run does not hold, or one that is named twice.
+    """
+    pairs: dict[str, str] = {}
+    known = [[m.id for m in run.manifest.methods] for run in (a, b)]
+    for text in [part.strip() for whole in texts for part in whole.split(",") if part.strip()]:
+        first, equals, second = (part.strip() for part in text.partition("="))
+        if not (first and equals and second):
+            raise UsageError(f"--pair {text!r} cannot be read. Write X=Y: method X of run A, method Y of run B.")
+        for name, names, run in ((first, known[0], a), (second, known[1], b)):
+            if name not in names:
+                raise UsageError(f"--pair {text!r}: {run.folder} has no method {name!r}. {did_you_mean(name, names)}")
+        if first in pairs or second in pairs.values():
+            raise UsageError(f"--pair {text!r}: one of the two is in another pair already; name each once.")
+        pairs[first] = second
+    return pairs
+
+
+def _partners(a: Run, b: Run, pairs: Mapping[str, str]) -> dict[str, str]:
+    """Each method of A that has one of B beside it: as paired, or by its own name."""
+    free = {m.id for m in b.manifest.methods} - set(pairs.values())
+    named = {m.id: pairs.get(m.id, m.id) for m in a.manifest.methods}
+    return {one: two for one, two in named.items() if one in pairs or two in free}
+
+
+def _label(one: str, two: str) -> str:
+    return one if one == two else f"{one}={two}"
+
+
+def compare_runs(a: Run, b: Run, allow_mixed: bool = False, pairs: Mapping[str, str] | None = None) -> Comparison:
+    """Compare two stored runs; `pairs` are methods of A to methods of B under other names.
 
     Raises:
         UsageError: unlike protocols without `allow_mixed`, no common method, or a damaged scores.csv.
@@ -142,7 +175,7 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
         )
     check_whole(a)
     check_whole(b)
-    found = Comparison(a, b, mixed)
+    found = Comparison(a, b, mixed, pairs=pairs or {})
     ours, theirs = _facts(a), _facts(b)
     for what in dict.fromkeys([*ours, *theirs]):
         one, two = ours.get(what, NOTHING), theirs.get(what, NOTHING)
@@ -150,35 +183,35 @@ def compare_runs(a: Run, b: Run, allow_mixed: bool = False) -> Comparison:
             found.same.append(what)
         else:
             found.changes.append(Change(what, one, two))
-    found.differences = list(_differences(a, b, rule))
+    found.differences = list(_differences(a, b, rule, found.pairs))
     found.notes = _notes(found)
     if not found.differences:
         raise UsageError(f"{a.folder} and {b.folder} share no method with common scored frames: nothing to compare.")
     return found
 
 
-def _differences(a: Run, b: Run, rule: Comparability) -> Iterable[Difference]:
+def _differences(a: Run, b: Run, rule: Comparability, pairs: Mapping[str, str]) -> Iterable[Difference]:
     import pandas as pd
 
     in_a = {m.id for m in a.manifest.metrics if not m.absent}
     metrics = [m for m in b.manifest.metrics if not m.absent and m.id in in_a]
-    there = {m.id for m in b.manifest.methods}
-    for method in [m.id for m in a.manifest.methods if m.id in there]:
+    for first, second in _partners(a, b, pairs).items():
+        label = _label(first, second)
         for metric in metrics:
-            mark = "; ".join(filter(None, (rule.mark(metric.id), _seen(method, a, b))))
-            one, two = (run.values_by_clip(method, metric.id) for run in (a, b))
-            found = _paired(method, metric, one, two, mark)
+            mark = "; ".join(filter(None, (rule.mark(metric.id), _seen((a, first), (b, second)))))
+            one, two = a.values_by_clip(first, metric.id), b.values_by_clip(second, metric.id)
+            found = _paired(label, metric, one, two, mark)
             if found:
                 yield found
-        times = pd.concat([a.seconds(method), b.seconds(method)], axis=1, join="inner", keys=["a", "b"])
+        times = pd.concat([a.seconds(first), b.seconds(second)], axis=1, join="inner", keys=["a", "b"])
         if len(times):
             medians = times.median()
-            yield Difference(method, SECONDS, float(medians["a"]), float(medians["b"]), None, 0, len(times))
+            yield Difference(label, SECONDS, float(medians["a"]), float(medians["b"]), None, 0, len(times))
 
 
-def _seen(method: str, *runs: Run) -> str:
+def _seen(*scored: tuple[Run, str]) -> str:
     """The mark of a method whose weights were trained on clips of the dataset that it is scored on, in either run."""
-    records = [(run.manifest, record) for run in runs for record in run.manifest.methods if record.id == method]
+    records = [(run.manifest, record) for run, name in scored for record in run.manifest.methods if record.id == name]
     return "trained on this dataset" if any(manifest.seen_in_training(r) for manifest, r in records) else ""
 
 
@@ -270,7 +303,9 @@ def _notes(found: Comparison) -> list[str]:
         if run.edited:
             notes.append(f"{name} was EDITED after the run: {', '.join(run.edited)}")
         for kind in ("methods", "clips"):
-            there = {_name(item) for item in getattr(other.manifest, kind)}
+            there = {_name(item) for item in getattr(other.manifest, kind)} | (
+                {*found.pairs, *found.pairs.values()} if kind == "methods" else set()
+            )
             alone = [_name(item) for item in getattr(run.manifest, kind) if _name(item) not in there]
             if alone:
                 notes.append(f"only in {name}, left out: {kind} {', '.join(alone)}")
@@ -290,14 +325,15 @@ def _name(item: Any) -> str:
 
 def _fell(found: Comparison) -> list[str]:
     """Methods that were whole in A, and in B are not whole, or not there."""
-    there = {m.id for m in found.b.manifest.methods}
+    partners = _partners(found.a, found.b, found.pairs)
     whole = [m.id for m in found.a.manifest.methods if found.a.manifest.state(m.id)[0] == "ok"]
-    return [method for method in whole if method not in there or found.b.manifest.state(method)[0] != "ok"]
+    return [name for name in whole if name not in partners or found.b.manifest.state(partners[name])[0] != "ok"]
 
 
 def _lost(found: Comparison, method: str) -> str:
-    there = method in {m.id for m in found.b.manifest.methods}
-    return f"{method}: whole in A, in B {_state(found.b.manifest, method) if there else 'not there'}"
+    partner = _partners(found.a, found.b, found.pairs).get(method)
+    state = _state(found.b.manifest, partner) if partner else "not there"
+    return f"{_label(method, partner or method)}: whole in A, in B {state}"
 
 
 def _state(manifest: Manifest, method: str) -> str:

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from deblurbench.analysis.compare import NOTHING, SECONDS, Comparison, Difference, compare_runs, parse_limits
+from deblurbench.analysis.compare import (
+    NOTHING,
+    SECONDS,
+    Comparison,
+    Difference,
+    compare_runs,
+    parse_limits,
+    parse_pairs,
+)
 from deblurbench.cli import options
 from deblurbench.cli.terminal import print_json, print_table, say
 from deblurbench.errors import DifferenceError
@@ -20,15 +28,18 @@ HEAD = ("method", "metric", "A", "B", "change", "mean over clips", "95 % interva
 @click.argument("run_a", metavar="A", type=click.Path(path_type=Path))
 @click.argument("run_b", metavar="B", type=click.Path(path_type=Path))
 @click.option("--fail-if", multiple=True, help="METRIC<DELTA or METRIC>DELTA, e.g. 'psnr<-0.05': exit code 4.")
+@click.option("--pair", multiple=True, metavar="X=Y", help="Compare method X of A with method Y of B; repeatable.")
 @click.option("--allow-mixed", is_flag=True, help="Compare runs under unlike protocols all the same, marked.")
 @options.accept_edited
 @options.as_json
 def compare(
-    run_a: Path, run_b: Path, fail_if: tuple[str, ...], allow_mixed: bool, accept_edited: bool, as_json: bool
-) -> None:
+    run_a: Path, run_b: Path, fail_if: tuple[str, ...], pair: tuple[str, ...], allow_mixed: bool, accept_edited: bool,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Show what changed from run A to run B: circumstances, and paired numbers over their common frames."""
     limits = parse_limits(fail_if)
-    comparison = compare_runs(Run.open(run_a, accept_edited), Run.open(run_b, accept_edited), allow_mixed)
+    a, b = Run.open(run_a, accept_edited), Run.open(run_b, accept_edited)
+    comparison = compare_runs(a, b, allow_mixed, parse_pairs(pair, a, b))
     broken = comparison.violations(limits)
     if as_json:
         print_json(_as_dict(comparison, broken))

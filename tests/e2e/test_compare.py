@@ -208,3 +208,32 @@ def test_compare_and_verify_do_not_import_torch(a, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code, str(a)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_pair_compares_methods_of_other_names(a, tmp_path, capsys):
+    other = fake(tmp_path, methods={"identity": 1.0, "theirs": 0.5})
+    found = compared(capsys, a, other, "--pair", "srn:rgb=theirs")
+    paired = difference(found, "srn:rgb=theirs")
+    scores = [Run.open(folder).values_by_clip(name, "psnr") for folder, name in ((a, "srn:rgb"), (other, "theirs"))]
+    means = [np.concatenate([values.to_numpy(float) for values in each.values()]).mean() for each in scores]
+    assert paired["change"] == pytest.approx(means[1] - means[0])
+    assert {d["method"] for d in found["differences"]} == {"identity", "srn:rgb=theirs"}
+    assert difference(found, "identity")["change"] == 0
+    assert "only in A, left out: methods ifirnn:C2H3" in found["notes"]
+    broken = compared(
+        capsys, a, other, "--pair", "srn:rgb=theirs,ifirnn:C2H3=identity", "--fail-if", "psnr<-0.5", code=4
+    )
+    assert any(line.startswith("ifirnn:C2H3=identity: psnr") for line in broken["violations"])
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("srn:rgb", "Write X=Y"),
+        ("srn=identity", "Did you mean 'srn:rgb'"),
+        ("identity=srn:rgb,identity=identity", "in another pair already"),
+    ],
+)
+def test_a_pair_that_cannot_be_meant_is_refused(a, capsys, pair, said):
+    deblurbench("compare", a, a, "--pair", pair, code=2)
+    assert said in capsys.readouterr().err
