@@ -21,24 +21,26 @@ class Bsd(Dataset):
         """Recognise `BSD_<exposure>/<split>/<clip>/{Blur,Sharp}/RGB`.
 
         Raises:
-            MissingError: the exposure's folder is not there; those that are there are named.
+            MissingError: the exposure's folder is missing; the existing ones are named.
         """
         for place in self._places(protocol.subset or ""):
             splits = {split: _clips(place / split) for split in SPLITS}
             splits = {split: clips for split, clips in splits.items() if clips}
             if splits:
                 return Found("BSD_<exposure>/<split>/<clip>/{Blur,Sharp}/RGB", place, splits, _notes(splits))
-        there = [p.name for place in places(self.root, "BSD") for p in subfolders(place) if p.name.startswith("BSD_")]
-        hint = f" There: {', '.join(there)}." if there else ""
+        present = [p.name for place in places(self.root, "BSD") for p in subfolders(place) if p.name.startswith("BSD_")]
+        hint = f" There: {', '.join(present)}." if present else ""
         raise MissingError(
             f"dataset 'bsd': no clip of BSD_{protocol.subset} found in {self.root}.{hint}\n{self.how_to_get()}"
         )
 
     def _places(self, exposure: str) -> list[Path]:
         """The exposure's folder below the root, or the root itself unless its name says another exposure."""
-        found = places(self.root, f"BSD_{exposure}", f"BSD/BSD_{exposure}")
-        other = found and found[0].name.lower().startswith("bsd_") and found[0].name.lower() != f"bsd_{exposure}"
-        return found[1:] if other else found
+        existing = places(self.root, f"BSD_{exposure}", f"BSD/BSD_{exposure}")
+        other = (
+            existing and existing[0].name.lower().startswith("bsd_") and existing[0].name.lower() != f"bsd_{exposure}"
+        )
+        return existing[1:] if other else existing
 
 
 def _clips(folder: Path) -> tuple[Clip, ...]:

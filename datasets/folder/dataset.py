@@ -73,20 +73,20 @@ def _by_side(root: Path) -> Contents:
     blurry, sharp = _side(root, "blurry"), _side(root, "sharp")
     if blurry is None:
         return Contents()
-    ours, notes = _places(blurry, root.name)
+    inputs, notes = _places(blurry, root.name)
     if sharp is None:
-        return Contents(tuple(_clip(name, place, None) for name, place in ours.items()), notes)
-    theirs, more = _places(sharp, root.name)
-    if ours and theirs and not ours.keys() & theirs.keys():
+        return Contents(tuple(_clip(name, place, None) for name, place in inputs.items()), notes)
+    truths, more = _places(sharp, root.name)
+    if inputs and truths and not inputs.keys() & truths.keys():
         raise MissingError(
-            f"dataset 'folder': no clip of {_listed(blurry, ours)} has a namesake in {_listed(sharp, theirs)}. "
+            f"dataset 'folder': no clip of {_listed(blurry, inputs)} has a namesake in {_listed(sharp, truths)}. "
             "Clips are matched by their names: rename those of one side."
         )
     clips = [
-        _clip(name, place, theirs[name]) if name in theirs else broken(name, f"no clip {name!r} in {sharp}")
-        for name, place in ours.items()
+        _clip(name, place, truths[name]) if name in truths else broken(name, f"no clip {name!r} in {sharp}")
+        for name, place in inputs.items()
     ]
-    clips += [broken(name, f"no clip {name!r} in {blurry}") for name in theirs if name not in ours]
+    clips += [broken(name, f"no clip {name!r} in {blurry}") for name in truths if name not in inputs]
     return Contents(tuple(clips), notes + more)
 
 
@@ -162,11 +162,12 @@ def _clip(name: str, blurry: Place, sharp: Place | None) -> Clip:
 
 def _video_clip(name: str, blurry: VideoSource, sharp: VideoSource | None) -> Clip:
     try:
-        ours, theirs = len(blurry.stems), len(sharp.stems) if sharp else None
+        count, sharp_count = len(blurry.stems), len(sharp.stems) if sharp else None
     except FrameError as error:
         return broken(name, str(error))
-    if theirs is not None and ours != theirs:
+    if sharp_count is not None and count != sharp_count:
         return broken(
-            name, f"{blurry.path.name} has {ours} frames and its sharp twin {theirs}; videos are paired by position"
+            name,
+            f"{blurry.path.name} has {count} frames and its sharp twin {sharp_count}; videos are paired by position",
         )
     return Clip(name, blurry, sharp)

@@ -122,9 +122,9 @@ class GoPro(Dataset):
 def _clip(name: str, sides: dict[str, Frames], protocol: Protocol, expected: ExpectedClip | None) -> Clip:
     kind, note = _kind(sides, protocol)
     if kind is None:
-        there = ", ".join(repr(FOLDER.get(side, side)) for side in sides)
+        present = ", ".join(repr(FOLDER.get(side, side)) for side in sides)
         return broken(
-            name, f"no folder {FOLDER[protocol.blur]!r} for protocol {protocol.name!r}, only {there}", expected
+            name, f"no folder {FOLDER[protocol.blur]!r} for protocol {protocol.name!r}, only {present}", expected
         )
     if "sharp" not in sides:
         return broken(name, "no folder of sharp frames beside the blurry ones", expected)

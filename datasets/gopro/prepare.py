@@ -3,7 +3,7 @@
 Each high-speed frame is resized to 960x540 (OpenCV's INTER_AREA: the mean of the pixels that a new one covers), then n
 of them are averaged with gamma 2.2; the sharp frame is the resized middle one. n is the second number of the clip's
 name. Frame k of a clip averages the high-speed frames (k-1)*n+1 to k*n. Some released clips are shifted against this
-rule (GOPR0384_11_05), so where GOPRO_Large's sharp frames are there, the shift is found by looking for the first of
+rule (GOPR0384_11_05), so where GOPRO_Large's sharp frames exist, the shift is found by looking for the first of
 them; else the rule is taken, and the recipe says so.
 
 Source: Nah et al., CVPR 2019, section 4.1 (size, gamma). The filter is not given there; ours is named in recipe.json.
@@ -142,7 +142,7 @@ class Recipe:
 def synthesise(dataset: GoPro, protocol: Protocol, output: Path | None, progress: Progress | None) -> Path:
     """Make every clip of GOPRO_Large_all that is there, frame by frame; interrupted, it goes on where it stopped.
 
-    Frames appear whole or not at all; those that are there are read, compared with the recipe's sha256, and kept.
+    Frames appear whole or not at all; existing ones are read, compared with the recipe's sha256, and kept.
     `progress(done, total)` is called after each frame. Returns the folder: `output`, or `<root>/GOPRO_nah2019`.
 
     Raises:
@@ -195,9 +195,9 @@ def _make(
     """Make one pair, unless it is there; the sha256 of both files."""
     files = {side: folder / side / f"{window.stem}.png" for side in SIDES}
     if (known or reuse) and all(file.is_file() for file in files.values()):
-        found = {side: file_sha256(file) for side, file in files.items()}
-        if known is None or known == found:
-            return found
+        digests = {side: file_sha256(file) for side, file in files.items()}
+        if known is None or known == digests:
+            return digests
     blurry, sharp = _expose(window, size)
     write_png(files["blur_gamma"], blurry)
     write_png(files["sharp"], sharp)
@@ -274,10 +274,10 @@ def _aligned(fine: tuple[Path, ...], averaged: int, rule: int, sharp: tuple[Path
             "rule: frame k averages the high-speed frames (k-1)*n+1 to k*n; no released sharp frames to look for",
         )
     expected = rule + number * averaged + averaged // 2
-    found = _position_of(read_frame(sharp[0]), fine, expected)
-    if found is None:
+    position = _position_of(read_frame(sharp[0]), fine, expected)
+    if position is None:
         return rule, "rule: the released sharp frame was not found among the high-speed frames"
-    shift = found - expected
+    shift = position - expected
     return rule + shift, f"content: shift {shift:+d} high-speed frames against the rule"
 
 
@@ -302,5 +302,5 @@ def _released(numbers: list[int], expected: ExpectedClip | None, sharp: tuple[Pa
 
 
 def _averaged(name: str) -> int | None:
-    found = re.fullmatch(r"GOPR\d+_(\d+)_\d+", name)
-    return int(found.group(1)) if found else None
+    match = re.fullmatch(r"GOPR\d+_(\d+)_\d+", name)
+    return int(match.group(1)) if match else None

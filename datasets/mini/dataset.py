@@ -108,7 +108,7 @@ class Mini(SynthesisedDataset):
     def prepare(
         self, protocol: Protocol, progress: Callable[[int, int], None] | None = None, output: Path | None = None
     ) -> None:
-        """Render the clips unless they are there, and hold them to the manifest."""
+        """Render the clips unless they exist, and hold them to the manifest."""
         plan = [
             PlannedClip(split, clip.name, FRAMES, partial(draw, clip, split))
             for split, clips in (("test", TEST), ("valid", VALID))
@@ -158,17 +158,17 @@ def files(names: Iterable[str]) -> dict[str, Path]:
     """
     spec = importlib.util.find_spec("skimage")
     places = [Path(place) / "data" for place in (spec.submodule_search_locations or [])] if spec else []
-    found = {name: place / name for name in names for place in places if (place / name).is_file()}
-    missing = [name for name in names if name not in found]
+    existing = {name: place / name for name in names for place in places if (place / name).is_file()}
+    missing = [name for name in names if name not in existing]
     if missing:
         raise MissingError(
             f"scikit-image's own photographs are not there: {', '.join(missing)} not found in "
             f"{', '.join(map(str, places)) or 'an installed scikit-image'}. Install its wheel: pip install scikit-image"
         )
-    return found
+    return existing
 
 
 def _checked(folder: Path) -> None:
-    """Hold a fresh rendering to the manifest, and keep what is to be told in every table."""
+    """Hold a fresh rendering to the manifest, and keep what every table must say."""
     notes = check(folder / "test", read_manifest())
     (folder / "notes.json").write_text(json.dumps(notes), encoding="utf-8")

@@ -60,8 +60,8 @@ def _tree(folder: Path, split: str, subset: str | None) -> Tree:
     blurry, sharp = (child(folder, [f"{split}_{side}{suffix}"]) for side in ("blur", "sharp"))
     tree: Tree = {}
     for side, place in (("blurry", blurry), ("sharp", sharp)):
-        for name, found in (side_tree(place, {"any": [inner]}) if place else {}).items():
-            tree.setdefault(name, {})[side] = found["any"]
+        for name, sides in (side_tree(place, {"any": [inner]}) if place else {}).items():
+            tree.setdefault(name, {})[side] = sides["any"]
     return tree
 
 

@@ -51,8 +51,8 @@ class Synth(SynthesisedDataset):
                 f"{self.root}: {len(files)} photograph(s) (.jpg or .png) here; at least {FEWEST} are needed: training, "
                 f"validation and test never share one.\n{self.how_to_get()}"
             )
-        wanted = set(shares(list(files))[share])
-        return {name: path for name, path in files.items() if name in wanted}
+        names = set(shares(list(files))[share])
+        return {name: path for name, path in files.items() if name in names}
 
     def folders(self) -> list[Path]:
         """The folders that the root names.
@@ -69,13 +69,13 @@ class Synth(SynthesisedDataset):
     def _folder(self, output: Path | None = None) -> Path:
         """Where the clips are kept: named by a digest of the recipe and the photographs' names and sizes in bytes."""
         files = find_photos(self.folders())
-        told = {
+        facts = {
             "version": VERSION,
             "recipe": Recipe().model_dump(),
             "parameters": self.parameters,
             "photographs": {name: path.stat().st_size for name, path in files.items()},
         }
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
         return (output or cache_root()) / f"synth-{digest[:16]}"
 
     def _plan(self, share: Share) -> list[PlannedClip]:

@@ -53,7 +53,7 @@ def restore(
 
     frames = open_source(source).first(limit)
     for gap in numbering_gaps(frames.stems) if source.is_dir() else ():
-        say(f"! {source}: {gap}. The frames that are there are restored as if they followed on each other.")
+        say(f"! {source}: {gap}. The frames present are restored as if they were consecutive.")
     planned = plan_method(method_name)
     place = resolve_device(device)
     target = output or _default_output(source)

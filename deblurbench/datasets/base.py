@@ -82,7 +82,7 @@ class Clip:
     """One clip: blurry frames, and sharp ones where there is ground truth. Nothing is decoded yet.
 
     `released` is how many frames the dataset's authors released for it (None where nobody knows), so that partial
-    copies are told in figures. `problems` are reasons why the clip cannot be run as it lies there.
+    copies show in figures. `problems` are reasons why the clip cannot be run as it lies there.
     """
 
     name: str
@@ -140,27 +140,27 @@ class Dataset:
             UsageError: the dataset has no split of this name (the nearest name is given).
             MissingError: the split is not there.
         """
-        found = self.find(protocol)
-        wanted = split or protocol.split
-        there = {name: clips for name, clips in found.splits.items() if clips}
-        if wanted not in there:
-            raise self._no_split(wanted, found.root, there)
-        return list(there[wanted])
+        recognised = self.find(protocol)
+        chosen = split or protocol.split
+        present = {name: clips for name, clips in recognised.splits.items() if clips}
+        if chosen not in present:
+            raise self._no_split(chosen, recognised.root, present)
+        return list(present[chosen])
 
-    def _no_split(self, wanted: str, root: Path, there: Mapping[str, Sequence[Clip]]) -> UsageError | MissingError:
+    def _no_split(self, chosen: str, root: Path, present: Mapping[str, Sequence[Clip]]) -> UsageError | MissingError:
         """Why there are no clips of a split, and what to do instead."""
-        known = {*self.card.splits, *there, *(p.split for p in self.card.protocols)}
-        if wanted not in known:
-            return UsageError(f"dataset {self.card.name!r} has no split {wanted!r}. {did_you_mean(wanted, known)}")
+        known = {*self.card.splits, *present, *(p.split for p in self.card.protocols)}
+        if chosen not in known:
+            return UsageError(f"dataset {self.card.name!r} has no split {chosen!r}. {did_you_mean(chosen, known)}")
         hint = ""
-        strange = [name for name in there if name not in self.card.splits]
+        strange = [name for name in present if name not in self.card.splits]
         if strange and self.card.splits:
             hint = (
                 f"These are no clips of the release: run them as they lie with --split {strange[0]}, or as clips of "
                 f"your own with --dataset folder --data-root {root}.\n"
             )
         return MissingError(
-            f"{root}: no clips of split {wanted!r} (found: {splits_in_words(there)}).\n{hint}{self.how_to_get()}"
+            f"{root}: no clips of split {chosen!r} (found: {splits_in_words(present)}).\n{hint}{self.how_to_get()}"
         )
 
     def how_to_get(self) -> str:

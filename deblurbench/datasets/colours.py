@@ -25,9 +25,9 @@ class SwapProbe:
         import numpy as np
 
         self.seen += 1
-        ours, theirs = one[::STEP, ::STEP].astype(np.float32), other[::STEP, ::STEP]
-        self.straight += float(np.square(ours - theirs).mean())
-        self.swapped += float(np.square(ours - swap_red_blue(theirs)).mean())
+        first, second = one[::STEP, ::STEP].astype(np.float32), other[::STEP, ::STEP]
+        self.straight += float(np.square(first - second).mean())
+        self.swapped += float(np.square(first - swap_red_blue(second)).mean())
 
     @property
     def found(self) -> bool:

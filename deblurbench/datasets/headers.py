@@ -29,7 +29,7 @@ def clip_size(clip: Clip) -> tuple[int, int] | None:
 def check_clip(clip: Clip, every: bool = False) -> list[str]:
     """Reasons why a clip cannot be run, by its frames' headers: unreadable, mixed sizes, blurry and sharp sizes differ.
 
-    Nothing is decoded; at most 68 KiB of a file are read. The first fault of each side is told and how many follow, or
+    Nothing is decoded; at most 68 KiB of a file are read. The first fault of each side is named and how many follow, or
     `every` one.
     """
     blurry, problems = _side(clip.blurry, every)
@@ -71,9 +71,9 @@ def _side(source: FrameSource, every: bool) -> tuple[tuple[int, int] | None, lis
     first = next(iter(headers.values()))
     odd = [path for path, header in headers.items() if header[:2] != first[:2]]
     if odd:
-        found = headers[odd[0]]
+        other = headers[odd[0]]
         problems.append(
-            f"{odd[0]}: {found.width}x{found.height} pixels, but the clip began with {first.width}x{first.height} "
+            f"{odd[0]}: {other.width}x{other.height} pixels, but the clip began with {first.width}x{first.height} "
             f"({len(odd)} of {len(headers)} frames differ). Single images of several sizes are no clip: run them with "
             "--dataset folder:images, or put each image into a folder of its own"
         )

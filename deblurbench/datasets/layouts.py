@@ -34,20 +34,20 @@ _PREFIXED = re.compile(r"^(?P<clip>.+)[-_](?P<number>\d+)$")
 def subfolders(folder: Path) -> list[Path]:
     """Folders directly in `folder`, in natural order; hidden ones, broken links and link loops are passed over."""
     try:
-        found = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_dir()]
+        folders = [f for f in folder.iterdir() if not f.name.startswith(".") and f.is_dir()]
     except OSError:
         return []
-    return sorted(found, key=lambda f: (natural_key(f.name), f.name))
+    return sorted(folders, key=lambda f: (natural_key(f.name), f.name))
 
 
 def child(folder: Path, names: Iterable[str]) -> Path | None:
     """The first folder in `folder` whose name is one of `names`, upper and lower case being the same."""
-    there = {f.name.lower(): f for f in reversed(subfolders(folder))}
-    exact = {f.name: f for f in there.values()} | {f.name: f for f in subfolders(folder)}
+    by_lower = {f.name.lower(): f for f in reversed(subfolders(folder))}
+    exact = {f.name: f for f in by_lower.values()} | {f.name: f for f in subfolders(folder)}
     for name in names:
-        found = exact.get(name) or there.get(name.lower())
-        if found:
-            return found
+        match = exact.get(name) or by_lower.get(name.lower())
+        if match:
+            return match
     return None
 
 
@@ -55,20 +55,20 @@ def places(root: Path | None, *below: str) -> list[Path]:
     """`root` itself, then the folders `below` it that exist (`a/b` for a folder in a folder)."""
     if root is None:
         return []
-    found = [root]
+    existing = [root]
     for path in below:
         place: Path | None = root
         for part in path.split("/"):
             place = child(place, [part]) if place else None
-        if place and place not in found:
-            found.append(place)
-    return found
+        if place and place not in existing:
+            existing.append(place)
+    return existing
 
 
 def sides_of(folder: Path, names: Names) -> dict[str, Frames]:
-    """The sides that lie in `folder`, each in a folder of its own."""
-    found = {side: child(folder, known) for side, known in names.items()}
-    return {side: place for side, place in found.items() if place}
+    """The sides that lie in `folder`, each in a separate folder."""
+    sides = {side: child(folder, known) for side, known in names.items()}
+    return {side: place for side, place in sides.items() if place}
 
 
 def sequence_tree(folder: Path, names: Names) -> Tree:
@@ -143,8 +143,10 @@ def pair(
     sharp_source = None
     if sharp is not None:
         sharp_files, more = files_of(sharp)
-        theirs = {_stem(f) for f in sharp_files}
-        sides = [sides[0] | theirs] if sides[0] & theirs else [sides[0], theirs]  # unlike names are not one numbering
+        sharp_stems = {_stem(f) for f in sharp_files}
+        sides = (
+            [sides[0] | sharp_stems] if sides[0] & sharp_stems else [sides[0], sharp_stems]
+        )  # unlike names are not one numbering
         blurry_files, sharp_files, unmatched = _match(blurry_files, sharp_files, _where(blurry), _where(sharp))
         problems += more + unmatched
         sharp_source = ImageFiles(sharp_files)
@@ -162,10 +164,10 @@ def broken(name: str, problem: str, expected: ExpectedClip | None = None) -> Cli
 def by_split(tree: Tree, splits: Mapping[str, Sequence[ExpectedClip]], other: str = "other") -> dict[str, Tree]:
     """Sort clips into the splits whose card lists them; unknown ones go to `other`."""
     of = {clip.name: split for split, clips in splits.items() for clip in clips}
-    found: dict[str, Tree] = {}
+    trees: dict[str, Tree] = {}
     for clip, sides in tree.items():
-        found.setdefault(of.get(clip, other), {})[clip] = sides
-    return found
+        trees.setdefault(of.get(clip, other), {})[clip] = sides
+    return trees
 
 
 def expected_clips(clips: Iterable[ExpectedClip]) -> dict[str, ExpectedClip]:
@@ -194,9 +196,9 @@ def _blurry_sides(sides: Mapping[str, Frames]) -> list[str]:
 def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
     clips: dict[str, list[Path]] = {}
     for file in files:
-        found = _PREFIXED.match(_stem(file))
-        if found:
-            clips.setdefault(found["clip"], []).append(file)
+        match = _PREFIXED.match(_stem(file))
+        if match:
+            clips.setdefault(match["clip"], []).append(file)
     return clips
 
 
@@ -209,21 +211,25 @@ def _unique(folder: Path) -> tuple[Path, ...]:
 def _match(
     blurry: tuple[Path, ...], sharp: tuple[Path, ...], blurry_where: str, sharp_where: str
 ) -> tuple[tuple[Path, ...], tuple[Path, ...], list[str]]:
-    ours, theirs = ({_stem(f): f for f in files} for files in (blurry, sharp))
-    common = [stem for stem in ours if stem in theirs]
+    blurry_by, sharp_by = ({_stem(f): f for f in files} for files in (blurry, sharp))
+    common = [stem for stem in blurry_by if stem in sharp_by]
     if not common:
-        if not ours or not theirs:
-            return blurry, sharp, [] if not ours else [f"{sharp_where}: no frames there, {len(ours)} in {blurry_where}"]
-        names = f"{blurry_where}: {some(list(ours))}; {sharp_where}: {some(list(theirs))}"
+        if not blurry_by or not sharp_by:
+            return (
+                blurry,
+                sharp,
+                [] if not blurry_by else [f"{sharp_where}: no frames there, {len(blurry_by)} in {blurry_where}"],
+            )
+        names = f"{blurry_where}: {some(list(blurry_by))}; {sharp_where}: {some(list(sharp_by))}"
         return blurry, sharp, [f"no blurry frame has a sharp namesake ({names}); frames are matched by name"]
-    problems = _unmatched(ours, theirs, blurry_where) + _unmatched(theirs, ours, sharp_where)
+    problems = _unmatched(blurry_by, sharp_by, blurry_where) + _unmatched(sharp_by, blurry_by, sharp_where)
     if problems:
-        problems = [f"{len(ours)} blurry and {len(theirs)} sharp frames: {'; '.join(problems)}"]
-    return tuple(ours[s] for s in common), tuple(theirs[s] for s in common), problems
+        problems = [f"{len(blurry_by)} blurry and {len(sharp_by)} sharp frames: {'; '.join(problems)}"]
+    return tuple(blurry_by[s] for s in common), tuple(sharp_by[s] for s in common), problems
 
 
-def _unmatched(ours: Mapping[str, Path], theirs: Mapping[str, Path], where: str) -> list[str]:
-    alone = [stem for stem in ours if stem not in theirs]
+def _unmatched(these: Mapping[str, Path], others: Mapping[str, Path], where: str) -> list[str]:
+    alone = [stem for stem in these if stem not in others]
     return [f"only in {where}: {some(alone)}"] if alone else []
 
 

@@ -20,18 +20,18 @@ def open_dataset(text: str, root: str | None) -> tuple[Dataset, Protocol]:
         MissingError: the data root was not named or is not there.
     """
     name, _, protocol_name = text.partition(":")
-    found = plugin("datasets", name)
-    card = found.card
+    entry = plugin("datasets", name)
+    card = entry.card
     assert isinstance(card, DatasetCard)
     protocol = card.protocol(protocol_name or None)
     place = _root(card, root)
-    dataset = found.load()(card, place, **card.parameters)
+    dataset = entry.load()(card, place, **card.parameters)
     return dataset, protocol
 
 
 def trainable_datasets() -> list[str]:
     """Names of the datasets that can be trained on, in alphabetical order."""
-    cards = {name: found.card for name, found in plugins("datasets").items()}
+    cards = {name: entry.card for name, entry in plugins("datasets").items()}
     return sorted(name for name, card in cards.items() if isinstance(card, DatasetCard) and not card.not_for_training)
 
 

@@ -88,16 +88,16 @@ def named_clips(clips: Sequence[Clip], names: Sequence[str], split: str) -> list
     known = {tuple(listed(clip.name)): clip for clip in clips}
     longest = max(map(len, known), default=0)
     words = [word for name in names for word in listed(name)]
-    found: dict[str, Clip] = {}
+    chosen: dict[str, Clip] = {}
     while words:
         count = next((n for n in range(longest, 0, -1) if tuple(words[:n]) in known), 0)
         if not count:
             every = [clip.name for clip in clips]
             raise UsageError(f"no clip {words[0]!r} in split {split!r}. {did_you_mean(words[0], every)}")
         clip = known[tuple(words[:count])]
-        found[clip.name] = clip
+        chosen[clip.name] = clip
         words = words[count:]
-    return list(found.values())
+    return list(chosen.values())
 
 
 def without(rest: Sequence[str]) -> str:
@@ -174,17 +174,17 @@ def refuse_unscorable(clips: Sequence[Clip], request: Request, protocol: Protoco
 
 
 def coverage_of(
-    card: DatasetCard, protocol: Protocol, split: str, there: Sequence[Clip], clips: tuple[PlannedClip, ...]
+    card: DatasetCard, protocol: Protocol, split: str, present: Sequence[Clip], clips: tuple[PlannedClip, ...]
 ) -> tuple[str, bool]:
     """How much of the split a run covers, in figures, and whether that is less than all of it.
 
-    Where nobody has listed what was released, all is what is `there`: the split's clips before any were chosen or cut.
+    Where nobody has listed what was released, all is `present`: the split's clips before any were chosen or cut.
     """
     expected = _expected(card, protocol, split)
-    lengths = {clip.name: clip.released or len(clip) for clip in there}
+    lengths = {clip.name: clip.released or len(clip) for clip in present}
     strange = _strange(expected, clips)
     known = len(clips) - len(strange)
-    total = len(expected) or len(there)
+    total = len(expected) or len(present)
     frames = sum(len(clip.clip) for clip in clips)
     released = sum(lengths[clip.clip.name] for clip in clips)
     scored = sum(len(clip.scored) for clip in clips)
@@ -223,23 +223,23 @@ def refuse_silent_partial(
     """
     if request.partial or request.clips:
         return
-    there = {clip.clip.name for clip in clips}
+    present = {clip.clip.name for clip in clips}
     expected = _expected(card, protocol, split)
-    missing = [name for name in expected if name not in there] if request.limit is None else []
+    missing = [name for name in expected if name not in present] if request.limit is None else []
     whole = [c for c in clips if request.frames_per_clip is None and c.clip.released]
-    told_apart = [
+    differences = [
         (len(c.clip) - (c.clip.released or 0), f"{c.clip.name} ({len(c.clip)} of {c.clip.released})") for c in whole
     ]
     faults = {
         "missing clips": missing,
         "clips that it does not know": _strange(expected, clips),
-        "clips with missing frames": [name for more, name in told_apart if more < 0],
-        "clips with more frames than were released": [name for more, name in told_apart if more > 0],
+        "clips with missing frames": [name for more, name in differences if more < 0],
+        "clips with more frames than were released": [name for more, name in differences if more > 0],
     }
     phrases = [f"{what}: {some(names)}" for what, names in faults.items() if names]
-    told = "; ".join(filter(None, [*phrases, _resized(protocol, clips)]))
-    if told:
+    summary = "; ".join(filter(None, [*phrases, _resized(protocol, clips)]))
+    if summary:
         raise MissingError(
-            f"{card.name}: this copy is not what protocol {protocol.name!r} is run on ({told}). A table of it is not "
-            "the benchmark's: run it with --partial or name clips with --clips, and every table will say so."
+            f"{card.name}: this copy is not what protocol {protocol.name!r} is run on ({summary}). Scores on it are "
+            "not comparable with the benchmark: run it with --partial or name clips with --clips, and tables say so."
         )

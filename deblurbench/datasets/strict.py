@@ -39,7 +39,7 @@ def read_strictly(path: Path) -> Frame8:
 def quiet_decoders() -> Iterator[list[str]]:
     """Keep the decoders' own lines off standard error, and give them; what others write there meanwhile follows.
 
-    A damaged file is told by a FrameError that names it, which the decoders' lines do not.
+    A damaged file raises a FrameError that names it, which the decoders' lines do not.
     """
     said: list[str] = []
     sys.stderr.flush()

@@ -58,7 +58,7 @@ class Sums:
         except (OSError, MissingError):
             return f"{path}: recorded in {FILE}, and cannot be read"
         return (
-            f"{path}: other bytes than {self.folder / FILE} records; copy it again, or delete that file to record anew"
+            f"{path}: other bytes than {self.folder / FILE} records; copy it again, or delete that one and record again"
         )
 
 

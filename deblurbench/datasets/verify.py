@@ -121,15 +121,15 @@ def info(dataset: Dataset, protocol: Protocol) -> Info:
         MissingError: no protocol of the dataset fits; the reason is the asked protocol's.
     """
     tried = {p.name: _try(dataset, p) for p in (protocol, *dataset.card.protocols)}
-    found = next((f for f in tried.values() if isinstance(f, Found)), None)
-    if found is None:
+    listing = next((f for f in tried.values() if isinstance(f, Found)), None)
+    if listing is None:
         dataset.find(protocol)
         raise AssertionError("the protocol was not found a moment ago")  # pragma: no cover
     reasons = {p.name: _unfit(tried[p.name], p) for p in (protocol, *dataset.card.protocols)}
-    coverage = {split: _coverage(dataset, split, clips) for split, clips in found.splits.items()}
-    clips = tuple(_clip_row(split, clip) for split, members in found.splits.items() for clip in members)
+    coverage = {split: _coverage(dataset, split, clips) for split, clips in listing.splits.items()}
+    clips = tuple(_clip_row(split, clip) for split, members in listing.splits.items() for clip in members)
     names = {p.name: reasons[p.name] for p in dataset.card.protocols}
-    return Info(dataset.card.name, found.layout, str(found.root), coverage, clips, names, found.notes)
+    return Info(dataset.card.name, listing.layout, str(listing.root), coverage, clips, names, listing.notes)
 
 
 def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyReport:
@@ -141,15 +141,15 @@ def verify(dataset: Dataset, protocol: Protocol, deep: bool = False) -> VerifyRe
     Raises:
         MissingError: nothing is recognised.
     """
-    found = dataset.find(protocol)
+    listing = dataset.find(protocol)
     card = dataset.card
-    report = VerifyReport(protocol.name, found.layout, str(found.root), deep, card.needs_root and bool(card.splits))
+    report = VerifyReport(protocol.name, listing.layout, str(listing.root), deep, card.needs_root and bool(card.splits))
     others = _other_kind(dataset, protocol)
-    sums = read_sums(found.root)
-    for note in (*found.notes, *_jpeg_note(found)):
+    sums = read_sums(listing.root)
+    for note in (*listing.notes, *_jpeg_note(listing)):
         report.add("note", note)
-    for split in dict.fromkeys((protocol.split, *found.splits)):
-        clips = found.splits.get(split, ())
+    for split in dict.fromkeys((protocol.split, *listing.splits)):
+        clips = listing.splits.get(split, ())
         report.coverage[split] = _coverage(dataset, split, clips)
         _verify_split(report, dataset.card.splits, clips, protocol, split)
         for clip in clips:
@@ -167,18 +167,18 @@ def _try(dataset: Dataset, protocol: Protocol) -> Found | str:
         return str(error).partition("\n")[0]
 
 
-def _unfit(found: Found | str, protocol: Protocol) -> str:
+def _unfit(listing: Found | str, protocol: Protocol) -> str:
     """Why a protocol cannot run on what was found; empty where it can."""
-    if isinstance(found, str):
-        return found
-    there = found.splits.get(protocol.split, ())
-    chosen = [clip for clip in there if not protocol.clips or clip.name in protocol.clips]
+    if isinstance(listing, str):
+        return listing
+    present = listing.splits.get(protocol.split, ())
+    chosen = [clip for clip in present if not protocol.clips or clip.name in protocol.clips]
     if any(not clip.problems for clip in chosen):
         return ""
     if chosen:
         return f"none of {counted(len(chosen), 'clip')} can be run; each says why"
-    which = "its clips" if there else "clips"
-    return f"no {which} of split {protocol.split!r} (found: {splits_in_words(found.splits)})"
+    which = "its clips" if present else "clips"
+    return f"no {which} of split {protocol.split!r} (found: {splits_in_words(listing.splits)})"
 
 
 def _clip_row(split: str, clip: Clip) -> dict[str, Any]:
@@ -208,35 +208,29 @@ def _coverage(dataset: Dataset, split: str, clips: Sequence[Clip]) -> str:
 
 def _other_kind(dataset: Dataset, protocol: Protocol) -> dict[tuple[str, str], Clip]:
     """The same clips averaged the other way, where a protocol for them exists and their files are others."""
-    twin = next(
-        (
-            p
-            for p in dataset.card.protocols
-            if {p.blur, protocol.blur} == {"gamma", "linear"} and p.subset == protocol.subset
-        ),
-        None,
-    )
-    found = _try(dataset, twin) if twin else ""
-    return {(s, c.name): c for s, clips in found.splits.items() for c in clips} if isinstance(found, Found) else {}
+    others = [p for p in dataset.card.protocols if {p.blur, protocol.blur} == {"gamma", "linear"}]
+    twin = next((p for p in others if p.subset == protocol.subset), None)
+    listing = _try(dataset, twin) if twin else ""
+    return {(s, c.name): c for s, clips in listing.splits.items() for c in clips} if isinstance(listing, Found) else {}
 
 
-def _jpeg_note(found: Found) -> list[str]:
+def _jpeg_note(listing: Found) -> list[str]:
     """A note where sharp frames are JPEG and the dataset has not said so itself."""
-    sharp = [clip.sharp for clips in found.splits.values() for clip in clips if isinstance(clip.sharp, ImageFiles)]
+    sharp = [clip.sharp for clips in listing.splits.values() for clip in clips if isinstance(clip.sharp, ImageFiles)]
     lossy = [source for source in sharp if source.paths and source.paths[0].suffix.lower() in (".jpg", ".jpeg")]
-    if not lossy or any("JPEG" in note for note in found.notes):
+    if not lossy or any("JPEG" in note for note in listing.notes):
         return []
     return [f"ground truth is JPEG in {len(lossy)} of {counted(len(sharp), 'clip')}: scores are against lossy frames"]
 
 
 def _verify_split(report: VerifyReport, splits: Splits, clips: Sequence[Clip], protocol: Protocol, split: str) -> None:
     expected = splits.get(split, ())
-    there = {clip.name for clip in clips}
-    wanted = protocol.clips if protocol.clips and split == protocol.split else [e.name for e in expected]
-    missing = [name for name in wanted if name not in there]
+    present = {clip.name for clip in clips}
+    required = protocol.clips if protocol.clips and split == protocol.split else [e.name for e in expected]
+    missing = [name for name in required if name not in present]
     if missing:
         severity: Severity = "error" if split == protocol.split else "note"
-        of = counted(len(wanted), "clip")
+        of = counted(len(required), "clip")
         report.add(severity, f"split {split!r}: {len(missing)} of {of} missing: {some(missing)}")
     names = {name: {e.name for e in members} for name, members in splits.items()}
     strangers = [clip.name for clip in clips if clip.name not in names.get(split, ())]
@@ -273,10 +267,10 @@ def _verify_size(report: VerifyReport, clip: Clip, protocol: Protocol) -> None:
     try:
         size = clip_size(clip)
     except FrameError:
-        return  # told by check_clip
+        return  # reported by check_clip
     if size and protocol.size and size != protocol.size:
-        wanted = "x".join(map(str, protocol.size))
-        report.add("error", f"frames are {size[0]}x{size[1]}; {protocol.name} has {wanted}", clip.name)
+        required = "x".join(map(str, protocol.size))
+        report.add("error", f"frames are {size[0]}x{size[1]}; {protocol.name} has {required}", clip.name)
 
 
 def _verify_repeats(report: VerifyReport, clip: str, side: str, paths: Sequence[Path]) -> None:
@@ -331,12 +325,12 @@ def _verify_kind(
 
 
 def _verify_twins(report: VerifyReport, clip: Clip, other: Clip, protocol: Protocol) -> None:
-    ours, theirs = (
+    these, others = (
         dict(zip(c.stems, c.blurry.paths, strict=True)) for c in (clip, other) if isinstance(c.blurry, ImageFiles)
     )
-    common = _spread([stem for stem in ours if stem in theirs])
+    common = _spread([stem for stem in these if stem in others])
     read = _reader(None, clip.name)
-    frames = [(read(ours[stem]), read(theirs[stem])) for stem in common]
+    frames = [(read(these[stem]), read(others[stem])) for stem in common]
     signs = [brighter_by(*(pair if protocol.blur == "gamma" else pair[::-1])) for pair in _same_shapes(frames)]
     if signs and max(signs) < 0:
         report.add(
@@ -359,7 +353,7 @@ def _decode_all(report: VerifyReport, clip: Clip) -> None:
 
 
 def _reader(report: VerifyReport | None, clip: str) -> Callable[[Path], Frame8 | None]:
-    """Decode a file, or write down why not (header faults are told by check_clip already)."""
+    """Decode a file, or write down why not (check_clip reports header faults)."""
 
     def read(path: Path) -> Frame8 | None:
         try:
@@ -378,8 +372,8 @@ def _same_shapes(pairs: Iterable[tuple[Frame8 | None, Frame8 | None]]) -> Iterat
 
 
 def _differs(clip: Clip, other: Clip) -> bool:
-    ours, theirs = _folder(clip), _folder(other)
-    return ours is not None and theirs is not None and ours != theirs
+    one, two = _folder(clip), _folder(other)
+    return one is not None and two is not None and one != two
 
 
 def _folder(clip: Clip) -> Path | None:

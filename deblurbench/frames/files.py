@@ -17,15 +17,15 @@ PART = ".part"
 LFS_POINTER = b"version https://git-lfs"
 
 
-def not_the_file(start: bytes, wanted: str) -> str | None:
-    """What a file is that cannot be `wanted`, told from its first 200 bytes; None where it may be."""
+def not_the_file(start: bytes, expected: str) -> str | None:
+    """What a file is that cannot be `wanted`, by its first 200 bytes; None where it may be."""
     lower = start.lstrip().lower()
     if not start:
         return "the file is empty"
     if lower.startswith(WEB_PAGE):
-        return f"a web page, not {wanted}; looks like a download error page"
+        return f"a web page, not {expected}; looks like a download error page"
     if lower.startswith(LFS_POINTER):
-        return f"a Git LFS pointer, not {wanted}; run 'git lfs pull'"
+        return f"a Git LFS pointer, not {expected}; run 'git lfs pull'"
     return None
 
 

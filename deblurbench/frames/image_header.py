@@ -171,7 +171,7 @@ def _check_channels(path: Path, kind: str, mode: str, data: bytes) -> None:
 
 def _refuse_several(path: Path, count: int, what: str) -> Any:
     raise FrameError(
-        f"{path}: {what} of {count} pictures; a frame's file holds one. Write each picture into a file of its own",
+        f"{path}: {what} of {count} pictures; a frame's file holds one. Write each picture into a separate file",
         "not-an-image",
     )
 

@@ -32,7 +32,7 @@ def list_frames(folder: Path) -> list[Path]:
     for file in files:
         twin = seen.setdefault(file.stem, file)
         if twin is not file:
-            raise FrameError(f"{folder}: both {twin.name} and {file.name} are there; keep one of them", "corrupt")
+            raise FrameError(f"{folder}: both {twin.name} and {file.name} have one stem; keep one of them", "corrupt")
     return files
 
 
@@ -75,8 +75,8 @@ def decode_frame(data: bytes, path: Path) -> Frame8:
     if image.dtype != np.uint8:
         raise FrameError(f"{path}: {image.dtype} samples; frames must have 8 bits a channel", "depth")
     if image.ndim != 3 or image.shape[2] != 3:
-        found = "1 (grey-scale)" if image.ndim == 2 else str(image.shape[2])
-        raise FrameError(f"{path}: {found} channel(s); frames must be RGB with 3", "channels")
+        channels = "1 (grey-scale)" if image.ndim == 2 else str(image.shape[2])
+        raise FrameError(f"{path}: {channels} channel(s); frames must be RGB with 3", "channels")
     return swap_red_blue(np.asarray(image, np.uint8))
 
 

@@ -134,10 +134,10 @@ def _walk(path: Path, limit: int | None) -> Iterator[Any]:
     """
     size = None
     for position, frame in enumerate(islice(decoded_frames(path), limit)):
-        found = _upright_size(frame)
-        if size is not None and found != size:
-            raise FrameError(f"{path}: frame {position} is {found[0]}x{found[1]}, unlike those before", "size")
-        size = found
+        seen = _upright_size(frame)
+        if size is not None and seen != size:
+            raise FrameError(f"{path}: frame {position} is {seen[0]}x{seen[1]}, unlike those before", "size")
+        size = seen
         yield frame
 
 
@@ -151,7 +151,7 @@ def _upright_size(frame: Any) -> tuple[int, int]:
 
 
 def _times(stamps: Sequence[int | None], base: Fraction, start: Fraction) -> tuple[Fraction, ...] | None:
-    """Seconds from the file's beginning, where every frame has a time of its own and none goes back."""
+    """Seconds from the file's beginning, where every frame has a time later than the one before."""
     known = [stamp for stamp in stamps if stamp is not None]
     if len(known) < len(stamps) or any(b <= a for a, b in pairwise(known)):
         return None

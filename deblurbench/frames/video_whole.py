@@ -25,7 +25,7 @@ def refuse_cut_short(path: Path, stream: Any) -> None:
     with path.open("rb") as file:
         meant = max(_indexed(stream), _declared(file, size))
     if meant > size:
-        raise FrameError(f"{path}: cut short ({size} of {meant} bytes are there); the video is damaged. Copy it again")
+        raise FrameError(f"{path}: cut short ({size} of {meant} bytes); the video is damaged. Copy it again")
 
 
 def _indexed(stream: Any) -> int:

@@ -43,7 +43,7 @@ class Timing:
 def timing_of(info: VideoInfo, suffix: str) -> Timing:
     """The times of a video's frames, to be written into a file with this suffix.
 
-    An even rate where the source has no times of its own, and in .avi, which has nothing else.
+    An even rate where the source has no frame times, and in .avi, which has nothing else.
     """
     rate = info.rate or Fraction(DEFAULT_RATE)
     if info.times is None or suffix == ".avi":
