@@ -233,7 +233,7 @@ def _existing(place: Path) -> Path:
 def _folder(place: Path) -> Plugin:
     if not (place / "card.yaml").is_file():
         raise UsageError(
-            f"{place}: no method: a folder of one holds card.yaml ('deblurbench new method' writes one). "
+            f"{place}: not a method folder: card.yaml is missing ('deblurbench new method' writes one). "
             "Restored frames of somebody else are scored by 'deblurbench score'."
         )
     card = read_card(place / "card.yaml", MethodCard)
@@ -242,11 +242,11 @@ def _folder(place: Path) -> Plugin:
 
 def _openers() -> dict[str, list[str]]:
     """Names of the methods that open files, by suffix."""
-    found: dict[str, list[str]] = {}
+    openers: dict[str, list[str]] = {}
     for name, opener in plugins("methods").items():
         for suffix in opener.card.opens if isinstance(opener.card, MethodCard) else ():
-            found.setdefault(suffix, []).append(name)
-    return found
+            openers.setdefault(suffix, []).append(name)
+    return openers
 
 
 def _opener_of(file: Path) -> str:
@@ -270,40 +270,40 @@ def _opened(file: Path, opener: str) -> Plugin:
     assert isinstance(card, MethodCard)
     if not file.is_file():
         raise UsageError(f"{file}: a folder; {opener} opens a file ({', '.join(card.opens)})")
-    told = read_raw_card(card_beside(file)) if card_beside(file).is_file() else {}
-    for key in [key for key in HARNESS_KEYS if key in told]:
+    beside = read_raw_card(card_beside(file)) if card_beside(file).is_file() else {}
+    for key in [key for key in HARNESS_KEYS if key in beside]:
         raise CardError(f"{card_beside(file)}: {key} is not for a card beside a file; {opener!r} says it for the file")
     raw: dict[str, Any] = {
-        "name": method_name(file), "title": f"{file.name} through {opener}", "licence": "unstated", **told,
+        "name": method_name(file), "title": f"{file.name} through {opener}", "licence": "unstated", **beside,
         "entry": card.entry, "opens": card.opens, "requires": card.requires, "install": card.install,
     }  # fmt: skip
-    needs = told.get("needs", {})
+    needs = beside.get("needs", {})
     if isinstance(needs, dict):
         raw["needs"] = _needs(card, needs)
         form = raw["needs"].get("form", "frame")
         raw.setdefault("kind", {"frame": "image", "clip": "video"}.get(str(form), form))
-    made = make_card(raw, card_beside(file) if told else file, MethodCard)
+    made = make_card(raw, card_beside(file) if beside else file, MethodCard)
     return OpenedFile("methods", made.name, maker.folder, made, opened=file, opener=opener)
 
 
-def _needs(card: MethodCard, told: dict[str, Any]) -> dict[str, Any]:
-    """The opener's needs and those told beside the file; what these say of the form decides what is causal."""
+def _needs(card: MethodCard, beside: dict[str, Any]) -> dict[str, Any]:
+    """The opener's needs, and over them those of the card beside the file, whose form decides what is causal."""
     needs = card.needs.model_dump(exclude_unset=True)
-    if "window" in told:
-        needs |= {"form": "window", "causal": False} if told["window"] else {"form": "frame", "causal": True}
-    elif "form" in told:
-        needs |= {"causal": told["form"] != "clip"}
-    return needs | told
+    if "window" in beside:
+        needs |= {"form": "window", "causal": False} if beside["window"] else {"form": "frame", "causal": True}
+    elif "form" in beside:
+        needs |= {"causal": beside["form"] != "clip"}
+    return needs | beside
 
 
-def _unique(found: Plugin) -> Plugin:
+def _unique(method: Plugin) -> Plugin:
     """Refuse a method from outside that is called as one of the registry, which it is not."""
-    known = plugins("methods").get(found.name)
+    known = plugins("methods").get(method.name)
     if known is None:
-        return found
-    if isinstance(found, FoundFolder) and known.folder.resolve() == found.folder.resolve():
+        return method
+    if isinstance(method, FoundFolder) and known.folder.resolve() == method.folder.resolve():
         return known
     raise UsageError(
-        f"{found.reference}: would be called {found.name!r}, as the method in {known.folder} is. Rename it, or "
+        f"{method.reference}: would be called {method.name!r}, as the method in {known.folder} is. Rename it, or "
         "give its card another `name`."
     )

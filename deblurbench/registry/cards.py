@@ -175,7 +175,7 @@ def parse_requirement(text: str) -> list[Requirement]:
 
 
 FOREIGN = ("form", "chunk", "overlap", "border", "stack", "range", "colours", "size", "output")
-"""What `needs` says of a network from outside; a class of ours sees frames in [0, 1] and converts by itself."""
+"""What `needs` says of a network from outside; a class of `entry` sees frames in [0, 1] and converts by itself."""
 ADAPTER = "deblurbench.methods.torch_module:TorchModule"
 
 
@@ -353,12 +353,12 @@ class DatasetCard(PluginCard):
         """
         if name is None:
             return self.protocols[0]
-        wanted = f"{self.name}:{name}"
+        full_name = f"{self.name}:{name}"
         for protocol in self.protocols:
-            if protocol.name == wanted:
+            if protocol.name == full_name:
                 return protocol
         names = [p.name for p in self.protocols]
-        raise CardError(f"dataset {self.name!r} has no protocol {wanted!r}. {did_you_mean(wanted, names)}")
+        raise CardError(f"dataset {self.name!r} has no protocol {full_name!r}. {did_you_mean(full_name, names)}")
 
 
 class ReportCard(PluginCard):

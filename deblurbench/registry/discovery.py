@@ -78,15 +78,15 @@ class Plugin:
         module_name, _, class_name = self.card.entry.partition(":")
         try:
             module = self.module(module_name)
-        except Exception as error:  # an import may fail in any way; the user is told which plugin and how
+        except Exception as error:  # an import may fail in any way; the error names the plugin and the cause
             raise CardError(
                 f"{self.room[:-1]} {self.name!r} fails to import ({self.folder}): {type(error).__name__}: {error}"
                 f"{how_to_install(self.card, self.folder, error)}"
             ) from error
-        found: Callable[..., Any] | None = getattr(module, class_name, None)
-        if found is None:
+        loaded: Callable[..., Any] | None = getattr(module, class_name, None)
+        if loaded is None:
             raise CardError(f"{self.folder / 'card.yaml'}: entry names {class_name!r}, not found in {module_name}.py")
-        return functools.partial(found, self) if self.is_adapted else found
+        return functools.partial(loaded, self) if self.is_adapted else loaded
 
     @property
     def is_adapted(self) -> bool:
@@ -157,17 +157,17 @@ def _warn(name: str, value: str, why: str) -> None:
 
 @cache
 def _scan(room: Room, folders: tuple[Path, ...]) -> dict[str, Plugin]:
-    found: dict[str, Plugin] = {}
+    by_name: dict[str, Plugin] = {}
     for folder in folders:
         for card_file in sorted(folder.glob("*/card.yaml")):
             plugin = _read(room, card_file)
-            twin = found.get(plugin.name)
+            twin = by_name.get(plugin.name)
             if twin:
                 raise CardError(
                     f"two {room} are called {plugin.name!r}: {twin.folder} and {plugin.folder}. Rename one of them."
                 )
-            found[plugin.name] = plugin
-    return dict(sorted(found.items()))
+            by_name[plugin.name] = plugin
+    return dict(sorted(by_name.items()))
 
 
 def _read(room: Room, card_file: Path) -> Plugin:
@@ -197,9 +197,9 @@ def plugin(room: Room, name: str) -> Plugin:
         UsageError: no such name; the nearest one is given.
         CardError: it is there but its card is broken.
     """
-    found = plugins(room)
-    if name not in found:
-        raise UsageError(f"unknown {room[:-1]} {name!r}. {did_you_mean(name, found)}")
-    if found[name].card is None:
-        raise CardError(f"{room[:-1]} {name!r} is broken: {found[name].error}")
-    return found[name]
+    by_name = plugins(room)
+    if name not in by_name:
+        raise UsageError(f"unknown {room[:-1]} {name!r}. {did_you_mean(name, by_name)}")
+    if by_name[name].card is None:
+        raise CardError(f"{room[:-1]} {name!r} is broken: {by_name[name].error}")
+    return by_name[name]

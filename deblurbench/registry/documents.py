@@ -40,7 +40,7 @@ class DocumentError(DeblurbenchError):
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML in which dates are text, since no key of ours takes a date and 2001-99-99 is none."""
+    """YAML in which dates are text, since no key takes a date, and 2001-99-99 is not one."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -185,9 +185,9 @@ def _kind(value: Any) -> str:
 
 
 def _check_text(text: str, where: str) -> None:
-    found = NOT_TEXT.search(text)
-    if found:
-        raise DocumentError(f"{where}holds the control character U+{ord(found[0]):04X}")
+    bad = NOT_TEXT.search(text)
+    if bad:
+        raise DocumentError(f"{where}holds the control character U+{ord(bad[0]):04X}")
 
 
 def _check_events(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Which packages a plugin needs and which of them are missing, told without importing any."""
+"""Which packages a plugin needs and which of them are missing, decided without importing any."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def network_place(card: MethodCard, folder: Path) -> Path | None:
     assert card.network
     top = card.network.partition(":")[0].partition(".")[0]
     for place in ([card_path(card, folder)] if card.path else []) + [folder]:
-        for found in (place / top, place / f"{top}.py"):
-            if found.exists():
-                return found.resolve()
+        for candidate in (place / top, place / f"{top}.py"):
+            if candidate.exists():
+                return candidate.resolve()
     spec = importlib.util.find_spec(top)
     if spec is None:
         return None

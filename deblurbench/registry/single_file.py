@@ -49,38 +49,38 @@ def read_single_file(file: Path) -> MethodCard:
         CardError: its card is no literal or does not fit.
     """
     tree = _parse(file)
-    told = _card_of(tree, file)
+    card = _card_of(tree, file)
     classes = _methods_of(tree)
-    name = _choose(classes, told.pop("entry", None), file)
+    name = _choose(classes, card.pop("entry", None), file)
     form = FORMS[classes[name]]
     docstring = (ast.get_docstring(tree) or "").partition("\n---")[0].strip()
-    found = {
+    raw = {
         "name": method_name(file),
         "title": docstring.partition("\n")[0].rstrip(".") or file.name,
         "licence": "unstated",
         **form,
-        **told,
+        **card,
         "entry": f"{module_name(file)}:{name}",
     }
-    needs = told.get("needs", {})
+    needs = card.get("needs", {})
     if isinstance(needs, dict):
-        found["needs"] = {**form["needs"], **_radius(tree, name), **needs}
-    return make_card(found, file, MethodCard)
+        raw["needs"] = {**form["needs"], **_radius(tree, name), **needs}
+    return make_card(raw, file, MethodCard)
 
 
 def own_files(file: Path) -> list[Path]:
     """A Python file and the files and packages beside it that it imports, directly or through one another."""
-    found: dict[Path, None] = {file: None}
+    files: dict[Path, None] = {file: None}
     waiting = [file]
     while waiting:
         for name in sorted(_imported(_parse(waiting.pop()))):
             beside = file.parent / f"{name}.py"
             package = file.parent / name
             more = [beside] if beside.is_file() else sorted(package.rglob("*.py")) if package.is_dir() else []
-            fresh = [place for place in more if place not in found]
-            found |= dict.fromkeys(fresh)
+            fresh = [place for place in more if place not in files]
+            files |= dict.fromkeys(fresh)
             waiting += fresh
-    return list(found)
+    return list(files)
 
 
 def _parse(file: Path) -> ast.Module:
@@ -115,7 +115,7 @@ def _card_of(tree: ast.Module, file: Path) -> dict[str, Any]:
     if not literal:
         return {}
     try:
-        told = plain(ast.literal_eval(literal[-1]))
+        card = plain(ast.literal_eval(literal[-1]))
     except DocumentError as error:
         raise CardError(f"{file}: CARD: {error}") from error
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
@@ -123,9 +123,9 @@ def _card_of(tree: ast.Module, file: Path) -> dict[str, Any]:
             f"{file}: line {literal[-1].lineno}: CARD is read without importing the file, so it must be a literal: "
             "a dict of text, numbers, lists and dicts, without calls or names"
         ) from error
-    if not isinstance(told, dict):
-        raise CardError(f"{file}: CARD is a dict of a card's keys, found {type(told).__name__}")
-    return told
+    if not isinstance(card, dict):
+        raise CardError(f"{file}: CARD is a dict of a card's keys, found {type(card).__name__}")
+    return card
 
 
 def _is_card(node: ast.Assign) -> bool:

@@ -19,10 +19,10 @@ PNG_BYTES_A_PIXEL = 1.7  # measured: 8-bit RGB PNGs of GOPRO and REDS frames
 RANKING = ("psnr", "psnr-koehler")
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """At most `wanted` positions among `count`, evenly spread: the middles of as many equal stretches."""
-    wanted = min(wanted, count)
-    return sorted({(2 * n + 1) * count // (2 * wanted) for n in range(wanted)})
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` positions among `count`, evenly spread: the middles of as many equal stretches."""
+    most = min(most, count)
+    return sorted({(2 * n + 1) * count // (2 * most) for n in range(most)})
 
 
 def strided(stems: Sequence[str]) -> list[str]:
@@ -41,8 +41,8 @@ def affordable(pixels: Iterable[int], folders: int) -> int:
 
 def candidates(stems: Sequence[str], allowed: int) -> list[str]:
     """The frames among which the choice is made, in order: `allowed` evenly spread ones, and the stride."""
-    wanted = {stems[position] for position in spread(len(stems), allowed)} | set(strided(stems))
-    return [stem for stem in stems if stem in wanted]
+    chosen = {stems[position] for position in spread(len(stems), allowed)} | set(strided(stems))
+    return [stem for stem in stems if stem in chosen]
 
 
 def ranking_metric(metrics: Sequence[MetricRecord]) -> MetricRecord | None:
@@ -62,9 +62,9 @@ def choose(
     `values` maps methods to their values by frame (inf possible). A frame is ranked by the mean over the methods that
     have values; where two are level the earlier one comes first. Of an even number the lower median is taken.
     """
-    scored = {method: found for method, found in values.items() if found} if metric else {}
-    common = [stem for stem in among if scored and all(stem in found for found in scored.values())]
-    means = {stem: math.fsum(found[stem] for found in scored.values()) / len(scored) for stem in common}
+    scored = {method: by_stem for method, by_stem in values.items() if by_stem} if metric else {}
+    common = [stem for stem in among if scored and all(stem in by_stem for by_stem in scored.values())]
+    means = {stem: math.fsum(by_stem[stem] for by_stem in scored.values()) / len(scored) for stem in common}
     sign = 1 if metric is None or metric.higher_is_better else -1
     ranked = sorted(common, key=lambda stem: sign * means[stem])  # stable: the earlier frame first
     picked = dict(zip(RANKS, (ranked[0], ranked[(len(ranked) - 1) // 2], ranked[-1]), strict=True)) if ranked else {}

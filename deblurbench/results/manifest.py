@@ -67,11 +67,12 @@ class MethodRecord(Record):
     card_sha256: str = ""
     source: str = Field(default="", description="where it lies, if it was named by a path and not by its name")
     environment: dict[str, str] = Field(
-        default_factory=dict, description="executable, python, torch, numpy, device of a Python of its own; else empty"
+        default_factory=dict,
+        description="executable, python, torch, numpy, device of a separate Python environment; else empty",
     )
     includes_startup: bool = Field(default=False, description="a command: its time holds its start-up and disk")
     note: str = ""
-    caveat: str = Field(default="", description="what the method told of itself when it was made ready")
+    caveat: str = Field(default="", description="what the method said of itself when it was loaded")
 
 
 class MetricRecord(Record):
@@ -86,7 +87,9 @@ class MetricRecord(Record):
     title: str = ""
     absent: str | None = None
     code_sha256: str = Field(default="", description="of a metric from a plugin: sha256 over its code")
-    implementation: str = Field(default="", description="the program that computed it, where that is none of ours")
+    implementation: str = Field(
+        default="", description="the program that computed it, where it is not part of this package"
+    )
 
     @property
     def key(self) -> int | list[int | str]:
@@ -183,12 +186,12 @@ class Manifest(Record):
         """Entries of a method's training data (dataset[/split[/clip]]) that may hold frames of this run's clips."""
         base = self.protocol.name.partition(":")[0]
         clips = {clip.name for clip in self.clips}
-        found = []
+        seen = []
         for entry in method.trained_on:
             dataset, split, clip = [*entry.split("/", 2), "", ""][:3]
             if dataset == base and split in ("", self.split) and (not clip or clip in clips):
-                found.append(entry)
-        return found
+                seen.append(entry)
+        return seen
 
     def outcome(self, method: str, clip: str) -> Outcome:
         """The outcome of a method on a clip; pending where there is none yet."""
@@ -239,9 +242,9 @@ def unlike_data(one: Manifest, two: Manifest) -> str:
         return f"split {one.split} is not {two.split}"
     if one.results_version != two.results_version and one.results_version and two.results_version:
         return f"results version {one.results_version} is not {two.results_version}; repeat the older run's command"
-    there = {clip.name: clip for clip in one.clips}
+    clips = {clip.name: clip for clip in one.clips}
     for clip in two.clips:
-        other = there.get(clip.name)
+        other = clips.get(clip.name)
         if other is None or other.frames != clip.frames:
             continue
         truths = other.ground_truth_sha256, clip.ground_truth_sha256

@@ -180,7 +180,7 @@ class Run:
             table[number] = table[number].map(_number).astype(float)  # of an empty table, too
         except (OSError, ValueError, pd.errors.ParserError) as error:
             raise UsageError(
-                f"{file}: missing, cut short or damaged ({error}). The same run command writes it anew from parts/."
+                f"{file}: missing, cut short or damaged ({error}). The same run command writes it again from parts/."
             ) from error
         return table
 

@@ -1,7 +1,7 @@
 """Runs on disk.
 
     OUTPUT/run.json                       the manifest (deblurbench.results.manifest)
-    OUTPUT/scores.csv, timings.csv        long form, sorted; written anew from the parts after every clip
+    OUTPUT/scores.csv, timings.csv        long form, sorted; written from the parts
     OUTPUT/parts/<method>/<clip>.json     one atomic record a method x clip: what resuming trusts
     OUTPUT/parts/digests                  of the three files above (deblurbench.results.digests)
     OUTPUT/frames/<method>/<clip>/*.png   restored frames, as scored
@@ -58,7 +58,7 @@ class Part:
     timings: list[tuple[str, float, bool]] = field(default_factory=list)  # (frame, seconds, warm-up)
     saved: list[str] = field(default_factory=list)  # stems of the PNGs kept
     choice: Choice | None = None  # why these, once all methods of the run ended on the clip; the same in all its parts
-    caveat: str = ""  # what is to be told below every table of how this clip was restored
+    caveat: str = ""  # shown below every table: how this clip was restored
 
     def to_json(self) -> str:
         """JSON with floats as repr strings, so that inf and every bit survive."""
@@ -172,7 +172,7 @@ class Store:
         except (DocumentError, ValueError, TypeError, AttributeError) as error:
             raise DamagedError(
                 f"{file}: damaged or not a run.json ({_reason(error)}). "
-                "The run's command writes it anew; what lies in parts/ is kept."
+                "The run's command writes it again; what lies in parts/ is kept."
             ) from error
 
     def set_manifest_aside(self) -> None:
@@ -198,7 +198,7 @@ class Store:
             write_atomically(self.folder / name, content)
 
     def _lines_of(self, part: Part, dataset: str) -> tuple[str, str]:
-        """A part's lines of scores.csv and timings.csv; kept, since the tables are written anew after every clip."""
+        """A part's lines of scores.csv and timings.csv; kept, since the tables are written again and again."""
         key = (part.outcome.method, part.outcome.clip)
         known = self._lines.get(key)
         if known is None or known[0] is not part:
@@ -214,8 +214,8 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error).splitlines()[0]
     fault = error.errors()[0]
-    found = "" if fault["type"] == "missing" else f", found {str(fault['input'])[:40]}"
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}{found}"
+    value = "" if fault["type"] == "missing" else f", found {str(fault['input'])[:40]}"
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}{value}"
 
 
 def _by_frame(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
