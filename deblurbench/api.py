@@ -75,6 +75,7 @@ def evaluate(
     output: str | Path | None = None,
     fresh: bool = False,
     in_process: bool = False,
+    jobs: int | None = None,
     timeout: float = 900.0,
     listener: Listener | None = None,
     **options: Any,
@@ -93,6 +94,7 @@ def evaluate(
         output: the run's folder; by default `runs/<date>-<dataset>-<methods>`.
         fresh: delete the run in `output` first.
         in_process: run every method in this process, for debugging.
+        jobs: worker processes side by side; by default one a device.
         timeout: seconds without a frame after which a worker counts as hung.
         listener: is called as the run goes on.
         options: `metrics`, `split`, `clips`, `partial`, `device`, `precision`, `tile`, `limit`, `frames_per_clip`,
@@ -112,8 +114,8 @@ def evaluate(
         plan = make_plan(request)
         folder = Path(output) if output is not None else default_folder(request)
         result = runner.run(
-            plan, folder, command="deblurbench.evaluate", fresh=fresh, in_process=in_process, timeout=timeout,
-            listener=listener or LogListener(),
+            plan, folder, command="deblurbench.evaluate", fresh=fresh, in_process=in_process, jobs=jobs,
+            timeout=timeout, listener=listener or LogListener(),
         )  # fmt: skip
     return open_run(result.folder)
 

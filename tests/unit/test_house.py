@@ -1,6 +1,7 @@
 """The house itself: imports run one way, nothing heavy is on the path of --help and list."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,15 @@ def test_light_commands_do_not_import_heavy_packages(words):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_names_every_folder_in_order():
+    page = (ROOT / "docs" / "architecture.md").read_text().partition("## Folders")[2].partition("\n## ")[0]
+    folders = [name for name in RANK if (ROOT / "deblurbench" / name).is_dir()]
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)/`", row.split(" | ")[0])]
+    assert sorted(named) == sorted(folders)
+    assert [RANK[name] for name in named] == sorted(RANK[name] for name in named)
 
 
 NO_NAMES = {"told", "found", "there", "mine", "wanted"}
