@@ -31,6 +31,7 @@ class MethodJob(BaseModel):
     """One method of a run, as a worker needs it: plain values only, since it crosses a pipe.
 
     `again`: tried again in these tiles after memory ran out. `beside`: other workers of the run on this machine.
+    `code`: digest of the method's code where the run was planned; empty where that is here.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,6 +53,7 @@ class MethodJob(BaseModel):
     seed: int
     timeout: float = 900.0
     random_weights: bool = False
+    code: str = ""
 
 
 def load_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda: None) -> tuple[Method, MethodCard]:
@@ -65,6 +67,8 @@ def load_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda:
     found = find_method(job.name)
     card = found.card
     assert isinstance(card, MethodCard)
+    if job.code and found.code_digest() != job.code:
+        raise UsageError(f"{job.id}: its code on this node is not that of the run: put the same files there.")
     environment = environment_of(found)
     if environment or card.command:
         elsewhere = method_elsewhere(found, environment, job, alive)

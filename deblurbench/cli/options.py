@@ -31,6 +31,9 @@ device = click.option("--device", default="auto", show_default=True, help="auto,
 devices = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda:N, or several GPUs: cuda:0,cuda:1."
 )
+cluster = click.option(
+    "--cluster", metavar="ADDRESS", help="Work on Dask workers: tcp://HOST:PORT, local:N, or a scheduler file."
+)
 jobs = click.option(
     "--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes side by side; by default one a device."
 )

@@ -49,6 +49,7 @@ def request_options(function: Any) -> Any:
 @options.fresh
 @click.option("--in-process", is_flag=True, help="No worker processes: for debugging a method.")
 @options.jobs
+@options.cluster
 @options.patience
 @click.option("--dry-run", is_flag=True, help="Say what would run, why, and how long; do nothing.")
 @shown_options
@@ -91,14 +92,15 @@ def _run_file(path: Path, given: Mapping[str, Any], typed: Mapping[str, Any]) ->
 
 def _run_plan(plan: Plan, folder: Path, given: Mapping[str, Any]) -> int:
     """Run a plan as the options say, or print what would be run."""
-    check_device(plan.request.device)
+    if not given["cluster"]:
+        check_device(plan.request.device)
     if given["dry_run"]:
         from deblurbench.cli.support.dryrun import print_dry_run
 
         code = print_dry_run(plan, folder, given["fresh"], given["as_json"])
         say_left_out(plan.request.methods)
         return code
-    how = {key: given[key] for key in ("fresh", "in_process", "jobs", "timeout")}
+    how = {key: given[key] for key in ("fresh", "in_process", "jobs", "cluster", "timeout")}
     return execute(plan, folder, how, given["as_json"], shown(given["gallery"], given["budget"]))
 
 
@@ -144,7 +146,8 @@ def execute(plan: Plan, folder: Path, how: Mapping[str, Any], as_json: bool, sho
     from deblurbench.cli import terminal
     from deblurbench.evaluation import runner
 
-    check_device(plan.request.device)
+    if not how.get("cluster"):
+        check_device(plan.request.device)
     try:
         with terminal.ProgressBars() as bars, terminal.plugins_print_to_stderr():
             command = shlex.join(["deblurbench", *sys.argv[1:]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,53 +41,82 @@ def run(
     fresh: bool = False,
     in_process: bool = False,
     jobs: int | None = None,
+    cluster: str | None = None,
     timeout: float = 900.0,
     listener: Listener | None = None,
 ) -> RunResult:
     """Do what is missing of a plan in `folder`, and write run.json, scores.csv and timings.csv.
 
-    `jobs` is how many worker processes work side by side; None: one a device of the request.
+    `jobs` is how many worker processes work side by side; None: one a device of the request. `cluster` is where Dask
+    distributed works the units off instead (docs/scale.md).
 
     Raises:
         UsageError: the folder holds another request's run.
         DiskError: the disk is full; what was finished is kept.
         KeyboardInterrupt: passed on, after the workers are ended; the same command resumes.
     """
-    store = Store(folder.absolute())
-    executor = make_executor(plan, store, in_process, jobs, timeout)
+    how = Execution(in_process, jobs, cluster, timeout)
+    how.check(plan)
+    listener = listener or Listener()
     with claim(folder):
         check_folder(folder, plan.request, fresh)
-        session = _Session(plan, store, executor, command, listener or Listener(), timeout)
+        session = _Session(plan, Store(folder.absolute()), how, command, listener)
         session.run()
     manifest = session.record.manifest
     return RunResult(folder, manifest, [outcome for outcome in manifest.outcomes if outcome.status == "failed"])
 
 
-def make_executor(plan: Plan, store: Store, in_process: bool, jobs: int | None, timeout: float) -> Executor:
-    """What works the units off: this process, or worker processes shared out over the request's devices.
+@dataclass(frozen=True)
+class Execution:
+    """Where the units of a run are worked off: see `run`."""
 
-    Methods that are objects of this process cannot leave it.
-    """
-    if in_process and (jobs or 1) > 1:
-        raise UsageError(f"--in-process works in one process; leave it out, or --jobs {jobs}.")
-    if in_process:
-        return InProcess()
-    devices = plan.request.device.split(",")
-    count = max(jobs or 1, len(devices))
-    pool = WorkerPool([devices[number % len(devices)] for number in range(count)], store.log_file, timeout)
-    objects = {method.id for method in plan.methods if method.plugin.in_process}
-    return Divided(pool, InProcess(), objects) if objects else pool
+    in_process: bool
+    jobs: int | None
+    cluster: str | None
+    timeout: float
+
+    def check(self, plan: Plan) -> None:
+        """See that the options go together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        if self.in_process and (self.cluster or (self.jobs or 1) > 1):
+            raise UsageError("--in-process works in one process: leave it out, or --jobs and --cluster.")
+        if self.cluster and self.jobs:
+            raise UsageError("--jobs is for this machine; on a cluster as many work as there are Dask workers.")
+        if self.cluster and plan.request.device not in ("auto", "cpu", "cuda"):
+            raise UsageError(
+                f"--device {plan.request.device} names a GPU of this machine; with --cluster give auto, cpu or cuda."
+            )
+
+    def executor(self, plan: Plan, store: Store, say: Callable[[str], None]) -> Executor:
+        """What works the units off. Methods that are objects of this process cannot leave it."""
+        if self.in_process:
+            return InProcess()
+        others = self._cluster(plan, store, say) if self.cluster else self._pool(plan, store)
+        objects = {method.id for method in plan.methods if method.plugin.in_process}
+        return Divided(others, InProcess(), objects) if objects else others
+
+    def _pool(self, plan: Plan, store: Store) -> Executor:
+        devices = plan.request.device.split(",")
+        count = max(self.jobs or 1, len(devices))
+        return WorkerPool([devices[number % len(devices)] for number in range(count)], store.log_file, self.timeout)
+
+    def _cluster(self, plan: Plan, store: Store, say: Callable[[str], None]) -> Executor:
+        from deblurbench.evaluation.execution.cluster import ClusterExecutor
+
+        folders = {plan.root: plan.root} if plan.request.data_root or Path(plan.root).is_dir() else {}
+        return ClusterExecutor(self.cluster or "", store, folders, self.timeout, plan.request.device, say)
 
 
 class _Session:
     """One call of `run`: what is pending, and what becomes of it."""
 
-    def __init__(
-        self, plan: Plan, store: Store, executor: Executor, command: str, listener: Listener, timeout: float
-    ) -> None:
-        self.plan, self.store, self.executor, self.listener, self.timeout = plan, store, executor, listener, timeout
+    def __init__(self, plan: Plan, store: Store, how: Execution, command: str, listener: Listener) -> None:
+        self.plan, self.store, self.how, self.listener = plan, store, how, listener
         self.works = {(work.method.id, work.clip.clip.name): work for work in survey(plan, store)}
-        self.record = RunRecord(plan, store, command, listener, list(self.works.values()), timeout)
+        self.record = RunRecord(plan, store, command, listener, list(self.works.values()), how.timeout)
         self.pending = [work for work in self.works.values() if work.state in ("new", "stale", "retry")]
         self.left = Counter(work.method.id for work in self.pending)
         self.loaded: set[str] = set()
@@ -98,13 +128,20 @@ class _Session:
             for clip in self.plan.clips:
                 self.record.settle(clip)
             self.record.write()
+            if self.pending:
+                self._work_off()
+            self.record.manifest.finished = now()
+        finally:
+            self.record.write()
+
+    def _work_off(self) -> None:
+        self.executor = self.how.executor(self.plan, self.store, self.listener.say)
+        try:
             for work in self.pending:
                 self.executor.submit(self._unit(work))
             self.executor.run(self._handle)
-            self.record.manifest.finished = now()
         finally:
             self.executor.close()
-            self.record.write()
 
     def _announce(self) -> None:
         """Report what cannot be done, what is done again, and how much there is to do."""
@@ -206,6 +243,7 @@ class _Session:
             precision=request.precision,
             tile=request.tile,
             seed=request.seed,
-            timeout=self.timeout,
+            timeout=self.how.timeout,
+            code=method.plugin.code_digest() if self.how.cluster else "",
             random_weights=request.random_weights,
         )

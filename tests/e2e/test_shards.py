@@ -17,6 +17,7 @@ from deblurbench.results.coverage import Coverage
 from deblurbench.results.join import JoinedRun, device_kind, joined_runs, open_joined
 from deblurbench.results.manifest import Request
 from deblurbench.results.run import Run
+from deblurbench.results.store import Store
 from tests.conftest import write_plugin
 from tests.e2e.inprocess import deblurbench
 from tests.e2e.test_run import SHARPEN
@@ -97,8 +98,8 @@ def test_what_cannot_be_merged_is_named(here: Path, plugin_folder: Path, capsys:
     run("brief", shard="3/3", frames_per_clip=2)
     run("named", clips=["clip-1"])
     shutil.copytree("two", "copy")
-    told = json.loads(Path("two/run.json").read_text())
-    Path("copy/run.json").write_text(json.dumps(told | {"deblurbench": "0.0.1"}))
+    store = Store(Path("copy"))
+    store.write_manifest(store.read_manifest().model_copy(update={"deblurbench": "0.0.1"}))
     run("metric", shard="3/3")
     part = Path("metric/parts/sharpen/clip-10.json")
     method = plugin_folder / "methods" / "sharpen" / "method.py"

@@ -49,6 +49,7 @@ class Engine(_Part):
 
     device: str = "auto"
     jobs: int | None = Field(default=None, ge=1)
+    cluster: str | None = None
     timeout: float = Field(default=900.0, ge=1)
     in_process: bool = False
 
