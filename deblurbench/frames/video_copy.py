@@ -40,7 +40,7 @@ def streams_left_out(path: Path, suffix: str) -> list[str]:
     with open_video(path) as container:
         film = film_of(container, path)
         for stream in container.streams:
-            if stream.index != film.index and not _fits(stream, FORMATS[suffix]):
+            if stream.index != film.index and not _fits(stream, path, FORMATS[suffix]):
                 lines.append(f"{_in_words(stream)} is left out")
     return lines
 
@@ -53,8 +53,8 @@ def _in_words(stream: Any) -> str:
     return f"{kind} {stream.index}" + (f" ({name})" if name else "")
 
 
-def _fits(stream: Any, form: str) -> bool:
-    """Whether a container of this form takes a stream; tried on one in memory."""
+def _fits(stream: Any, path: Path, form: str) -> bool:
+    """Whether a container of this form takes a stream of a file; tried on one in memory, with the first packet."""
     import av
 
     if stream.type not in ("audio", "subtitle"):
@@ -62,9 +62,13 @@ def _fits(stream: Any, form: str) -> bool:
     if _is_text(stream):
         return form in _TEXT_CODEC
     try:
-        with av.open(io.BytesIO(), "w", format=form) as trial:
-            trial.add_stream_from_template(stream)
+        with open_video(path) as source, av.open(io.BytesIO(), "w", format=form) as trial:
+            added = trial.add_stream_from_template(stream)
             trial.start_encoding()
+            packet = next((p for p in source.demux(source.streams[stream.index]) if p.size and p.dts is not None), None)
+            if packet is not None:
+                packet.stream = added
+                trial.mux(packet)
     except (av.FFmpegError, ValueError):
         return False
     return True
@@ -85,7 +89,7 @@ class Copied:
         self.source = open_video(path)
         self.start = Fraction(max(self.source.start_time or 0, 0), 1_000_000)
         film, form = film_of(self.source, path), FORMATS[path_suffix(output)]
-        chosen = [s for s in self.source.streams if s.index != film.index and _fits(s, form)]
+        chosen = [s for s in self.source.streams if s.index != film.index and _fits(s, path, form)]
         self.streams = {s.index: self._added(s, form) for s in chosen}
         self.packets = self._walk(chosen)
         self.next = next(self.packets, None)

@@ -104,11 +104,13 @@ def write_video(
         )
     rate = Fraction(fps).limit_denominator(100_000)
     timing = timing_of(like.info, suffix) if like else Timing(1 / rate, rate)
+    import av
+
     try:
         with unfinished(path) as temporary:
             done = _Encoder(temporary, path, timing, quality, like).write(frames)
             temporary.replace(path)
-    except OSError as error:
+    except (OSError, av.FFmpegError) as error:
         raise DiskError(
             f"{path}: cannot be written ({error.strerror or error}). Free space or choose another place."
         ) from error

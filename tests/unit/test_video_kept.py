@@ -141,3 +141,10 @@ def test_what_is_lost_is_said_a_line_each(tmp_path):
     assert [line.partition(":")[0] for line in losses(deep, "")] == ["HDR (PQ)", "10 bits a sample"]
     uneven = VideoSource(write(tmp_path / "u.mp4", smooth(10), times=UNEVEN))
     assert "uneven" in losses(uneven, ".avi")[0] and losses(uneven, ".mp4") == []
+
+
+def test_sound_that_only_the_trailer_refuses_is_left_out(tmp_path):
+    """PCM out of Matroska names no speakers, without which .mp4 takes none; the muxer says so when it closes."""
+    plain = VideoSource(write(tmp_path / "a.mkv", smooth(5), sound=["pcm_s16le"]))
+    assert losses(plain, ".mp4") == ["sound 1 (pcm_s16le) is left out"] and losses(plain, ".mov") == []
+    assert again(plain, tmp_path / "b.mp4").info.count == again(plain, tmp_path / "b.mov").info.count == 5
