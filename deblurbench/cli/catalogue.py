@@ -16,6 +16,7 @@ from deblurbench.errors import CardError, UsageError
 from deblurbench.metrics import METRICS
 from deblurbench.registry.by_path import find_method, is_named_by_path, split_method
 from deblurbench.registry.cards import DatasetCard, MethodCard
+from deblurbench.registry.cite import OURS, bibtex
 from deblurbench.registry.discovery import Plugin, Room, plugins, search_folders
 from deblurbench.text import did_you_mean
 
@@ -171,6 +172,21 @@ def show(name: str, as_config: bool, as_json: bool) -> None:
     if name not in known:
         raise UsageError(f"nothing is called {name!r}. {did_you_mean(name, known)}")
     _print_card(name, known[name], as_json)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=completion.everything)
+def cite(names: tuple[str, ...]) -> None:
+    """Print BibTeX of the papers behind methods and datasets; without a name, the entry of deblurbench itself."""
+    known = {plugin.name: plugin.card for room in ("datasets", "methods") for plugin in plugins(room).values()}
+    cards = {}
+    for name in names:
+        base = name.partition("@")[0].partition(":")[0]  # a variant's and a protocol's paper is the card's
+        card = known.get(base)
+        if card is None:
+            raise UsageError(f"no method or dataset is called {name!r}. {did_you_mean(base, known)}")
+        cards[base] = card
+    click.echo("\n\n".join([bibtex(card) for card in cards.values()] or [OURS]))
 
 
 def _print_config(folder: Path, as_json: bool) -> None:

@@ -144,6 +144,7 @@ class PluginCard(Frozen):
     title: str
     summary: str = ""
     authors: str = ""
+    paper_title: str = Field(default="", description="title of the paper, where it is not the card's")
     venue: str = ""
     year: int | None = None
     doi: str = ""

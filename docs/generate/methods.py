@@ -150,7 +150,7 @@ def _number(published: Published) -> str:
 def _section(card: MethodCard) -> str:
     venue = f"{card.venue} {card.year or ''}".strip()
     link = card.url or (f"https://doi.org/{card.doi}" if card.doi else "")
-    paper = ". ".join(filter(None, [card.authors.rstrip("."), venue, f"<{link}>" if link else ""]))
+    paper = ". ".join(filter(None, [card.authors.rstrip("."), card.paper_title, venue, f"<{link}>" if link else ""]))
     lines = [f"## {card.name}", "", f"**{card.title}.** {card.summary}".strip(), ""]
     lines += [f"*Paper.* {paper}.", ""] if paper else []
     lines += [f"* `{row_name(card, v)}`: {_variant(card, v)}" for v in card.variants if _variant(card, v)]
