@@ -11,16 +11,19 @@ from torch import Tensor
 from deblurbench.methods.base import Method
 from deblurbench.methods.layers import silence
 
-from .network import RDNNetwork
+from .network import Conventions, RDNNetwork
 
 PAST = 4
 
 
 class RDN(Method):
-    """The network runs PAST times for each frame, over ever older frames. At a clip's start the first is repeated."""
+    """The network runs PAST times for each frame, over ever older frames. At a clip's start the first is repeated.
 
-    def __init__(self) -> None:
-        self.network: RDNNetwork = RDNNetwork()
+    `conventions: tf` pads strided convolutions as the authors' TensorFlow release does.
+    """
+
+    def __init__(self, conventions: Conventions = "torch") -> None:
+        self.network: RDNNetwork = RDNNetwork(conventions)
 
     def restore(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield each frame (3, H, W) as soon as it came in."""

@@ -6,17 +6,39 @@ the batch's own statistics, in training and at inference alike. Green (temporal)
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deblurbench.methods.layers import conv, up4
 
 Skips = tuple[Tensor, Tensor, Tensor]
+Conventions = Literal["torch", "tf"]
 
 
 def step(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """ReLU, convolution, batch normalisation."""
     return nn.Sequential(nn.ReLU(), conv(inputs, outputs, kernel, stride), _norm(outputs))
+
+
+class SameDown(nn.Conv2d):
+    """Convolution 3x3, stride 2, as TensorFlow pads it (SAME): even sides get one row and column, behind them."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) with even h and w to (B, C', h / 2, w / 2)."""
+        return super().forward(F.pad(x, (0, 1, 0, 1)))
+
+
+def down(inputs: int, outputs: int, conventions: Conventions) -> nn.Sequential:
+    """A step to half the size."""
+    if conventions == "tf":
+        return nn.Sequential(nn.ReLU(), SameDown(inputs, outputs), _norm(outputs))
+    return step(inputs, outputs, stride=2)
 
 
 def up(inputs: int, outputs: int) -> nn.Sequential:
@@ -48,13 +70,13 @@ class Merge(nn.Module):
 class RDNNetwork(nn.Module):
     """The deblurring block of figure 4, run once for each observation."""
 
-    def __init__(self) -> None:
+    def __init__(self, conventions: Conventions = "torch") -> None:
         super().__init__()
         self.enter = step(6, 32)
-        self.down1, self.block1 = step(32, 64, stride=2), three(64, 1)
+        self.down1, self.block1 = down(32, 64, conventions), three(64, 1)
         self.same2, self.block2 = step(64, 64), three(64, 1)
-        self.down3, self.block3 = step(64, 128, stride=2), three(128, 1)
-        self.down4, self.merge4, self.block4 = step(128, 256, stride=2), Merge(256), three(256, 1)
+        self.down3, self.block3 = down(64, 128, conventions), three(128, 1)
+        self.down4, self.merge4, self.block4 = down(128, 256, conventions), Merge(256), three(256, 1)
         self.up5, self.merge5, self.block5 = up(256, 128), Merge(128), three(128, 3)
         self.up6, self.merge6, self.block6 = up(128, 64), Merge(64), three(64, 3)
         self.leave = nn.Sequential(up(64, 64), step(64, 64), step(64, 64), step(64, 6), step(6, 3))

@@ -28,6 +28,7 @@ COUNTS = {
     ("estrnn", "B9C80"): 1_763_387,
     ("estrnn", "B15C80"): 2_467_931,
     ("rdn", "single-scale"): 3_671_517,
+    ("rdn", "single-scale-tf"): 3_671_517,
 }
 NAMES = sorted({name for name, _ in COUNTS})
 START_AS_IDENTITY = [
@@ -172,3 +173,17 @@ def test_ovd_beta_learns():
     blurry = clip(2 * 3, 16, 16).reshape(2, 3, 3, 16, 16)
     method.loss(blurry, blurry.flip(0)).backward()
     assert method.network.blend.beta.grad.abs() > 0
+
+
+def test_rdn_pads_strided_convolutions_as_tensorflow_does_where_it_is_asked_to():
+    """SAME padding of a 3x3 convolution with stride 2: output i reads inputs 2i, 2i + 1 and 2i + 2."""
+    networks = [make("rdn", variant).network for variant in ("single-scale", "single-scale-tf")]
+    networks[1].load_state_dict(networks[0].state_dict())
+    layer = networks[1].down1[1]
+    x = torch.rand(1, 32, 8, 12)
+    patch = x[0, :, 2:5, 4:7]
+    expected = (layer.weight * patch).sum((1, 2, 3)) + layer.bias
+    assert torch.allclose(layer(x)[0, :, 1, 2], expected, atol=1e-5)
+    frames = torch.rand(2, 1, 3, 32, 40)
+    outputs = [network(frames[0], frames[1], None)[0] for network in networks]
+    assert outputs[0].shape == outputs[1].shape and not torch.allclose(outputs[0], outputs[1], atol=1e-3)
