@@ -47,13 +47,13 @@ def program(plugin: Plugin, environment: Mapping[str, str]) -> str:
     if word in PYTHON:
         return environment.get("executable", sys.executable)
     beside = plugin.folder / Path(word).expanduser()
-    found = str(beside.absolute()) if beside.is_file() else shutil.which(word)
-    if not found:
+    path = str(beside.absolute()) if beside.is_file() else shutil.which(word)
+    if not path:
         raise MissingError(
             f"method {plugin.name!r}: its command {word!r} is neither in {plugin.folder} nor a program in PATH. "
             f"Install it, or mend `command` in {plugin.folder / 'card.yaml'}."
         )
-    return found
+    return path
 
 
 def command_key(plugin: Plugin) -> list[str]:
@@ -76,8 +76,8 @@ def _program_in_path(plugin: Plugin) -> list[Path]:
     word = _card(plugin).command[0]
     if word in PYTHON or (plugin.folder / Path(word).expanduser()).is_file():
         return []
-    found = shutil.which(word)
-    return [Path(found)] if found else []
+    path = shutil.which(word)
+    return [Path(path)] if path else []
 
 
 def _card(plugin: Plugin) -> MethodCard:
@@ -157,7 +157,7 @@ class CommandMethod(Elsewhere):
 
     def _run(self, folder: Path) -> None:
         values = {**self._values, "input": folder / "input", "output": folder / "output"}
-        words = [PLACEHOLDER.sub(lambda found: str(values[found[1]]), word) for word in self._words]
+        words = [PLACEHOLDER.sub(lambda match: str(values[match[1]]), word) for word in self._words]
         guarded = GuardedProcess(
             words, cwd=self._home, stdin=subprocess.DEVNULL, stdout=sys.stderr, stderr=subprocess.PIPE
         )
@@ -177,9 +177,9 @@ class CommandMethod(Elsewhere):
         written, since = 0, time.monotonic()
         while (code := guarded.wait(min(LOOK_EVERY, self._timeout))) is None:
             self._alive()
-            there = sum(1 for _ in output.rglob("*"))
-            if there != written:
-                written, since = there, time.monotonic()
+            count = sum(1 for _ in output.rglob("*"))
+            if count != written:
+                written, since = count, time.monotonic()
             elif time.monotonic() - since > self._timeout:
                 raise FailedElsewhere(
                     "timeout",
@@ -217,18 +217,18 @@ class CommandMethod(Elsewhere):
             if len(files) != len(stems):
                 raise ContractError(f"the command wrote {counted(len(files), 'frame')} for {len(stems)} of the clip")
             return sorted(files, key=lambda file: natural_key(file.name))
-        found = {file.stem: file for file in files}
-        missing = [stem for stem in stems if stem not in found]
-        other = [file.name for stem, file in found.items() if stem not in set(stems)]
+        by_stem = {file.stem: file for file in files}
+        missing = [stem for stem in stems if stem not in by_stem]
+        other = [file.name for stem, file in by_stem.items() if stem not in set(stems)]
         odd = {"missing": missing, "with other names": other}
-        told = "".join(f"; {what}: {some(names)}" for what, names in odd.items() if names)
-        if told:
+        faults = "".join(f"; {what}: {some(names)}" for what, names in odd.items() if names)
+        if faults:
             raise ContractError(
-                f"the command wrote {counted(len(files), 'frame')} for {len(stems)}{told}. Restored frames are called "
-                "as the blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are taken "
-                "in natural order"
+                f"the command wrote {counted(len(files), 'frame')} for {len(stems)}{faults}. Restored frames are "
+                "called as the blurry ones (00000000.png, ...); with `command_results: in-order` in the card they are "
+                "taken in natural order"
             )
-        return [found[stem] for stem in stems]
+        return [by_stem[stem] for stem in stems]
 
 
 def _elsewhere(folder: Path) -> str:

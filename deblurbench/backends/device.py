@@ -30,14 +30,14 @@ def cuda_devices() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def find_device(wanted: str) -> str | None:
+def find_device(device: str) -> str | None:
     """`auto`, `cpu`, `cuda` or `cuda:N` as the name of a device that torch can use; None where it is not there."""
     count = cuda_devices()
-    if wanted == "auto":
+    if device == "auto":
         return "cuda:0" if count else "cpu"
-    if wanted == "cpu":
+    if device == "cpu":
         return "cpu"
-    kind, _, index = wanted.partition(":")
+    kind, _, index = device.partition(":")
     if kind != "cuda" or (index and not index.isdigit()) or int(index or 0) >= count:
         return None
     return f"cuda:{int(index or 0)}"
@@ -111,10 +111,10 @@ def kind_of(error: BaseException) -> str:
     """
     if type(error).__name__ in ("OutOfMemoryError", "MemoryError") or isinstance(error, MemoryError):
         return "out of memory"
-    told = str(error) if isinstance(error, RuntimeError) else ""
-    if any(words in told for words in OUT_OF_MEMORY):
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    if any(words in text for words in OUT_OF_MEMORY):
         return "out of memory"
-    return "unsupported" if any(words in told for words in UNSUPPORTED) else "raised"
+    return "unsupported" if any(words in text for words in UNSUPPORTED) else "raised"
 
 
 def resolve_device(name: str, environment: str = "") -> str:
@@ -151,7 +151,7 @@ def describe_runtime(device: str, seed: int) -> dict[str, Any]:
     from deblurbench import provenance
 
     cudnn = torch.backends.cudnn
-    told: dict[str, Any] = {
+    runtime: dict[str, Any] = {
         "seed": seed,
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
@@ -162,5 +162,5 @@ def describe_runtime(device: str, seed: int) -> dict[str, Any]:
         "cudnn_benchmark": cudnn.benchmark,
     }
     if device.startswith("cuda"):
-        told |= {"cuda": torch.version.cuda, "cudnn": cudnn.version(), "driver": provenance.driver_version()}
-    return told
+        runtime |= {"cuda": torch.version.cuda, "cudnn": cudnn.version(), "driver": provenance.driver_version()}
+    return runtime

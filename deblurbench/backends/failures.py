@@ -68,5 +68,5 @@ def describe_failure(error: BaseException, tile: int = 512) -> dict[str, str]:
         reason = f"{reason.splitlines()[0][:200]}. Try --tile {tile}, or --precision bf16."
     elif kind == "unsupported":
         reason = f"{reason.removesuffix(where).splitlines()[0][:200]}{where}: {UNSUPPORTED}"
-    told = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
-    return {"kind": kind, "reason": reason, "traceback": told[-8000:]}
+    text = error.traceback if isinstance(error, FailedElsewhere) else "".join(traceback.format_exception(error))
+    return {"kind": kind, "reason": reason, "traceback": text[-8000:]}

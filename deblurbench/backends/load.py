@@ -64,14 +64,14 @@ def load_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda:
     Raises:
         UsageError, CardError, MissingError: it cannot be made, or its weights do not fit or would be random.
     """
-    found = find_method(job.name)
-    card = found.card
+    plugin = find_method(job.name)
+    card = plugin.card
     assert isinstance(card, MethodCard)
-    if job.code and found.code_digest() != job.code:
+    if job.code and plugin.code_digest() != job.code:
         raise UsageError(f"{job.id}: its code on this node is not that of the run: put the same files there.")
-    environment = environment_of(found)
+    environment = environment_of(plugin)
     if environment or card.command:
-        elsewhere = method_elsewhere(found, environment, job, alive)
+        elsewhere = method_elsewhere(plugin, environment, job, alive)
         refuse_other_window(card, job.variant, elsewhere)
         _refuse_random(job, elsewhere)
         return elsewhere, card
@@ -79,7 +79,7 @@ def load_method(job: MethodJob, device: str, alive: Callable[[], None] = lambda:
     method = _make(job)
     refuse_other_window(card, job.variant, method)
     if job.weights:
-        give_weights(found, method, Path(job.weights))
+        give_weights(plugin, method, Path(job.weights))
     _refuse_random(job, method)
     put_into_evaluation(method)
     if method.network is not None:
@@ -100,11 +100,11 @@ def refuse_other_window(card: MethodCard, variant: str, method: Method) -> None:
         radius = method.radius
     else:  # a network from outside has its window from the card or from its file
         radius = method.radius if isinstance(method, WindowMethod) and not isinstance(method, Foreign) else None
-    told = card.needs_of(variant).window
-    if radius is None or radius == told:
+    window = card.needs_of(variant).window
+    if radius is None or radius == window:
         return
     raise CardError(
-        f"card of {card.name!r}: needs.window of variant {variant!r} is {told}, but the class has radius = {radius}: "
+        f"card of {card.name!r}: needs.window of variant {variant!r} is {window}, but the class has radius = {radius}: "
         "both are the frames that it reads on either side. Make them equal; a variant may have `needs` of its own."
     )
 
@@ -146,19 +146,19 @@ def _make(job: MethodJob) -> Method:
     return method
 
 
-def give_weights(found: Plugin, method: Method, file: Path) -> None:
+def give_weights(plugin: Plugin, method: Method, file: Path) -> None:
     """Load a weight file into a method strictly, unless the method was made of that very file.
 
     Raises:
         UsageError: the file does not fit, or the method has no network to load it into.
     """
-    if found.opened:
+    if plugin.opened:
         return
     if method.network is None:
         raise UsageError(
-            f"method {found.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
+            f"method {plugin.name!r} sets no self.network, so {file} cannot be loaded. Leave the weights out."
         )
-    if found.is_adapted:
+    if plugin.is_adapted:
         choice = load_checkpoint(method.network, file)
         if choice.others:
             method.caveat = "; ".join(filter(None, (method.caveat, f"{file.name}: {choice}")))
@@ -167,17 +167,17 @@ def give_weights(found: Plugin, method: Method, file: Path) -> None:
 
 
 def method_elsewhere(
-    found: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
+    plugin: Plugin, environment: Mapping[str, str], job: MethodJob, alive: Callable[[], None]
 ) -> Elsewhere:
     """A command, or a method made ready under its own Python."""
-    assert isinstance(found.card, MethodCard)
-    if found.card.command:
+    assert isinstance(plugin.card, MethodCard)
+    if plugin.card.command:
         return CommandMethod(
-            found, environment, parameters=found.card.variants[job.variant].parameters, device=job.device,
+            plugin, environment, parameters=plugin.card.variants[job.variant].parameters, device=job.device,
             precision=job.precision, tile=job.tile, timeout=job.timeout, alive=alive,
         )  # fmt: skip
     return IsolatedMethod(
-        found, environment, variant=job.variant, weights=job.weights,
+        plugin, environment, variant=job.variant, weights=job.weights,
         device=job.device, precision=job.precision, tile=job.tile, seed=job.seed,
     )  # fmt: skip
 

@@ -66,30 +66,30 @@ def environment_of(plugin: Plugin) -> dict[str, str]:
     if not named:
         return {}
     path = plugin.folder / Path(named).expanduser()
-    told = probe(interpreter(path, plugin.name))
+    answer = probe(interpreter(path, plugin.name))
     whose = f"method {plugin.name!r}: its environment {path}"
-    if tuple(int(number) for number in told["python"].split(".")[:2]) < OLDEST:
+    if tuple(int(number) for number in answer["python"].split(".")[:2]) < OLDEST:
         raise UsageError(
-            f"{whose} has Python {told['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed. "
+            f"{whose} has Python {answer['python']}; {OLDEST[0]}.{OLDEST[1]} or newer is needed. "
             f"{_how(plugin.name, Path('FOLDER'))}"
         )
-    if "torch" not in told and not (isinstance(card, MethodCard) and card.command):
+    if "torch" not in answer and not (isinstance(card, MethodCard) and card.command):
         raise MissingError(
-            f"{whose} (Python {told['python']}) has no torch, in which frames are handed over. "
-            f"Install it: {told['executable']} -m pip install torch numpy (of the versions the method wants)."
+            f"{whose} (Python {answer['python']}) has no torch, in which frames are handed over. "
+            f"Install it: {answer['executable']} -m pip install torch numpy (of the versions the method wants)."
         )
-    return told
+    return answer
 
 
 def _named_by_user() -> dict[str, str]:
     """DEBLURBENCH_PYTHON as method to path; relative paths are made absolute."""
-    found = {}
+    paths = {}
     for entry in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         name, equals, path = entry.partition("=")
         if not (name and equals and path):
             raise UsageError(f"{VARIABLE}: {entry!r} is no setting. Write METHOD=PATH, several with {os.pathsep!r}.")
-        found[name] = str(Path(path).expanduser().absolute())
-    return found
+        paths[name] = str(Path(path).expanduser().absolute())
+    return paths
 
 
 def interpreter(path: Path, method: str) -> Path:
@@ -123,11 +123,11 @@ def probe(python: Path) -> dict[str, str]:
             [str(python), "-E", "-s", "-c", PROBE], cwd="/", env=foreign_environment(), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
-        told: dict[str, str] = json.loads(done.stdout)
+        answer: dict[str, str] = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         said = done.stderr.strip().splitlines()[-1:] if isinstance(error, ValueError) else [str(error)]
         raise MissingError(f"{python}: does not run as a Python interpreter ({''.join(said) or 'no answer'})") from None
-    return {**told, "executable": str(python)}
+    return {**answer, "executable": str(python)}
 
 
 def _how(method: str, path: Path) -> str:

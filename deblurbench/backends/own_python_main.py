@@ -138,20 +138,20 @@ def load(network: Any, file: Any, foreign: bool = False) -> str:
     from deblurbench.errors import UsageError
     from deblurbench.methods.weights.choice import choose
 
-    state, told = read_safetensors(file), ""
+    state, caveat = read_safetensors(file), ""
     own = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     try:
         if foreign:
             choice = choose(state, len(own), lambda tensors: own == {n: tuple(t.shape) for n, t in tensors.items()})
             state = choice.tensors if choice else state
-            told = str(choice) if choice and choice.others else ""
+            caveat = str(choice) if choice and choice.others else ""
         network.load_state_dict(state, strict=True)
     except UsageError as error:
         raise Fault("refused", str(error)) from error
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:600]
         raise Fault("refused", f"{file}: these weights are of another architecture or variant: {reason}") from error
-    return told
+    return caveat
 
 
 class Restorer:
@@ -319,16 +319,16 @@ class Restorer:
 
 def describe(error: BaseException) -> dict:
     """The cause of a failure: a short kind, one sentence, and the traceback."""
-    told = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-8000:]
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))[-8000:]
     if isinstance(error, Fault):
-        return {"kind": error.kind, "reason": str(error), "traceback": told}
+        return {"kind": error.kind, "reason": str(error), "traceback": text}
     if isinstance(error, ContractError):
-        return {"kind": "contract", "reason": str(error), "traceback": told}
+        return {"kind": "contract", "reason": str(error), "traceback": text}
     if isinstance(error, UsageError):
-        return {"kind": "refused", "reason": str(error), "traceback": told}
+        return {"kind": "refused", "reason": str(error), "traceback": text}
     if isinstance(error, SystemExit):
-        return {"kind": "left", "reason": reason_of(error), "traceback": told}
-    return {"kind": kind_of(error), "reason": reason_of(error)[:2000], "traceback": told}
+        return {"kind": "left", "reason": reason_of(error), "traceback": text}
+    return {"kind": kind_of(error), "reason": reason_of(error)[:2000], "traceback": text}
 
 
 def listen(source: Any, clips: queue.Queue, restorers: list) -> None:

@@ -68,10 +68,10 @@ def match_folder(folder: Path, clips: Sequence[PlannedClip], known: Collection[s
     """
     if not folder.exists():
         raise MissingError(f"{folder}: no such folder. Name the folder that holds one folder (or video) a clip.")
-    found, faults = Match(folder), _Faults()
+    match, faults = Match(folder), _Faults()
     if folder.is_dir():
-        places = _places(folder, clips, found, faults)
-        _strangers(places, clips, known, found, faults)
+        places = _places(folder, clips, match, faults)
+        _strangers(places, clips, known, match, faults)
     else:
         places = {_only(folder, clips).clip.name: folder}
     for planned in clips:
@@ -79,10 +79,10 @@ def match_folder(folder: Path, clips: Sequence[PlannedClip], known: Collection[s
         if place is None:
             faults.missing.append(f"{planned.clip.name}: no folder and no video of this name")
         else:
-            _match_clip(place, planned, found, faults)
+            _match_clip(place, planned, match, faults)
     if faults.missing or faults.wrong:
         raise _error(folder, faults)
-    return found
+    return match
 
 
 def _only(file: Path, clips: Sequence[PlannedClip]) -> PlannedClip:
@@ -97,7 +97,7 @@ def _only(file: Path, clips: Sequence[PlannedClip]) -> PlannedClip:
     return clips[0]
 
 
-def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _Faults) -> dict[str, Path]:
+def _places(folder: Path, clips: Sequence[PlannedClip], match: Match, faults: _Faults) -> dict[str, Path]:
     """Folders and videos by the clip that their name means; frames directly in the folder stand for the only clip."""
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith("."))
     flat = [e for e in entries if e.is_file() and e.suffix.lower() in SUFFIXES]
@@ -109,7 +109,7 @@ def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _F
         places[name] = entry
     others = [e.name for e in entries if e.is_file() and e not in flat and not is_video(e)]
     if others:
-        found.notes.append(f"passed over, neither frames nor videos: {some(others)}")
+        match.notes.append(f"passed over, neither frames nor videos: {some(others)}")
     if flat and (len(clips) > 1 or places):
         why = f"{len(clips)} clips are selected" if len(clips) > 1 else "there are folders or videos, too"
         faults.wrong.append(
@@ -121,29 +121,29 @@ def _places(folder: Path, clips: Sequence[PlannedClip], found: Match, faults: _F
 
 
 def _strangers(
-    places: dict[str, Path], clips: Sequence[PlannedClip], known: Collection[str], found: Match, faults: _Faults
+    places: dict[str, Path], clips: Sequence[PlannedClip], known: Collection[str], match: Match, faults: _Faults
 ) -> None:
     """Tell what matches a clip that was not selected, and refuse what matches none."""
     selected = {spelling for c in clips for spelling in (c.clip.name, folder_name(c.clip.name))}
     others = {spelling for name in known for spelling in (name, folder_name(name))} - selected
     unselected = [name for name in places if name in others]
     if unselected:
-        found.notes.append(f"not selected and passed over: {some(unselected)}")
+        match.notes.append(f"not selected and passed over: {some(unselected)}")
     for name in [name for name in places if name not in selected | others]:
         faults.wrong.append(f"{places[name].name}: no clip of the protocol has this name. {did_you_mean(name, known)}")
 
 
-def _match_clip(place: Path, planned: PlannedClip, found: Match, faults: _Faults) -> None:
+def _match_clip(place: Path, planned: PlannedClip, match: Match, faults: _Faults) -> None:
     try:
         if place.is_dir():
-            _match_images(place, planned, found, faults)
+            _match_images(place, planned, match, faults)
         else:
-            _match_video(place, planned, found, faults)
+            _match_video(place, planned, match, faults)
     except FrameError as error:
         faults.wrong.append(str(error))
 
 
-def _match_images(place: Path, planned: PlannedClip, found: Match, faults: _Faults) -> None:
+def _match_images(place: Path, planned: PlannedClip, match: Match, faults: _Faults) -> None:
     files = {file.stem: file for file in list_frames(place)}
     name, stems = planned.clip.name, list(planned.clip.stems)
     extra = [stem for stem in files if stem not in set(stems)]
@@ -164,11 +164,11 @@ def _match_images(place: Path, planned: PlannedClip, found: Match, faults: _Faul
     paths = [files[stem] for stem in planned.scored]
     _check_sizes(paths, planned, faults)
     if any(path.suffix.lower() in LOSSY for path in paths):
-        found.notes.append(f"{name}: {paths[0].suffix} files may be lossy; what they decode to is scored")
-    found.clips.append(MatchedClip(planned, place, ImageFiles(tuple(paths)), tuple(planned.scored)))
+        match.notes.append(f"{name}: {paths[0].suffix} files may be lossy; what they decode to is scored")
+    match.clips.append(MatchedClip(planned, place, ImageFiles(tuple(paths)), tuple(planned.scored)))
 
 
-def _match_video(place: Path, planned: PlannedClip, found: Match, faults: _Faults) -> None:
+def _match_video(place: Path, planned: PlannedClip, match: Match, faults: _Faults) -> None:
     video, name, stems = VideoSource(place), planned.clip.name, tuple(planned.clip.stems)
     count, size = len(video.stems), video.size()
     if count != len(stems):
@@ -179,8 +179,8 @@ def _match_video(place: Path, planned: PlannedClip, found: Match, faults: _Fault
     if planned.size and size != planned.size:
         faults.wrong.append(_wrong_size(name, place.name, size, planned.size))
     if place.suffix.lower() not in LOSSLESS:
-        found.notes.append(f"{name}: {place.name} is likely lossy; what it decodes to is scored")
-    found.clips.append(MatchedClip(planned, place, video, stems))
+        match.notes.append(f"{name}: {place.name} is likely lossy; what it decodes to is scored")
+    match.clips.append(MatchedClip(planned, place, video, stems))
 
 
 def _check_sizes(paths: Sequence[Path], planned: PlannedClip, faults: _Faults) -> None:
@@ -192,9 +192,9 @@ def _check_sizes(paths: Sequence[Path], planned: PlannedClip, faults: _Faults) -
         faults.wrong.append(_wrong_size(planned.clip.name, some(list(wrong)), size, planned.size))
 
 
-def _wrong_size(clip: str, what: str, found: tuple[int, int], wanted: tuple[int, int]) -> str:
+def _wrong_size(clip: str, what: str, size: tuple[int, int], expected: tuple[int, int]) -> str:
     return (
-        f"{clip}: {what}: {found[0]}x{found[1]} pixels, the ground truth has {wanted[0]}x{wanted[1]}; "
+        f"{clip}: {what}: {size[0]}x{size[1]} pixels, the ground truth has {expected[0]}x{expected[1]}; "
         "frames are never resized or cropped to fit"
     )
 

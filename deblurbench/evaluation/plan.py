@@ -121,9 +121,9 @@ class Plan:
     @cached_property
     def dataset_digest(self) -> str:
         """Digest of the code that opens the dataset, and of its parameters."""
-        found = plugin("datasets", self.dataset.card.name)
-        told = json.dumps(self.dataset.card.parameters, sort_keys=True, default=str)
-        return provenance.text_digest(provenance.folder_digest(found.folder), told)
+        source = plugin("datasets", self.dataset.card.name)
+        parameters = json.dumps(self.dataset.card.parameters, sort_keys=True, default=str)
+        return provenance.text_digest(provenance.folder_digest(source.folder), parameters)
 
     def key(self, method: PlannedMethod, clip: PlannedClip) -> dict[str, Any]:
         """Everything that decides the scores of a method on a clip. A part with another key is stale."""
@@ -136,7 +136,7 @@ class Plan:
             "code": record.code_sha256,
             "needs": method.needs.model_dump(mode="json"),
             "command": command_key(method.plugin),
-            "environment": {name: told for name, told in record.environment.items() if name != "executable"},
+            "environment": {name: version for name, version in record.environment.items() if name != "executable"},
             "results version": RESULTS_VERSION,
             "protocol": self.protocol.digest(),
             "dataset": self.dataset_digest,
@@ -163,26 +163,26 @@ def plan_method(text: str, random_weights: bool = False, beside_others: bool = F
         UsageError: unknown method, variant or weights; the nearest name is given.
         MissingError: there are no weights for it, or its packages, its own Python environment or command are not there.
     """
-    reference, variant, wanted = split_method(text)
-    found = find_method(reference)
-    environment, lacks = _installed(found, beside_others)
-    card, name = found.card, found.name
+    reference, variant, tag = split_method(text)
+    source = find_method(reference)
+    environment, lacks = _installed(source, beside_others)
+    card, name = source.card, source.name
     assert isinstance(card, MethodCard)
-    variant = card.known_variant(variant or _variant_of(wanted, card))
+    variant = card.known_variant(variant or _variant_of(tag, card))
     identifier = name if len(card.variants) == 1 else f"{name}:{variant}"
     try:
-        weights = find_weights(found, variant, wanted)
+        weights = find_weights(source, variant, tag)
     except MissingError:
         if not random_weights:
             raise
-        return PlannedMethod(identifier, found, variant, None, True, environment, lacks)
-    usual = find_weights(found, variant, None) if wanted and _has_default(card, variant) else None
-    if wanted and weights and (usual is None or usual.sha256 != weights.sha256):
+        return PlannedMethod(identifier, source, variant, None, True, environment, lacks)
+    usual = find_weights(source, variant, None) if tag and _has_default(card, variant) else None
+    if tag and weights and (usual is None or usual.sha256 != weights.sha256):
         identifier += f"@{weights.tag}"
-    return PlannedMethod(identifier, found, variant, weights, environment=environment, lacks=lacks)
+    return PlannedMethod(identifier, source, variant, weights, environment=environment, lacks=lacks)
 
 
-def _installed(found: Plugin, beside_others: bool) -> tuple[dict[str, str], str]:
+def _installed(method: Plugin, beside_others: bool) -> tuple[dict[str, str], str]:
     """A method's own Python, empty for ours; and with `beside_others` what it needs and is not there, empty for none.
 
     Raises:
@@ -190,11 +190,11 @@ def _installed(found: Plugin, beside_others: bool) -> tuple[dict[str, str], str]
     """
     environment: dict[str, str] = {}
     try:
-        environment = environment_of(found)
+        environment = environment_of(method)
         if not environment:
-            found.refuse_missing_packages()
-        if isinstance(found.card, MethodCard) and found.card.command:
-            program(found, environment)
+            method.refuse_missing_packages()
+        if isinstance(method.card, MethodCard) and method.card.command:
+            program(method, environment)
     except MissingError as error:
         if not beside_others:
             raise
@@ -206,13 +206,13 @@ def _has_default(card: MethodCard, variant: str) -> bool:
     return any(w.variant == variant for w in card.weights)
 
 
-def _variant_of(wanted: str | None, card: MethodCard) -> str:
+def _variant_of(tag: str | None, card: MethodCard) -> str:
     """The variant that a bare name means: that of the training folder or tag asked for, else the card's default."""
     for weights in card.weights:
-        if weights.tag == wanted:
+        if weights.tag == tag:
             return weights.variant
-    told = read_story(Path(wanted).expanduser()) if wanted else {}
-    return str(told.get("variant", card.default_variant))
+    record = read_story(Path(tag).expanduser()) if tag else {}
+    return str(record.get("variant", card.default_variant))
 
 
 def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMethod, ...]:
@@ -248,12 +248,12 @@ def plan_methods(texts: Sequence[str], random_weights: bool) -> tuple[PlannedMet
 def _everyone() -> tuple[list[PlannedMethod], dict[str, str]]:
     """What `all` runs, each in its default variant or the first that has weights; why the others are left out."""
     planned, reasons = [], {}
-    for name, found in plugins("methods").items():
-        reason = _why_not(found)
-        if reason or not isinstance(found.card, MethodCard):
+    for name, method in plugins("methods").items():
+        reason = _why_not(method)
+        if reason or not isinstance(method.card, MethodCard):
             reasons[name] = reason
             continue
-        card = found.card
+        card = method.card
         usual = not card.needs_weights or _has_default(card, card.default_variant)
         try:
             planned.append(plan_method(name if usual else f"{name}:{card.weights[0].variant}"))
@@ -270,16 +270,16 @@ def left_out(texts: Sequence[str]) -> dict[str, str]:
     return {name: reason for name, reason in _everyone()[1].items() if name not in named}
 
 
-def _why_not(found: Plugin) -> str:
+def _why_not(method: Plugin) -> str:
     """Why a method cannot run under its bare name, as far as its card tells; empty where it can."""
-    card = found.card
+    card = method.card
     if not isinstance(card, MethodCard):
-        return f"broken: {(found.error or 'no card').splitlines()[0]}"
+        return f"broken: {(method.error or 'no card').splitlines()[0]}"
     if card.opens:
-        return f"name a file ({', '.join(card.opens)}): {found.name}@FILE"
+        return f"name a file ({', '.join(card.opens)}): {method.name}@FILE"
     if card.weights or not card.needs_weights:
         return ""
-    named = f"{found.name}:{card.default_variant}" if len(card.variants) > 1 else found.name
+    named = f"{method.name}:{card.default_variant}" if len(card.variants) > 1 else method.name
     train = f"deblurbench train {named} --dataset mini --recipe quick --minutes 30 --output FOLDER"
     return f"train it first: {train}, then run {named}@FOLDER"
 
@@ -365,19 +365,19 @@ def make_plan(request: Request) -> Plan:
     dataset, protocol = open_dataset(request.dataset, request.data_root)
     metrics = plan_metrics(request.metrics, protocol)
     split = request.split or protocol.split
-    found = dataset.find(protocol)
-    refuse_undecodable([str(found.root)])
-    there = dataset.clips(protocol, split)
-    chosen = choose_clips(there, _spelled(request, there), protocol, split)
+    location = dataset.find(protocol)
+    refuse_undecodable([str(location.root)])
+    available = dataset.clips(protocol, split)
+    chosen = choose_clips(available, _spelled(request, available), protocol, split)
     refuse_unscorable(chosen, request, protocol)
-    sums = read_sums(found.root)
+    sums = read_sums(location.root)
     undivided = tuple(plan_clip(clip, protocol, request.frames_per_clip, sums) for clip in chosen)
     refuse_silent_partial(dataset.card, request, protocol, split, undivided)
     clips = _shard(undivided, request.shard)
-    coverage, partial = coverage_of(dataset.card, protocol, split, there, clips)
+    coverage, partial = coverage_of(dataset.card, protocol, split, available, clips)
     metrics, notes = fitting_metrics(metrics, undivided)
     notes += unchecked_note([clip.clip for clip in undivided], sums)
     return Plan(
-        request, dataset, protocol, split, found.layout, str(found.root), clips, methods, metrics, coverage,
-        partial or split != protocol.split, undivided, (*found.notes, *notes),
+        request, dataset, protocol, split, location.layout, str(location.root), clips, methods, metrics, coverage,
+        partial or split != protocol.split, undivided, (*location.notes, *notes),
     )  # fmt: skip

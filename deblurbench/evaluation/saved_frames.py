@@ -50,10 +50,10 @@ class FrameKeeper:
     def to_save(self, clip: PlannedClip) -> list[str]:
         """Stems of the frames to write as PNG, as --save-frames says: those chosen, or the candidates."""
         stems = list(clip.clip.stems)
-        wanted = self.plan.request.save_frames
-        if wanted == "all":
+        choice = self.plan.request.save_frames
+        if choice == "all":
             return stems
-        if wanted == "none":
+        if choice == "none":
             return []
         chosen = self.choices.get(clip.clip.name)
         if chosen:
@@ -96,7 +96,7 @@ class FrameKeeper:
         metric = frame_choice.ranking_metric(self.plan.metrics) if self._ranks(clip) else None
         ranking = {method: part for method, part in parts.items() if method != IDENTITY} or parts
         values = {
-            method: {stem: value for stem, found, value in part.scores if metric and found == metric.id and stem}
+            method: {stem: value for stem, name, value in part.scores if metric and name == metric.id and stem}
             for method, part in ranking.items()
         }
         return frame_choice.choose(stems, among, values, metric)

@@ -90,8 +90,8 @@ class BackgroundScorer:
             self.result.scores += self.waiting.popleft().result()
         while self.adding:
             self.adding.popleft().result()
-        found = [("", name, float(metric.result())) for name, metric in self.clip_metrics.items()]
-        self.result.scores += [score for score in found if not math.isnan(score[2])]  # a clip of one frame has none
+        values = [("", name, float(metric.result())) for name, metric in self.clip_metrics.items()]
+        self.result.scores += [score for score in values if not math.isnan(score[2])]  # a clip of one frame has none
 
     def _work(
         self, stem: str, frame: Frame8, truth: Frame8 | None, scored: bool, file: Path | None, sharp_file: Path | None

@@ -110,8 +110,8 @@ def score(
         manifest.outcomes += outcomes
         if is_mixed(outcomes) and MIXED not in manifest.warnings:
             manifest.warnings.append(MIXED)
-        told = (part.caveat for part in walk_parts(store, manifest) if part.outcome.method == given.name)
-        record.caveat = joined(*told)
+        caveats = (part.caveat for part in walk_parts(store, manifest) if part.outcome.method == given.name)
+        record.caveat = joined(*caveats)
         store.write_manifest(manifest)
         store.write_tables(manifest, walk_parts(store, manifest))
     return RunResult(output, manifest, [o for o in manifest.outcomes if o.status == "failed"])
@@ -144,11 +144,11 @@ def _lacking(part: Part, store: Store, manifest: Manifest) -> set[str]:
 
     What the blurry input has none of either has no value on this clip, as a clip-level metric of a single frame.
     """
-    wanted = {metric.id for metric in manifest.metrics if not metric.absent}
+    expected = {metric.id for metric in manifest.metrics if not metric.absent}
     blurry = store.read_part(IDENTITY, part.outcome.clip)
     if blurry and blurry.outcome.status == "ok":
-        wanted &= {name for _, name, _ in blurry.scores}
-    return wanted - {name for _, name, _ in part.scores}
+        expected &= {name for _, name, _ in blurry.scores}
+    return expected - {name for _, name, _ in part.scores}
 
 
 def _key(given: Submission, matched: MatchedClip) -> dict[str, Any]:
@@ -219,13 +219,13 @@ class _Scorer:
 
 def _pairs(matched: MatchedClip) -> Iterator[tuple[str, Frame8, Frame8]]:
     """Stem, restored and sharp frame of every scored frame, both decoded ahead in the background."""
-    clip, wanted = matched.planned.clip, set(matched.planned.scored)
+    clip, scored = matched.planned.clip, set(matched.planned.scored)
     assert clip.sharp is not None
-    restored = _only(matched.stems, PrefetchedFrames(matched.source), wanted)
-    sharp = _only(clip.stems, PrefetchedFrames(clip.sharp), wanted)
+    restored = _only(matched.stems, PrefetchedFrames(matched.source), scored)
+    sharp = _only(clip.stems, PrefetchedFrames(clip.sharp), scored)
     for (stem, frame), (_, truth) in zip(restored, sharp, strict=True):
         yield stem, frame, truth
 
 
-def _only(stems: Sequence[str], frames: Iterator[Frame8], wanted: set[str]) -> Iterator[tuple[str, Frame8]]:
-    return ((stem, frame) for stem, frame in zip(stems, frames, strict=True) if stem in wanted)
+def _only(stems: Sequence[str], frames: Iterator[Frame8], chosen: set[str]) -> Iterator[tuple[str, Frame8]]:
+    return ((stem, frame) for stem, frame in zip(stems, frames, strict=True) if stem in chosen)

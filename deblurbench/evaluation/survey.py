@@ -37,8 +37,8 @@ class Work:
 
 def survey(plan: Plan, store: Store) -> list[Work]:
     """Compare what is asked with what is stored, method by method and clip by clip; nothing is written."""
-    came = _metrics_that_came(store) - {m.id for m in plan.metrics if m.absent}
-    return [_survey_one(plan, store, method, clip, came) for method in plan.methods for clip in plan.clips]
+    computable = _metrics_that_came(store) - {m.id for m in plan.metrics if m.absent}
+    return [_survey_one(plan, store, method, clip, computable) for method in plan.methods for clip in plan.clips]
 
 
 def _metrics_that_came(store: Store) -> set[str]:
@@ -49,7 +49,7 @@ def _metrics_that_came(store: Store) -> set[str]:
     return set()
 
 
-def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedClip, came: set[str]) -> Work:
+def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedClip, computable: set[str]) -> Work:
     key = plan.key(method, clip)
     if clip.problems:
         return Work(method, clip, "problem", key, "; ".join(clip.problems))
@@ -66,7 +66,7 @@ def _survey_one(plan: Plan, store: Store, method: PlannedMethod, clip: PlannedCl
         return Work(method, clip, "stale", key, f"changed since: {', '.join(changed)}")
     if part.outcome.status != "ok":
         return Work(method, clip, "retry", key, f"failed before: {part.outcome.reason[:100]}")
-    lacking = {name for name in came if metric(name).fits(clip.size)} - {name for _, name, _ in part.scores}
+    lacking = {name for name in computable if metric(name).fits(clip.size)} - {name for _, name, _ in part.scores}
     if lacking and clip.clip.sharp is not None:
         return Work(method, clip, "stale", key, f"can be computed now: {', '.join(sorted(lacking))}")
     missing = [file for file in _saved_files(store, part, clip) if not file.is_file()]

@@ -150,22 +150,22 @@ class ClusterExecutor:
         token = self.store.folder / f".{self.topic}"
         token.touch()
         try:
-            found: dict[str, Any] = self.client.run(
+            reports: dict[str, Any] = self.client.run(
                 cluster_task.describe_node, str(token), dict(folders), on_error="return"
             )
         finally:
             token.unlink(missing_ok=True)
-        return found
+        return reports
 
     def _refresh(self, handle: Handle) -> None:
         """Follow the Dask workers that come and go; what one was at that went is done again, or has failed."""
-        there: dict[str, Slot] = {}
+        present: dict[str, Slot] = {}
         workers = self._workers()
         hosts = Counter(info["host"] for info in workers.values() for _ in range(self._capacity(info)))
         for address, info in workers.items():
             for number in range(self._capacity(info)):
-                there[f"{address} {number}"] = Slot(address, info["host"], hosts[info["host"]] - 1)
-        self.slots = {name: self.slots.get(name, slot) for name, slot in there.items()}
+                present[f"{address} {number}"] = Slot(address, info["host"], hosts[info["host"]] - 1)
+        self.slots = {name: self.slots.get(name, slot) for name, slot in present.items()}
         for key, (unit, future, slot) in list(self.flying.items()):
             if slot.address not in workers:
                 del self.flying[key]
