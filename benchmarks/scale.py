@@ -65,16 +65,15 @@ class Watch(Listener):
         self.active: list[tuple[float, int]] = []
         self.gaps: list[float] = []
         self.ended = 0.0
-
-    def clip(self, method: str, clip: str, frames: int) -> None:
-        """A clip begins."""
-        if method == self.method:
-            self.active.append((time.perf_counter(), 1))
+        self.begun: set[str] = set()
 
     def frame(self, method: str, clip: str, stem: str) -> None:
         """A frame was restored."""
         if method == self.method:
             self.frames.append(time.perf_counter())
+            if clip not in self.begun:  # from here on its worker is at work: before, it loaded the method
+                self.active.append((self.frames[-1], 1))
+            self.begun.add(clip)
             if self.ended:
                 self.gaps.append(self.frames[-1] - self.ended)
             self.ended = 0.0
@@ -93,7 +92,7 @@ class Watch(Listener):
             count += change
             if count == workers:
                 full.append(at)
-        first, last = next(at for at in self.frames if at > full[0]), max(full)
+        first, last = full[0], max(full)
         inside = sum(first < at <= last for at in self.frames)
         return inside * seconds / workers / (last - first)
 
