@@ -12,7 +12,6 @@ from deblurbench.datasets.synthesis.photos import Photo
 from deblurbench.datasets.synthesis.pool import GAMMA, LINEAR, SHARP, PooledSource, turned
 from deblurbench.datasets.synthesis.recipe import Recipe
 from deblurbench.datasets.synthesis.scene import draw_scene
-from deblurbench.datasets.synthesis.source import TrainingSource
 from deblurbench.errors import UsageError
 
 SIDE = 48
@@ -95,19 +94,6 @@ def test_a_clip_is_rendered_once_and_damaged_slots_are_rendered_again(photos, mo
     assert np.array_equal(made.pool.clip(2, 0), first) and len(rendered) == 1
     made.pool._held[2] = module.NONE  # as where a process ended while it wrote
     assert np.array_equal(made.pool.clip(2, 0), first) and len(rendered) == 2
-
-
-def test_levelled_gamma_frames_have_the_plain_averages_mean(photos):
-    made = source(photos, {"noise": 0, "kinds": ["gamma"], "level": 1.0})
-    batch = made.batch(3)
-    plain = source(photos, {"noise": 0, "kinds": ["linear"]}).batch(3)
-    raw = source(photos, {"noise": 0, "kinds": ["gamma"]}).batch(3)
-    assert (raw.blurry - plain.blurry).mean() * 255 > 1
-    rest = (batch.blurry.mean((-2, -1)) - plain.blurry.mean((-2, -1))) * 255  # all pixels are rounded alike
-    assert rest.abs().max() < 0.5 and rest.mean().abs() < 0.3
-    source_of_all = TrainingSource(photos, Recipe(level=1.0, kinds=("gamma",)), batch=4, frames=1, crop=32, seed=1)
-    bright = source_of_all.batch(0)
-    assert (bright.blurry - bright.sharp).mean() * 255 < 1
 
 
 def test_all_symmetries_and_both_directions_of_time_are_drawn():

@@ -24,7 +24,7 @@ from deblurbench.datasets.synthesis.photos import Photo
 from deblurbench.datasets.synthesis.recipe import Recipe
 from deblurbench.datasets.synthesis.rendered import cache_root
 from deblurbench.datasets.synthesis.scene import draw_scene
-from deblurbench.datasets.synthesis.source import TrainingBatch, TrainingSource, levelled, noise_like
+from deblurbench.datasets.synthesis.source import TrainingBatch, TrainingSource, noise_like
 from deblurbench.errors import UsageError
 from deblurbench.registry.cards import Frozen
 
@@ -105,7 +105,7 @@ class PooledSource(TrainingSource):
 
     The first step draws from `first` clips. Each step adds `fresh` to them (a mean: 0.1 is one in ten steps), until the
     pool holds `clips`; from then on each new one replaces the oldest. Settings of the recipe that concern rendering are
-    the pool's; exposure, noise and level are drawn with every use. The pool has its own `seed`, so that trainings of
+    the pool's; exposure and noise are drawn with every use. The pool has its own `seed`, so that trainings of
     several seeds can share it.
     """
 
@@ -148,8 +148,6 @@ class PooledSource(TrainingSource):
     def _exposed(self, dice: Dice, piece: Tensor, gamma: bool) -> tuple[Tensor, Tensor]:
         """uint8 (T, 3, 3, h, w) to blurry and sharp frames (T, 3, h, w) in [0, 1], with noise."""
         blurry, sharp = (piece[:, side].float().div_(255) for side in (GAMMA if gamma else LINEAR, SHARP))
-        if gamma and dice.chance(self.recipe.level):
-            blurry = levelled(blurry, piece[:, LINEAR].float().div_(255))
         blurry = blurry + dice.uniform(0, self.recipe.noise) * noise_like(dice, blurry)
         return quantise(blurry), sharp
 
@@ -178,7 +176,7 @@ def _digest(photos: list[Photo], recipe: Recipe, *sizes: int) -> str:
     pixels = hashlib.sha256()
     for photo in photos:
         pixels.update(photo.pixels.numpy().tobytes())
-    drawn_with_every_use = {"noise", "kinds", "level"}
+    drawn_with_every_use = {"noise", "kinds"}
     of = {"version": VERSION, "recipe": recipe.model_dump(exclude=drawn_with_every_use), "sizes": sizes}
     told = json.dumps({**of, "photographs": [p.name for p in photos], "pixels": pixels.hexdigest()}, sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]

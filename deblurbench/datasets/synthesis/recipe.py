@@ -51,7 +51,6 @@ class Recipe(Frozen):
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] = ("gamma", "linear")
     still: float = Field(default=0.0, ge=0, le=1)  # share of the clips whose camera stands still; objects move
     shutter: Share = (1.0, 1.0)  # share of a frame's time in which the shutter is open; odd numbers of sub-frames
-    level: float = Field(default=0.0, ge=0, le=1)  # share of the gamma clips whose mean is set to the plain average's
 
     def windows_for(self, speed: float) -> tuple[int, ...]:
         """The windows whose sub-frames lie close enough at this speed not to be seen singly, or the largest."""

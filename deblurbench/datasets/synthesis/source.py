@@ -72,8 +72,7 @@ class TrainingSource:
         scene = draw_scene(dice, self.photos, recipe, self.frames, self.height, self.width, behind=behind)
         kind, noise = dice.pick(self.recipe.kinds), dice.uniform(0, self.recipe.noise)
         firsts = range(0, self.frames, self.together)
-        level = kind == "gamma" and bool(recipe.level) and dice.chance(recipe.level)
-        pairs = [_expose(scene, first, min(self.together, self.frames - first), kind, level) for first in firsts]
+        pairs = [_expose(scene, first, min(self.together, self.frames - first), kind) for first in firsts]
         blurry, sharp = (torch.cat(side) for side in zip(*pairs, strict=True))
         blurry = blurry + noise * noise_like(dice, blurry)
         return quantise(blurry), quantise(sharp), f"{scene.origin} {kind}"
@@ -88,18 +87,10 @@ def between(span: tuple[float, float], number: int) -> float:
     return span[0] * (span[1] / span[0]) ** (int(digits, 2) / 2 ** len(digits))
 
 
-def _expose(scene: Scene, first: int, count: int, kind: Kind, level: bool) -> tuple[Tensor, Tensor]:
+def _expose(scene: Scene, first: int, count: int, kind: Kind) -> tuple[Tensor, Tensor]:
     """Consecutive exposures: their means, and their middle sub-frames. Each (count, 3, H, W)."""
     subframes = scene.exposures(first, count)
-    blurry = average(subframes, kind, dim=1)
-    if level:
-        blurry = levelled(blurry, average(subframes, "linear", dim=1))
-    return blurry, subframes[:, scene.opened // 2]
-
-
-def levelled(blurry: Tensor, linear: Tensor) -> Tensor:
-    """Blurry frames (..., H, W), shifted so that each colour of each frame has the mean of the plain average's."""
-    return blurry - (blurry - linear).mean((-2, -1), keepdim=True)
+    return average(subframes, kind, dim=1), subframes[:, scene.opened // 2]
 
 
 def noise_like(dice: Dice, like: Tensor) -> Tensor:
