@@ -79,7 +79,7 @@ def about_torchvision(error: BaseException | None) -> str:
 
 def _matching_torchvision() -> str:
     """Which torchvision to install beside the torch that is installed."""
-    torch, vision = (importlib.metadata.version(name) for name in ("torch", "torchvision"))
+    torch, vision = (_version(name) for name in ("torch", "torchvision"))
     minor = re.match(r"2\.(\d+)", torch)
     release = f"0.{int(minor[1]) + 15}.*" if minor else "X"
     build = f", of the build {torch.partition('+')[2]}, from the index that torch came from" if "+" in torch else ""
@@ -87,6 +87,13 @@ def _matching_torchvision() -> str:
         f"torchvision {vision} does not fit torch {torch}: pip install --force-reinstall --no-deps "
         f"'torchvision=={release}'{build}"
     )
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:  # a copy without metadata, somewhere on the path
+        return "of unknown version"
 
 
 def card_path(card: MethodCard, folder: Path) -> Path:
