@@ -120,15 +120,15 @@ def all_pairs(rows: Mapping[str, ByClip], higher: bool) -> Pairs:
     """
     labels = tuple(rows)
     first, second = np.triu_indices(len(labels), 1)
-    found: dict[str, np.ndarray] = {}
+    per_clip: dict[str, np.ndarray] = {}
     for clip in [clip for clip in rows[labels[0]] if all(clip in by_clip for by_clip in rows.values())]:
         difference = _differences([by_clip[clip] for by_clip in rows.values()], first, second)
         if np.isfinite(difference).all():
-            found[clip] = difference
-    differences = np.array(list(found.values())).reshape(len(found), len(first))
-    p = step_down(differences) if len(found) and len(first) else np.ones(len(first))
+            per_clip[clip] = difference
+    differences = np.array(list(per_clip.values())).reshape(len(per_clip), len(first))
+    p = step_down(differences) if len(per_clip) and len(first) else np.ones(len(first))
     reach = critical_t(differences) if len(first) else math.inf
-    return Pairs(labels, tuple(found), higher, first, second, differences, p, reach)
+    return Pairs(labels, tuple(per_clip), higher, first, second, differences, p, reach)
 
 
 def _differences(rows: Sequence[pd.Series], first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -73,13 +73,13 @@ def paper_tables(card: MethodCard) -> list[PaperTable]:
     Raises:
         UsageError: the card has none.
     """
-    found: dict[tuple[str, str], PaperTable] = {}
+    tables: dict[tuple[str, str], PaperTable] = {}
     for entry in card.paper:
-        table = found.setdefault((entry.source, entry.protocol), PaperTable(entry.source, entry.protocol))
+        table = tables.setdefault((entry.source, entry.protocol), PaperTable(entry.source, entry.protocol))
         table.rows.setdefault(entry.variant or card.default_variant, {}).setdefault(entry.metric, entry)
-    if not found:
+    if not tables:
         raise UsageError(f"the card of method {card.name!r} has no published numbers (`paper`): nothing to reproduce.")
-    return list(found.values())
+    return list(tables.values())
 
 
 def choose_table(card: MethodCard, number: int | None, dataset: str | None) -> PaperTable:
@@ -96,9 +96,9 @@ def choose_table(card: MethodCard, number: int | None, dataset: str | None) -> P
     return next((t for t in fitting if t.protocol == dataset), fitting[0])
 
 
-def runnable(found: Plugin, table: PaperTable) -> tuple[list[str], dict[str, str]]:
+def runnable(method: Plugin, table: PaperTable) -> tuple[list[str], dict[str, str]]:
     """Variants of a table that have weights, as method names, and for each other row why it cannot run."""
-    card = found.card
+    card = method.card
     assert isinstance(card, MethodCard)
     ready, missing = [], {}
     for variant in table.rows:
@@ -106,7 +106,7 @@ def runnable(found: Plugin, table: PaperTable) -> tuple[list[str], dict[str, str
             missing[variant] = OTHER_METHOD
             continue
         try:
-            find_weights(found, variant, None)
+            find_weights(method, variant, None)
             ready.append(f"{card.name}:{variant}")
         except MissingError:
             missing[variant] = NO_WEIGHTS
@@ -147,7 +147,7 @@ def beside(table: PaperTable, card: MethodCard, run: Run, missing: dict[str, str
     if not mark and manifest.partial:
         mark = f"partial run ({manifest.coverage}), not comparable"
     ours = {s.method.id: s for s in summarise(run)}
-    found = Reproduction(
+    reproduction = Reproduction(
         table,
         manifest.protocol.name,
         mark,
@@ -156,10 +156,10 @@ def beside(table: PaperTable, card: MethodCard, run: Run, missing: dict[str, str
     rows = [(IDENTITY, IDENTITY, {}), *[(name, _identifier(card, name), p) for name, p in table.rows.items()]]
     for name, identifier, published in rows:
         summary = ours.get(identifier)
-        numbers = {m: _beside(m, published.get(m), summary, mark) for m in found.metrics}
-        found.rows.append((name + _seen(run, summary), missing.get(name) or _state(summary), numbers))
-    found.notes = list(_notes(found, card, run, ours.values()))
-    return found
+        numbers = {m: _beside(m, published.get(m), summary, mark) for m in reproduction.metrics}
+        reproduction.rows.append((name + _seen(run, summary), missing.get(name) or _state(summary), numbers))
+    reproduction.notes = list(_notes(reproduction, card, run, ours.values()))
+    return reproduction
 
 
 def _identifier(card: MethodCard, variant: str) -> str:
@@ -190,33 +190,33 @@ def _seen(run: Run, summary: MethodSummary | None) -> str:
     return f" {SEEN}" if summary and run.manifest.seen_in_training(summary.method) else ""
 
 
-def _notes(found: Reproduction, card: MethodCard, run: Run, ours: Iterable[MethodSummary]) -> Iterable[str]:
+def _notes(result: Reproduction, card: MethodCard, run: Run, ours: Iterable[MethodSummary]) -> Iterable[str]:
     manifest = run.manifest
     protocol = f"{manifest.protocol.name} v{manifest.protocol.version}"
     yield f"Ours: protocol {protocol}, {manifest.coverage}; {manifest.device}."
-    if found.mark:
-        yield f"The paper's numbers are of {found.table.protocol}; ours of {found.dataset}: {found.mark}."
-    if FPS in found.metrics:
+    if result.mark:
+        yield f"The paper's numbers are of {result.table.protocol}; ours of {result.dataset}: {result.mark}."
+    if FPS in result.metrics:
         yield "fps: the paper's hardware and clock are not ours; no difference is given."
-    for note in dict.fromkeys(p.note for row in found.table.rows.values() for p in row.values() if p.note):
+    for note in dict.fromkeys(p.note for row in result.table.rows.values() for p in row.values() if p.note):
         yield f"paper: {note}"
-    if found.table.protocol in card.status:
-        status = card.status[found.table.protocol]
-        yield f"status under {found.table.protocol}: {status.state}. {' '.join(status.note.split())}"
+    if result.table.protocol in card.status:
+        status = card.status[result.table.protocol]
+        yield f"status under {result.table.protocol}: {status.state}. {' '.join(status.note.split())}"
     for summary in [s for s in ours if s.method.trained_on]:
         origin = f"{summary.method.weights}, trained on {', '.join(summary.method.trained_on)}"
         yield f"{summary.method.id}: our weights ({origin}), not the paper's"
-    if any(SEEN in name for name, _, _ in found.rows):
+    if any(SEEN in name for name, _, _ in result.rows):
         yield f"{SEEN} trained on frames of this dataset"
 
 
-def as_dict(found: Reproduction) -> dict[str, Any]:
+def as_dict(result: Reproduction) -> dict[str, Any]:
     """Plain values, for JSON."""
     rows = [
         {"method": name, "weights": weights, **{m: vars(number) for m, number in numbers.items()}}
-        for name, weights, numbers in found.rows
+        for name, weights, numbers in result.rows
     ]
     return {
-        "source": found.table.source, "paper_protocol": found.table.protocol, "protocol": found.dataset,
-        "comparable": not found.mark, "mark": found.mark, "rows": rows, "notes": found.notes,
+        "source": result.table.source, "paper_protocol": result.table.protocol, "protocol": result.dataset,
+        "comparable": not result.mark, "mark": result.mark, "rows": rows, "notes": result.notes,
     }  # fmt: skip

@@ -112,8 +112,8 @@ def summarise(run: Run) -> list[MethodSummary]:
         if state != "ok":
             rows.append(MethodSummary(method, state, reason))
             continue
-        found = {m.id: summary(values[method.id][m.id]) for m in metrics if m.id in values[method.id]}
-        rows.append(MethodSummary(method, state, "", found, seconds(run, method.id)))
+        summaries = {m.id: summary(values[method.id][m.id]) for m in metrics if m.id in values[method.id]}
+        rows.append(MethodSummary(method, state, "", summaries, seconds(run, method.id)))
     return rows
 
 
@@ -182,8 +182,8 @@ def seconds(run: Run, method: str) -> Seconds | None:
 
 def _values(run: Run, method: str) -> dict[str, ByClip]:
     """Metric -> clip -> values indexed by frame, of the metrics that the method has values of."""
-    found = {metric.id: run.values_by_clip(method, metric.id) for metric in run.manifest.metrics}
-    return {metric: by_clip for metric, by_clip in found.items() if by_clip}
+    values = {metric.id: run.values_by_clip(method, metric.id) for metric in run.manifest.metrics}
+    return {metric: by_clip for metric, by_clip in values.items() if by_clip}
 
 
 def check_whole(run: Run) -> None:
@@ -196,22 +196,22 @@ def check_whole(run: Run) -> None:
     Raises:
         UsageError: values are missing; says which.
     """
-    there: Counter[tuple[str, str, str]] = Counter(
+    counts: Counter[tuple[str, str, str]] = Counter(
         zip(*(run.scores[column] for column in ("method", "clip", "metric")), strict=True)
     )
     for metric in [metric for metric in run.manifest.metrics if not metric.absent]:
         for clip in run.manifest.clips:
             ended = [o.method for o in run.manifest.outcomes if o.clip == clip.name and o.status == "ok"]
-            found = {method: there[method, clip.name, metric.id] for method in ended}
+            present = {method: counts[method, clip.name, metric.id] for method in ended}
             if metric.level == "clip":
-                wanted = max(found.values(), default=0)
+                expected = max(present.values(), default=0)
             else:
-                wanted = len(clip.scored) if clip.ground_truth else len(clip.frames) * any(found.values())
-                wanted *= fits(metric.id, clip.width, clip.height)
-            for method, count in found.items():
-                if count != wanted:
+                expected = len(clip.scored) if clip.ground_truth else len(clip.frames) * any(present.values())
+                expected *= fits(metric.id, clip.width, clip.height)
+            for method, count in present.items():
+                if count != expected:
                     raise UsageError(
-                        f"{run.folder / 'scores.csv'}: cut short: {method} on {clip.name} has {count} of {wanted} "
+                        f"{run.folder / 'scores.csv'}: cut short: {method} on {clip.name} has {count} of {expected} "
                         f"values of {metric.id!r}. The same run command writes it anew from parts/."
                     )
 

@@ -86,11 +86,11 @@ def read_stored(folder: Path) -> Stored:
         run = Run.open(folder)
         return Stored(folder, tuple(run.manifest.request.methods), ())
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        results = tuple(told["results"])
+        bench = json.loads(file.read_text(encoding="utf-8"))
+        results = tuple(bench["results"])
         sizes = tuple(dict.fromkeys((int(r["width"]), int(r["height"])) for r in results))
-        environment = told["environment"]
-        return Stored(folder, tuple(told["methods"]), sizes, results, told["device"], told["settings"], environment)
+        environment = bench["environment"]
+        return Stored(folder, tuple(bench["methods"]), sizes, results, bench["device"], bench["settings"], environment)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"{file}: damaged, or no bench ({type(error).__name__}: {error})") from error
 

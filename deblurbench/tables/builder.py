@@ -151,21 +151,21 @@ def _row(number: int, manifest: Manifest, summary: MethodSummary, columns: Seque
     paper = {} if manifest.partial else comparable_papers(manifest, method)
     cells = {}
     for column in columns:
-        found = summary.metrics.get(column.key)
-        if found:
-            cells[column.key] = _cell(found, paper.get(column.key))
+        values = summary.metrics.get(column.key)
+        if values:
+            cells[column.key] = _cell(values, paper.get(column.key))
     if summary.seconds:
         cells[SECONDS] = Cell(summary.seconds.median, frames=summary.seconds.frames, p95=summary.seconds.p95)
     return Row(number, method, method.id, tuple(marks), summary, cells)
 
 
-def _cell(found: Summary, paper: Published | None) -> Cell:
+def _cell(summary: Summary, paper: Published | None) -> Cell:
     return Cell(
-        value=found.mean,
-        interval=found.interval,
-        clip_mean=found.clip_mean,
-        infinite=found.infinite,
-        frames=found.frames,
+        value=summary.mean,
+        interval=summary.interval,
+        clip_mean=summary.clip_mean,
+        infinite=summary.infinite,
+        frames=summary.frames,
         paper=paper,
     )
 

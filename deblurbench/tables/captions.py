@@ -71,9 +71,9 @@ def _means_line(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     if not by_frame:
         return "Values are means over clips."
     other = ", ".join(c.label for c in by_frame if any(_means_differ(row.cells.get(c.key), c) for row in rows))
-    told = f" ({by_clip}: over clips)" if by_clip else ""
+    per_clip = f" ({by_clip}: over clips)" if by_clip else ""
     differ = f", which print other numbers here ({other})" if other else ""
-    return f"Values are means over frames{told}; intervals and differences are of means over clips{differ}."
+    return f"Values are means over frames{per_clip}; intervals and differences are of means over clips{differ}."
 
 
 def _means_differ(cell: Cell | None, column: Column) -> bool:
@@ -94,11 +94,11 @@ def _less(manifest: Manifest) -> str:
 
 
 def _own_python(method: MethodRecord) -> str:
-    told = method.environment
-    device = f" on {told['device']}" if "device" in told else ""
+    facts = method.environment
+    device = f" on {facts['device']}" if "device" in facts else ""
     return (
-        f"{method.id} ran under a Python of its own (Python {told.get('python')}, torch {told.get('torch')}){device}: "
-        "timed there, without the copies between the processes."
+        f"{method.id} ran in a separate Python environment (Python {facts.get('python')}, torch {facts.get('torch')})"
+        f"{device}: timed there, without the copies between the processes."
     )
 
 
@@ -110,17 +110,19 @@ def _versions(manifest: Manifest) -> dict[str, str]:
 
 
 def _interval_line(runs: Sequence[Run], rows: Sequence[Row]) -> str:
-    found = [row.summary.metrics[key] for row in rows for key, cell in row.cells.items() if cell.interval]
-    if found:
-        clips = {sum(map(math.isfinite, summary.by_clip.values())) for summary in found}
+    summaries = [row.summary.metrics[key] for row in rows for key, cell in row.cells.items() if cell.interval]
+    if summaries:
+        clips = {sum(map(math.isfinite, summary.by_clip.values())) for summary in summaries}
         counts = " or ".join(map(str, sorted(clips)))
         unit = "the clip is the unit, not the frame"
         return f"Intervals of values: 95 % each, Student's t over the means of {counts} clips ({unit})."
     if not any(row.ok for row in rows):
         return "No interval: no method was scored on every clip, and a row without all of them has no mean."
     count = len(runs[0].manifest.clips)
-    there = [sum(map(math.isfinite, one.by_clip.values())) for row in rows for one in row.summary.metrics.values()]
-    finite = max(there, default=count)
+    finite_counts = [
+        sum(map(math.isfinite, one.by_clip.values())) for row in rows for one in row.summary.metrics.values()
+    ]
+    finite = max(finite_counts, default=count)
     found_in = counted(count, "clip") if finite == count else f"{finite} of {counted(count, 'clip')} with a finite mean"
     return (
         f"No interval: {found_in}, and an interval needs at least {MIN_CLIPS} "
@@ -207,10 +209,10 @@ def _unequal_frames(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]
     level = {column.key: column.level for column in columns}
     return [
         f"{key}: means over unlike {level[key]}s, "
-        + "; ".join(f"{frames} of {', '.join(labels)}" for frames, labels in sorted(found.items()))
+        + "; ".join(f"{frames} of {', '.join(labels)}" for frames, labels in sorted(by_count.items()))
         + f". Compare by the paired differences, which take the {level[key]}s that both have"
-        for key, found in counts.items()
-        if len(found) > 1
+        for key, by_count in counts.items()
+        if len(by_count) > 1
     ]
 
 

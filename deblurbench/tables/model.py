@@ -159,10 +159,10 @@ TIME = Column(SECONDS, "Time", "restore time per frame, median", "s/frame", Fals
 
 
 def _columns(runs: Sequence[Run]) -> tuple[Column, ...]:
-    found: dict[str, Column] = {}
+    columns: dict[str, Column] = {}
     for metric in [m for run in runs for m in run.manifest.metrics if not m.absent]:
-        found.setdefault(metric.id, _column(metric))
-    return (*found.values(), TIME)
+        columns.setdefault(metric.id, _column(metric))
+    return (*columns.values(), TIME)
 
 
 def _column(metric: MetricRecord) -> Column:

@@ -33,8 +33,8 @@ def paper_note(row: Row, manifest: Manifest) -> str:
     """Whose published numbers stand beside the measured ones, or why none do; empty where there are none."""
     shown = [cell.paper for cell in row.cells.values() if cell.paper]
     if shown:
-        there = {paper.metric for paper in shown}
-        others = [p for p in comparable_papers(manifest, row.method).values() if p.metric not in {*there, "fps"}]
+        metrics = {paper.metric for paper in shown}
+        others = [p for p in comparable_papers(manifest, row.method).values() if p.metric not in {*metrics, "fps"}]
         missing = ", ".join(f"{p.metric} {p.value:g}" for p in others)
         lacks = f"; it also reports {missing}, which this run does not have" if missing else ""
         return f"paper values: {shown[0].source}{lacks}"

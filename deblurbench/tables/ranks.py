@@ -21,12 +21,12 @@ HEAD = ("metric", "method", "mean_rank", "best_clips", "clips", "best_frames", "
 def rankings(table: ResultTable) -> list[Ranking]:
     """One ranking a metric, over the rows that finished and are comparable; none where these are fewer than two."""
     fit = [row for row in table.rows if row.ok and not {MIXED, RANDOM} & set(row.marks)]
-    found = []
+    ranked = []
     for column in table.metrics:
-        mine = [row for row in fit if column.key in row.cells]
-        if len(mine) > 1:
-            found.append(_rank(table, mine, column))
-    return found
+        rows = [row for row in fit if column.key in row.cells]
+        if len(rows) > 1:
+            ranked.append(_rank(table, rows, column))
+    return ranked
 
 
 def _rank(table: ResultTable, rows: list[Row], column: Column) -> Ranking:
@@ -78,18 +78,18 @@ def markdown(table: ResultTable) -> str:
     """A Markdown table of mean ranks and wins, a column a metric, and below it what each allows to say."""
     from deblurbench.tables.markdown import md_escape, md_row
 
-    found = rankings(table)
-    if not found:
+    listed = rankings(table)
+    if not listed:
         return ""
     labels = {column.key: column.label for column in table.metrics}
-    ranked = {m.method for r in found for m in r.methods}
+    ranked = {m.method for r in listed for m in r.methods}
     rows = [row for row in table.rows if row.label in ranked]
-    lines = [md_row(["Method", *[f"{labels[r.metric]} rank" for r in found]])]
-    lines.append(md_row(["---", *["---:"] * len(found)]))
+    lines = [md_row(["Method", *[f"{labels[r.metric]} rank" for r in listed]])]
+    lines.append(md_row(["---", *["---:"] * len(listed)]))
     for row in rows:
-        lines.append(md_row([md_escape(row.name), *[_cell(r, row.label) for r in found]]))
+        lines.append(md_row([md_escape(row.name), *[_cell(r, row.label) for r in listed]]))
     lines += ["", "- Mean rank over clips, 1 is best; in brackets on how many clips and frames the method is best."]
-    lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(table, r)}')}" for r in found]
+    lines += [f"- {md_escape(f'{labels[r.metric]}: {verdict(table, r)}')}" for r in listed]
     return "\n".join(lines) + "\n"
 
 

@@ -194,8 +194,8 @@ def _plain(row: Row, column: Column) -> str:
 
 def _interval(row: Row, column: Column) -> str:
     """' [25.14, 29.25]' of a mean; empty where it has none."""
-    found = row.cells[column.key].interval if column.key in row.cells else None
-    return f" [{column.show(found.low)}, {column.show(found.high)}]" if found else ""
+    interval = row.cells[column.key].interval if column.key in row.cells else None
+    return f" [{column.show(interval.low)}, {column.show(interval.high)}]" if interval else ""
 
 
 def _md_cell(row: Row, column: Column) -> str:

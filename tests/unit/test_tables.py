@@ -348,10 +348,10 @@ def test_times_of_commands_and_of_other_environments_are_marked(tmp_path: Path) 
     text = tables.markdown(table)
     assert "| srn:rgb ‖ |" in text and "- ‖ a command: its time includes starting it and the disk" in text
     assert r"srn:rgb \textsuperscript{$\parallel$}" in tables.latex(table)
-    lines = [line for line in table.caption if "a Python of its own" in line]
+    lines = [line for line in table.caption if "a separate Python environment" in line]
     assert lines == [
-        "ifirnn:C2H3 ran under a Python of its own (Python 3.9.18, torch 1.12.1) on cpu: timed there, without the "
-        "copies between the processes."
+        "ifirnn:C2H3 ran in a separate Python environment (Python 3.9.18, torch 1.12.1) on cpu: timed there, without "
+        "the copies between the processes."
     ]
     from deblurbench.reports.gallery.runtime import plottable  # type: ignore[import-not-found]
 
