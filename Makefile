@@ -21,10 +21,13 @@ demo: $(VENV)/.installed  ## run blurry input, IFI-RNN and SRN on the embedded d
 test: $(VENV)/.installed  ## the whole test suite, on the CPU, offline, in as many processes as there are cores
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
-check: $(VENV)/.installed  ## lint, format and types
+check: $(VENV)/.installed  ## lint, format and types, those of the page's scripts with npx
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if npx --yes --package typescript@5.9.3 -- tsc --version >/dev/null 2>&1; then \
+	  npx --yes --package typescript@5.9.3 -- tsc --project reports/gallery/tsconfig.json; \
+	else echo "npx cannot give TypeScript here: the types of the page's scripts are not checked"; fi
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .

@@ -95,14 +95,16 @@ def _strip(
 
 def _plot(selection: Selection, kind: str, clip: str | None, width: str) -> Callable[[], Figure]:
     from deblurbench.plots import clips, curves, runtime
-    from deblurbench.plots.selection import INPUT, clip_series, panels, points, reference_mean
-    from deblurbench.plots.style import WIDTHS, looks
+    from deblurbench.plots.selection import clip_series, panels, points, reference_mean
+    from deblurbench.plots.style import WIDTHS
 
     inches, heading = WIDTHS[width], selection.column.heading
-    styles = looks(selection.labels, INPUT)
+    styles = selection.looks
     if kind == "runtime":
         marks, reference = points(selection), reference_mean(selection)
-        return lambda: runtime.runtime(marks, reference, heading, styles, (inches, HEIGHTS[width]))
+        higher = selection.column.higher_is_better
+        size = (inches, HEIGHTS[width])
+        return lambda: runtime.runtime(marks, reference, heading, styles, size, higher_is_better=higher)
     if kind == "clips":
         series = clip_series(selection)
         shown = [clip.name for clip in selection.run.manifest.clips]

@@ -58,7 +58,7 @@ metrics = click.option(
 )
 save_frames = click.option(
     "--save-frames", type=click.Choice(["none", "sample", "all"]), default="sample", show_default=True,
-    help="Which restored frames to keep as PNG.",
+    help="Restored frames to keep as PNG: those that the report shows and films of two clips, or all.",
 )  # fmt: skip
 output = click.option(
     "--output", type=click.Path(path_type=Path), help="Folder of the run; the same one again resumes it."

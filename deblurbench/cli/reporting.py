@@ -55,6 +55,9 @@ def own_folder(runs: Sequence[Path]) -> Path:
 @click.option("--short-names", is_flag=True, help="Leave variants out of table.tex where a method has one row.")
 @click.option("--single-file", is_flag=True, help="Write report.html, too: the page with all its parts inside.")
 @click.option(
+    "--exact", is_flag=True, help="With --single-file: pictures and films without loss; by default it has previews."
+)
+@click.option(
     "--serve", type=click.IntRange(0, 65535), is_flag=False, flag_value=0, metavar="[PORT]",
     help="Serve the report to browsers of this machine until Ctrl-C; give it after the runs.",
 )  # fmt: skip
@@ -63,9 +66,11 @@ def own_folder(runs: Sequence[Path]) -> Path:
 def report(
     runs: tuple[Path, ...], output: Path | None, kinds: tuple[str, ...], allow_mixed: bool, reference: str,
     gallery: GalleryKind, budget: int, columns: str | None, intervals: bool, short_names: bool, single_file: bool,
-    serve: int | None, accept_edited: bool, as_json: bool,
+    exact: bool, serve: int | None, accept_edited: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build the report of stored runs anew."""
+    if exact and not single_file:
+        raise UsageError("--exact: has no use without --single-file; the report's folder is always without loss")
     style = LatexStyle(tuple(options.names(columns, "--columns") or ()) or None, intervals, short_names)
     parts = replace(shown(gallery, budget, reference), latex=style)
     files = write_reports(runs, output or own_folder(runs), kinds, allow_mixed, parts, accept_edited)
@@ -73,7 +78,7 @@ def report(
     for file in files:
         say(f"  {file}")
     if single_file:
-        _single_file(_page(files, "--single-file"))
+        _single_file(_page(files, "--single-file"), exact)
     if serve is not None:
         _serve(_page(files, "--serve").parent, serve)
 
@@ -85,18 +90,26 @@ def _page(files: Sequence[Path], option: str) -> Path:
     return page
 
 
-def _single_file(page: Path) -> None:
-    """Write the page as one file, and say how large it is."""
-    from deblurbench.reports.inlining import inline
+def _single_file(page: Path, exact: bool) -> None:
+    """Say how large the page is as one file, and write it."""
+    from deblurbench.frames.files import write_atomically
+    from deblurbench.reports.inlining import exact_size, inlined
 
     target = page.with_name("report.html")
-    size = inline(page, target)
-    say(f"  {target} ({size / MEGABYTE:.1f} MB in one file)")
-    if size > MAILED:
+    whole = exact_size(page) / MEGABYTE
+    if exact:
+        say(f"  {target}: about {whole:.1f} MB, pictures and films without loss")
+    data = inlined(page, exact)
+    size = len(data) / MEGABYTE
+    if not exact:
+        say(f"  {target}: {size:.1f} MB, with previews; --exact would make it about {whole:.1f} MB")
+    if len(data) > MAILED:
+        smaller = "" if not exact else "without --exact, "
         say(
-            f"! {size / MEGABYTE:.0f} MB: many mail servers refuse more than {MAILED // MEGABYTE} MB, and browsers "
-            f"open it slowly. Smaller: --budget {MAILED // MEGABYTE * 3 // 5}, or --gallery none."
+            f"! {size:.0f} MB: many mail servers refuse more than {MAILED // MEGABYTE} MB, and browsers open it "
+            f"slowly. Smaller: {smaller}--budget {MAILED // MEGABYTE * 3 // 5}, or --gallery none."
         )
+    write_atomically(target, data)
 
 
 def _serve(folder: Path, port: int) -> None:

@@ -3,7 +3,8 @@
 Under `--save-frames sample` the frames to show are ranked by the mean of all methods, and the methods run one after the
 other. So every method writes the same candidates; once all of them ended on a clip the choice is made, recorded in the
 clip's parts, and the other candidates are deleted. Candidates follow from the plan alone and the choice from the parts,
-so a run that was killed anywhere chooses the same frames when it is resumed.
+so a run that was killed anywhere chooses the same frames when it is resumed. Consecutive frames of one or two clips are
+kept beside the choice: the report plays them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from deblurbench.results import frame_choice
 from deblurbench.results.manifest import Choice
 from deblurbench.results.store import GROUND_TRUTH, Part, Store
 
+UNKNOWN = (1280, 720)  # pixels of a frame where the plan does not know them
+
 
 class FrameKeeper:
     """Says what to save of a clip, and prunes it when all methods ended on it."""
@@ -33,6 +36,15 @@ class FrameKeeper:
         """How many candidates of every clip the disk is asked to hold: as many in a shard as in the undivided run."""
         pixels = [clip.size[0] * clip.size[1] for clip in self.plan.undivided if clip.size]
         return frame_choice.affordable(pixels, len(self.plan.methods) + 1)
+
+    @cached_property
+    def films(self) -> dict[str, list[str]]:
+        """Clip -> the frames that are kept for a film under `--save-frames sample`."""
+        if self.plan.request.save_frames != "sample":
+            return {}
+        clips = [(clip.clip.stems, (clip.size or UNKNOWN)[0] * (clip.size or UNKNOWN)[1]) for clip in self.plan.clips]
+        films = frame_choice.films(clips, len(self.plan.methods) + 1)
+        return {self.plan.clips[place].clip.name: stems for place, stems in films.items()}
 
     def resume(self, parts: Iterable[Part]) -> None:
         """Take over the choices of parts that still count: their other frames are gone, so a choice stands.
@@ -56,11 +68,10 @@ class FrameKeeper:
         if choice == "none":
             return []
         chosen = self.choices.get(clip.clip.name)
-        if chosen:
-            return list(chosen.frames)
-        return frame_choice.candidates(
-            list(clip.scored) or stems, self.allowed if self._ranks(clip) else frame_choice.STRIDE
-        )
+        allowed = self.allowed if self._ranks(clip) else frame_choice.STRIDE
+        shown = list(chosen.frames) if chosen else frame_choice.candidates(list(clip.scored) or stems, allowed)
+        saved = {*shown, *self.films.get(clip.clip.name, ())}
+        return [stem for stem in stems if stem in saved]
 
     def settle(self, clip: PlannedClip, parts: Mapping[str, Part]) -> Choice | None:
         """All methods ended on a clip: choose, record the choice in its parts, delete the other candidates.
@@ -74,8 +85,9 @@ class FrameKeeper:
         if self.plan.request.save_frames != "sample":
             return None
         choice = self.choices.get(name) or self._choose(clip, parts)
+        kept = {*choice.frames, *self.films.get(name, ())}
         for part in parts.values():
-            saved = [stem for stem in part.saved if stem in choice.frames]
+            saved = [stem for stem in part.saved if stem in kept]
             if (saved, choice) != (part.saved, part.choice):
                 part.saved, part.choice = saved, choice
                 self.store.write_part(part)  # before the files go: a part never names a file that is not there

@@ -31,13 +31,18 @@ class Series:
 
 
 def clips(
-    names: Sequence[str], series: Sequence[Series], heading: str, looks: Mapping[str, Look], width: float
+    names: Sequence[str],
+    series: Sequence[Series],
+    heading: str,
+    looks: Mapping[str, Look],
+    width: float,
+    theme: Theme | None = None,
 ) -> Figure:
     """Draw two panels on one axis: above, a line a method with its mean over clips; below, a line a clip.
 
     The upper panel is the legend, too. Infinite values (frames equal to the ground truth) are not drawn.
     """
-    theme = Theme()
+    theme = theme or Theme()
     row = max(NARROWEST, min(ROW, TALLEST / (len(names) + len(series))))
     heights = (row * (len(series) + 0.4), row * (len(names) + 0.4))
     figure = new_figure(width, sum(heights) + EDGES)
@@ -56,13 +61,14 @@ def clips(
 
 def _means(axes: Axes, series: Sequence[Series], looks: Mapping[str, Look], theme: Theme) -> None:
     plain_axes(axes, theme, "x")
-    axes.set_facecolor("#f6f7f8")
+    axes.set_facecolor(theme.panel)
     for y, one in enumerate(series):
         if not math.isfinite(one.mean):
             continue
         if one.interval:
-            axes.hlines(y, one.interval.low, one.interval.high, looks[one.label].colour, linewidth=1.2)
-        _marker(axes, one.mean, y, looks[one.label], 5.0)
+            line = axes.hlines(y, one.interval.low, one.interval.high, looks[one.label].colour, linewidth=1.2)
+            line.set_gid(theme.mark(one.label))
+        _marker(axes, one.mean, y, looks[one.label], 5.0, theme.mark(one.label, f"mean over clips {one.shown}"))
         axes.annotate(
             one.shown, (1, y), xycoords=("axes fraction", "data"), xytext=(3, 0), textcoords="offset points",
             ha="left", va="center_baseline", fontsize=SMALL, color=theme.text,
@@ -74,13 +80,14 @@ def _dots(axes: Axes, names: Sequence[str], series: Sequence[Series], looks: Map
     for y in range(len(names)):
         known = [v for s in series if (v := s.values[y]) is not None and math.isfinite(v)]
         if known:
-            axes.hlines(y, min(known), max(known), "#c9ced6", linewidth=0.8, zorder=1)
+            axes.hlines(y, min(known), max(known), theme.span, linewidth=0.8, zorder=1)
         for one in series:
             value = one.values[y]
             if value is not None and math.isfinite(value):
-                _marker(axes, value, y, looks[one.label], 4.2)
+                _marker(axes, value, y, looks[one.label], 4.2, theme.mark(one.label, f"{names[y]}: {value:.4g}"))
 
 
-def _marker(axes: Axes, x: float, y: float, look: Look, size: float) -> None:
+def _marker(axes: Axes, x: float, y: float, look: Look, size: float, name: str | None) -> None:
     edge = 1.0 if look.marker == "x" else 0.0
-    axes.plot([x], [y], look.marker, color=look.colour, markersize=size, markeredgewidth=edge, zorder=3)
+    (drawn,) = axes.plot([x], [y], look.marker, color=look.colour, markersize=size, markeredgewidth=edge, zorder=3)
+    drawn.set_gid(name)

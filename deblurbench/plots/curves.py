@@ -27,12 +27,14 @@ class Panel:
     values: Mapping[str, Sequence[float | None]]
 
 
-def curves(panels: Sequence[Panel], heading: str, looks: Mapping[str, Look], width: float) -> Figure:
+def curves(
+    panels: Sequence[Panel], heading: str, looks: Mapping[str, Look], width: float, theme: Theme | None = None
+) -> Figure:
     """Draw the curves; each panel has its own value axis, as clips differ more than methods do.
 
     A frame without a value leaves a gap; an infinite one is marked by ∞ at the upper edge.
     """
-    theme = Theme()
+    theme = theme or Theme()
     columns = min(len(panels), 2 if width < 5 else 4)
     rows = -(-len(panels) // columns)
     height = ALONE.get(width, 2.3) if len(panels) == 1 else 0.45 + PANEL * rows
@@ -57,7 +59,7 @@ def _panel(axes: Axes, panel: Panel, looks: Mapping[str, Look], theme: Theme) ->
 
     plain_axes(axes, theme)
     for number, (label, values) in enumerate(panel.values.items()):
-        _curve(axes, values, looks[label], number)
+        _curve(axes, values, looks[label], number, theme.mark(label))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _stem(panel.frames, x)))
@@ -71,13 +73,14 @@ def _stem(frames: Sequence[str], position: float) -> str:
     return str(int(name)) if name.isdecimal() else name[-8:]
 
 
-def _curve(axes: Axes, values: Sequence[float | None], look: Look, number: int) -> None:
+def _curve(axes: Axes, values: Sequence[float | None], look: Look, number: int, name: str | None) -> None:
     finite = [v if v is not None and math.isfinite(v) else math.nan for v in values]
     step = max(1, len(values) // MARKS)
-    axes.plot(
+    (line,) = axes.plot(
         range(len(values)), finite, color=look.colour, linestyle=look.dashes, linewidth=1.1, marker=look.marker,
         markersize=3.2, markevery=(number * step // 3 % step, step), markeredgewidth=0.8 if look.marker == "x" else 0,
     )  # fmt: skip
+    line.set_gid(name)
     for position, value in enumerate(values):
         if value is not None and math.isinf(value):
             axes.annotate(

@@ -82,9 +82,9 @@ def arrange(
     )
 
 
-def _best(found: list[Layout]) -> Layout:
+def _best(layouts: list[Layout]) -> Layout:
     """The best one of those that fit on a page with large crops; else that fit on a page; else the lowest."""
-    low = [layout for layout in found if layout.height <= TALLEST * layout.dpi]
+    low = [layout for layout in layouts if layout.height <= TALLEST * layout.dpi]
     large = [
         layout
         for layout in low
@@ -92,7 +92,7 @@ def _best(found: list[Layout]) -> Layout:
     ]
     if low:
         return max(large or low, key=lambda layout: layout.merit)
-    return min(found, key=lambda layout: layout.height)
+    return min(layouts, key=lambda layout: layout.height)
 
 
 def _candidates(

@@ -63,28 +63,28 @@ def moment(selection: Selection, clip: str | None, frame: str | None, crop: Crop
 def _sources(selection: Selection, clip: ClipRecord) -> dict[str, dict[str, Path]]:
     """Label -> stem -> PNG that was kept: the input, the methods, the ground truth."""
     run = selection.run
-    found = {}
+    sources = {}
     for row in selection.rows:
         outcome = run.manifest.outcome(row.method.id, clip.name)
         if outcome.status == "ok":
-            found[selection.label(row)] = run.frames(row.method.id, clip.name)
+            sources[selection.label(row)] = run.frames(row.method.id, clip.name)
         else:
             selection.leave_out(row, f"{clip.name}: {outcome_of(run, row, clip.name)}")
-    found[TRUTH] = run.ground_truth_frames(clip.name)
-    return {label: frames for label, frames in found.items() if frames}
+    sources[TRUTH] = run.ground_truth_frames(clip.name)
+    return {label: frames for label, frames in sources.items() if frames}
 
 
 def _find_frame(selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], name: str | None) -> str:
     """The frame asked for, or the middle one of those kept (scored ones first)."""
-    kept = [stem for stem in clip.frames if any(stem in frames for frames in sources.values())]
+    saved = [stem for stem in clip.frames if any(stem in frames for frames in sources.values())]
     if name is not None:
         stem = _stem(clip, name)
-        if stem not in kept:
-            raise UsageError(f"--frame {stem}: was not kept. {_kept(clip, kept)}. {KEEP}.")
+        if stem not in saved:
+            raise UsageError(f"--frame {stem}: was not kept. {_kept(clip, saved)}. {KEEP}.")
         return stem
-    if not kept:
-        raise UsageError(f"{selection.run.folder}: {_kept(clip, kept)}. {KEEP}.")
-    order = [stem for stem in kept if stem in clip.scored] or kept
+    if not saved:
+        raise UsageError(f"{selection.run.folder}: {_kept(clip, saved)}. {KEEP}.")
+    order = [stem for stem in saved if stem in clip.scored] or saved
     stem = order[len(order) // 2]
     selection.notes.append(f"frame chosen: --frame {stem} (the middle one of those kept)")
     return stem
@@ -105,11 +105,11 @@ def _stem(clip: ClipRecord, name: str) -> str:
     )
 
 
-def _kept(clip: ClipRecord, kept: list[str]) -> str:
-    if not kept:
+def _kept(clip: ClipRecord, saved: list[str]) -> str:
+    if not saved:
         return f"No frame of {clip.name} was kept"
-    more = f" and {len(kept) - NEAR} more" if len(kept) > NEAR else ""
-    return f"Kept of {clip.name}: {', '.join(kept[:NEAR])}{more}"
+    more = f" and {len(saved) - NEAR} more" if len(saved) > NEAR else ""
+    return f"Kept of {clip.name}: {', '.join(saved[:NEAR])}{more}"
 
 
 def _read(selection: Selection, clip: ClipRecord, sources: dict[str, dict[str, Path]], stem: str) -> dict[str, Frame8]:
@@ -143,7 +143,7 @@ def _shots(selection: Selection, clip: ClipRecord, stem: str, images: dict[str, 
     columns = _columns(selection)
     rows = {selection.label(row): row for row in selection.rows}
     values = {label: _values(selection.run, rows[label], clip, stem, columns) for label in images if label in rows}
-    values = {label: found for label, found in values.items() if found}
+    values = {label: scores for label, scores in values.items() if scores}
     if columns and not values:
         selection.notes.append(f"frame {stem} is not scored under this protocol: no values are shown")
     heads = tuple(f"{c.label} ({c.unit})" if c.unit else c.label for c in columns) if values else ()
@@ -179,5 +179,5 @@ def _best(columns: list[Column], values: dict[str, list[float]], shot: Shot) -> 
     marks = []
     for position, (column, shown) in enumerate(zip(columns, shot.values, strict=True)):
         pick = max if column.higher_is_better else min
-        marks.append(shown == column.show(pick(found[position] for found in values.values())))
+        marks.append(shown == column.show(pick(scores[position] for scores in values.values())))
     return tuple(marks)

@@ -12,7 +12,7 @@ from deblurbench.errors import UsageError
 from deblurbench.plots.clips import Series
 from deblurbench.plots.curves import Panel
 from deblurbench.plots.runtime import Point
-from deblurbench.plots.style import INPUT
+from deblurbench.plots.style import INPUT, Look, looks
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord
 from deblurbench.results.run import Run
@@ -31,7 +31,7 @@ class Selection:
     table: tables.ResultTable
     rows: list[Row]
     asked: set[str]
-    wanted: str | None = None
+    metric: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def label(self, row: Row) -> str:
@@ -45,12 +45,17 @@ class Selection:
         Raises:
             UsageError: unknown, not computed, or the run has no score at all.
         """
-        return _column(self.run, self.table, self.wanted)
+        return _column(self.run, self.table, self.metric)
 
     @property
     def labels(self) -> list[str]:
         """All names, in order."""
         return [self.label(row) for row in self.rows]
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        """How methods are drawn: as in the report of this run, whichever of them the figure shows."""
+        return looks([self.label(row) for row in self.table.rows], INPUT)
 
     def leave_out(self, row: Row, why: str) -> None:
         """Note that a method is not in the figure; an error where it was asked for by name."""
@@ -82,27 +87,27 @@ def select(run: Run, methods: Sequence[str] | None, metric: str | None) -> Selec
 def _named(name: str, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
     if name == IDENTITY:
         return []
-    found = [row for row in others if name in (row.label, row.method.name)]
-    if not found:
+    named = [row for row in others if name in (row.label, row.method.name)]
+    if not named:
         known = {name for row in rows for name in (row.label, row.method.name)}
         raise UsageError(f"--methods: no {name!r} in this run. {did_you_mean(name, known)}")
-    return found
+    return named
 
 
 def _column(run: Run, table: tables.ResultTable, metric: str | None) -> Column:
     known = {column.key: column for column in table.metrics}
-    wanted = metric or next(iter(known), "")
-    if wanted in known:
-        return known[wanted]
-    absent = next((m.absent for m in run.manifest.metrics if m.id == wanted and m.absent), None)
+    key = metric or next(iter(known), "")
+    if key in known:
+        return known[key]
+    absent = next((m.absent for m in run.manifest.metrics if m.id == key and m.absent), None)
     if absent:
-        raise UsageError(f"--metric {wanted}: not computed in this run: {absent}")
+        raise UsageError(f"--metric {key}: not computed in this run: {absent}")
     if not known:
         raise UsageError(
             f"{run.folder}: no method has a finished score (no ground truth, or nothing done yet); "
             "only --kind strip can be drawn, from kept frames"
         )
-    raise UsageError(f"--metric: no {wanted!r} in this run. {did_you_mean(wanted, known)}")
+    raise UsageError(f"--metric: no {key!r} in this run. {did_you_mean(key, known)}")
 
 
 def points(selection: Selection) -> list[Point]:
@@ -111,7 +116,7 @@ def points(selection: Selection) -> list[Point]:
     Raises:
         UsageError: no such method is left, or one asked for by name is not among them.
     """
-    key, found = selection.column.key, []
+    key, drawn = selection.column.key, []
     for row in selection.rows:
         if row.method.name == IDENTITY:
             continue
@@ -123,11 +128,11 @@ def points(selection: Selection) -> list[Point]:
             missing = value is None or not math.isfinite(value)
             selection.leave_out(row, _no_mean(row, key) if missing else "no time that is not warm-up")
         else:
-            found.append(Point(row.label, seconds, value, row.cells[key].interval))
-    if not found:
+            drawn.append(Point(row.label, seconds, value, row.cells[key].interval, row.method.parameters))
+    if not drawn:
         raise UsageError(f"{selection.run.folder}: no method has both a mean of {key} and a time per frame")
-    _note_intervals(selection, [point.interval for point in found])
-    return found
+    _note_intervals(selection, [point.interval for point in drawn])
+    return drawn
 
 
 def reference_mean(selection: Selection) -> float | None:
@@ -138,7 +143,7 @@ def reference_mean(selection: Selection) -> float | None:
 
 def clip_series(selection: Selection) -> list[Series]:
     """Every method's clip means, with the mean over clips and its interval. Methods without a mean are left out."""
-    column, found = selection.column, []
+    column, series = selection.column, []
     names = [clip.name for clip in selection.run.manifest.clips]
     for row in selection.rows:
         summary = row.summary.metrics.get(column.key)
@@ -148,9 +153,9 @@ def clip_series(selection: Selection) -> list[Series]:
         values = clip_means(selection.run, row.method.id, column.key)
         shown = column.show(summary.clip_mean)
         by_clip = [values.get(name) for name in names]
-        found.append(Series(selection.label(row), by_clip, summary.clip_mean, summary.interval, shown))
-    _note_intervals(selection, [one.interval for one in found])
-    return found
+        series.append(Series(selection.label(row), by_clip, summary.clip_mean, summary.interval, shown))
+    _note_intervals(selection, [one.interval for one in series])
+    return series
 
 
 def _note_intervals(selection: Selection, intervals: Sequence[Interval | None]) -> None:
@@ -172,10 +177,10 @@ def panels(selection: Selection, clip: str | None) -> list[Panel]:
     if next(m.level for m in run.manifest.metrics if m.id == key) == "clip":
         raise UsageError(f"--metric {key}: has one value a clip, none a frame; draw it with --kind clips")
     chosen = [find_clip(run, clip)] if clip is not None else run.manifest.clips
-    found = [panel for record in chosen if (panel := _panel(selection, record, key)).values]
-    if not found:
+    shown = [panel for record in chosen if (panel := _panel(selection, record, key)).values]
+    if not shown:
         raise UsageError(f"{run.folder}: no {key} of any frame of {clip or 'any clip'}")
-    return found
+    return shown
 
 
 def _panel(selection: Selection, clip: ClipRecord, key: str) -> Panel:

@@ -1,8 +1,9 @@
-"""How figures for papers look, and how they become the same bytes every time.
+"""How figures for papers and plots of the report look, and how they become the same bytes every time.
 
-Colours follow Okabe and Ito's palette (2008), which people with the common colour vision deficiencies can tell apart;
-without its yellow. Markers and dashes change from method to method, so that a grey print stays legible. Text is DejaVu
-Sans, which comes with matplotlib, 8 points; PDFs embed it as TrueType, SVGs hold its outlines.
+Colours have the hues of Okabe and Ito's palette (2008), without its yellow, at lightnesses that keep them apart for
+people with deuteranopia or protanopia (tests/unit/test_plot_marks.py simulates both). Markers and dashes change from
+method to method, so that a grey print stays legible, too. Text is DejaVu Sans, which comes with matplotlib, 8 points;
+PDFs embed it as TrueType, SVGs hold its outlines.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#6b7280", "#0072b2", "#c84e00", "#00805d", "#a8518a", "#a87400", "#2f8fc4")
+COLOURS = ("#6b7280", "#005a9c", "#a83c00", "#00805d", "#7a2e68", "#b8860b", "#3a9bd6")  # the first: the reference
+ON_DARK = ("#7f8896", "#4aa3e0", "#ff7a33", "#2fd3a3", "#d97fc4", "#ffd166", "#c2eaff")  # the same on dark ground
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ((0, ()), (0, (5, 1.4)), (0, (1.4, 1.1)), (0, (6, 1.4, 1.4, 1.4)), (0, (3, 1.1, 1.1, 1.1, 1.1, 1.1)))
 WIDTHS = {"single": 3.25, "double": 6.875}  # inches: a column and a page of the usual conference template
@@ -41,22 +43,37 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn: a colour, a marker, a dash pattern in matplotlib's form."""
+    """How a method is drawn: a colour, a marker, a dash pattern in matplotlib's form (line widths on and off)."""
 
     colour: str
     marker: str = "o"
     dashes: tuple[int, tuple[float, ...]] = DASHES[0]
 
+    @property
+    def number(self) -> int:
+        """The place of the colour in `COLOURS`, and in `ON_DARK`."""
+        return COLOURS.index(self.colour)
+
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours and sizes of everything that is not a method; the defaults are those of a printed page."""
+    """Colours and sizes of everything that is not a method; the defaults are those of a printed page.
+
+    `marked` gives the drawing of each method an id in SVG: its label, and after a tab the name of the value, if any.
+    """
 
     text: str = "#1f2328"
     grid: str = "#e3e5e8"
     reference: str = COLOURS[0]
     label_size: float = SMALL
     marker_size: float = 5.0
+    panel: str = "#f6f7f8"
+    span: str = "#c9ced6"
+    marked: bool = False
+
+    def mark(self, label: str, what: str = "") -> str | None:
+        """The id of a method's drawing; None where ids are not wanted."""
+        return f"{label}\t{what}" if self.marked else None
 
 
 @dataclass
@@ -69,12 +86,28 @@ class Rendered:
 
 def looks(labels: Sequence[str], reference: str) -> dict[str, Look]:
     """A look for every label: grey for the reference, 42 different ones for the others, then again from the start."""
-    found = {}
+    styles = {}
     others = [label for label in labels if label != reference]
     for number, label in enumerate(others):
         colour = COLOURS[1 + number % (len(COLOURS) - 1)]
-        found[label] = Look(colour, MARKERS[number % len(MARKERS)], DASHES[number % len(DASHES)])
-    return {label: found.get(label, Look(COLOURS[0], "x", DASHES[2])) for label in labels}
+        styles[label] = Look(colour, MARKERS[number % len(MARKERS)], DASHES[number % len(DASHES)])
+    return {label: styles.get(label, Look(COLOURS[0], "x", DASHES[2])) for label in labels}
+
+
+def marker_path(marker: str) -> str:
+    """A marker as SVG path data, 1 unit large around the origin, y downwards."""
+    from matplotlib.markers import MarkerStyle
+    from matplotlib.path import Path
+
+    style = MarkerStyle(marker)
+    path = style.get_path().transformed(style.get_transform())
+    letters = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}
+    words = []
+    for points, code in path.iter_segments(curves=True, simplify=False):
+        pairs = zip(points[::2], points[1::2], strict=True)
+        close = code == Path.CLOSEPOLY
+        words.append("Z" if close else letters[code] + " ".join(f"{x:.3g} {-y:.3g}" for x, y in pairs))
+    return "".join(words)
 
 
 def render(

@@ -1,7 +1,8 @@
 """Which frames of a clip are shown: decided by scores and by position, not by hand.
 
 The rule, printed wherever pictures are shown: of every clip the worst, the median and the best frame by the mean of the
-methods' PSNR, and a fixed stride, one frame out of each third of the clip.
+methods' PSNR, and a fixed stride, one frame out of each third of the clip. Of two clips, chosen by their place among
+all, consecutive frames are kept for films.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ RANKS = ("worst", "median", "best")
 STRIDED = "stride"
 CANDIDATE_BYTES = 2 * 1024**3
 PNG_BYTES_A_PIXEL = 1.7  # measured: 8-bit RGB PNGs of GOPRO and REDS frames
+FILM_CLIPS, FILM_SHORTEST, FILM_LONGEST = 2, 12, 100  # a film of fewer frames shows no motion worth its bytes
+FILM_BYTES = 512 * 1024**2
 RANKING = ("psnr", "psnr-koehler")
 
 
@@ -43,6 +46,27 @@ def candidates(stems: Sequence[str], allowed: int) -> list[str]:
     """The frames among which the choice is made, in order: `allowed` evenly spread ones, and the stride."""
     chosen = {stems[position] for position in spread(len(stems), allowed)} | set(strided(stems))
     return [stem for stem in stems if stem in chosen]
+
+
+def films(clips: Sequence[tuple[Sequence[str], int]], folders: int) -> dict[int, list[str]]:
+    """The frames to keep for films: position of the clip -> stems around its middle, consecutive and in order.
+
+    `clips` has the stems of each clip and the pixels of a frame, `folders` counts methods and ground truth. The clips
+    are those at 1/4 and 3/4 of the list, or the middle one where `FILM_BYTES` hold too few frames of two; none where
+    even those of one are too few. The choice follows from the plan alone, before any method ran.
+    """
+    for count in (FILM_CLIPS, 1):
+        places = spread(len(clips), count)
+        one_each = sum(clips[place][1] for place in places) * folders * PNG_BYTES_A_PIXEL
+        longest = min(FILM_LONGEST, int(FILM_BYTES / one_each)) if one_each else FILM_LONGEST
+        if longest >= FILM_SHORTEST:
+            return {p: _middle(clips[p][0], longest) for p in places if len(clips[p][0]) >= FILM_SHORTEST}
+    return {}
+
+
+def _middle(stems: Sequence[str], count: int) -> list[str]:
+    first = max(0, len(stems) - count) // 2
+    return list(stems[first : first + count])
 
 
 def ranking_metric(metrics: Sequence[MetricRecord]) -> MetricRecord | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from deblurbench import tables
+from deblurbench.plots.style import Look, marker_path
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord
 from deblurbench.results.run import Run
@@ -25,14 +26,14 @@ from deblurbench.tables.model import SECONDS
 from deblurbench.text import pictured
 
 from . import view
-from .palette import DASHES, Style
+from .palette import dash, is_reference
 from .verdict import ranked
 
 ByClip = dict[str, dict[str, dict[str, float]]]  # clip -> label -> frame -> value
 Number = float | str | None
 
 
-def script(table: ResultTable, looks: Mapping[str, Style], folder: Path) -> bytes:
+def script(table: ResultTable, looks: Mapping[str, Look], folder: Path) -> bytes:
     """The text of data.js for a page in `folder`: pure ASCII, without `<`, so that it may also stand in the page."""
     body = {
         "id": _identity(table),
@@ -79,10 +80,17 @@ def _metric(column: Column) -> dict[str, object]:
     }
 
 
-def _method(table: ResultTable, label: str, look: Style) -> dict[str, object]:
+def _method(table: ResultTable, label: str, look: Look) -> dict[str, object]:
     row = next(row for row in table.rows if row.label == label)
-    dash = [] if DASHES[look.dash] == "none" else [int(part) for part in DASHES[look.dash].split()]
-    return {"label": label, "colour": look.colour, "dash": dash, "input": row.method.name == IDENTITY}
+    return {
+        "label": label,
+        "colour": look.number,
+        "dash": dash(look),
+        "marker": marker_path(look.marker),
+        "open": look.marker == "x",
+        "input": row.method.name == IDENTITY,
+        "reference": is_reference(table, row),
+    }
 
 
 def _clips(table: ResultTable, labels: Sequence[str]) -> list[dict[str, object]]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deblurbench.errors import FrameError
 from deblurbench.frames.convert import Frame8
 from deblurbench.frames.files import write_atomically
@@ -59,7 +61,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Film:
-    """A clip's videos in step: `frames` are the stems in order, `exact` says that every pixel is that of the PNG."""
+    """A clip's videos in step: `frames` are the stems in order, `exact` says that every pixel is that of the PNG.
+
+    `flicker` has for each label the mean absolute change of its pixels from a frame to the next, in grey levels.
+    """
 
     clip: str
     frames: tuple[str, ...]
@@ -68,6 +73,7 @@ class Film:
     width: int
     height: int
     exact: bool
+    flicker: Mapping[str, tuple[float, ...]]
     rate: int = RATE
 
 
@@ -141,7 +147,8 @@ def collect(
         films.append(film)
         spent += size
     progress("videos", total, total)
-    return Playback(tuple(films), _rule(films, _needed(found, share)), tuple(missing))
+    rule = f"{_chosen(table)}{_rule(films, _needed(found, share))}" if films else ""
+    return Playback(tuple(films), rule, tuple(missing))
 
 
 def encode(frames: Iterator[Frame8], width: int, height: int, bit_rate: int | None) -> bytes:
@@ -236,17 +243,19 @@ def _bit_rate(found: Sequence[Kept], budget: int, count: int) -> int:
 def _film(
     table: ResultTable, one: Kept, bit_rate: int | None, folder: Path, tell: Callable[[int], None]
 ) -> tuple[Film, int]:
-    tracks, size = [], 0
+    tracks, size, flicker = [], 0, {}
     first = read_frame(next(iter(one.sources.values()))[one.stems[0]])
     height, width = first.shape[:2]
     for number, (label, files) in enumerate(one.sources.items()):
         tell(number)
-        data = encode(_frames(files, one.stems, first.shape), width, height, bit_rate)
+        changes: list[float] = []
+        data = encode(_measured(_frames(files, one.stems, first.shape), changes), width, height, bit_rate)
+        flicker[label] = tuple(changes)
         file = Path("videos") / safe_name(one.clip.name) / f"{safe_name(label)}.webm"
         write_atomically(folder / file, data)
         size += len(data)
         tracks.append(Track(label, *_title(table, label), file.as_posix()))
-    film = Film(one.clip.name, one.stems, len(one.clip.frames), tuple(tracks), width, height, bit_rate is None)
+    film = Film(one.clip.name, one.stems, len(one.clip.frames), tuple(tracks), width, height, bit_rate is None, flicker)
     return film, size
 
 
@@ -260,10 +269,28 @@ def _frames(files: Mapping[str, Path], stems: Sequence[str], shape: tuple[int, .
         yield frame
 
 
+def _measured(frames: Iterator[Frame8], changes: list[float]) -> Iterator[Frame8]:
+    """Pass frames on, and note how much each differs from the one before it."""
+    before = None
+    for frame in frames:
+        if before is not None:
+            changes.append(float(np.abs(frame.astype(np.int16) - before).mean()))
+        before = frame
+        yield frame
+
+
 def _title(table: ResultTable, label: str) -> tuple[str, str]:
     if label == GROUND_TRUTH:
         return "Ground truth", "truth"
     return ("Blurry input", "input") if label == input_label(table) == IDENTITY else (label, "method")
+
+
+def _chosen(table: ResultTable) -> str:
+    """How a run that keeps a sample chose the clips of its films."""
+    sampled = all(run.manifest.request.save_frames == "sample" for run in table.runs)
+    return (
+        "Clips chosen by their place, at 1/4 and 3/4 of the list (the middle one of large frames). " if sampled else ""
+    )
 
 
 def _rule(films: Sequence[Film], needed: float) -> str:

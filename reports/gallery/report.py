@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -10,21 +11,32 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from deblurbench import tables
 from deblurbench.analysis.pairs import shortage
 from deblurbench.frames.files import write_atomically
+from deblurbench.plots.style import Look
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.reports.base import Options, Report
 from deblurbench.results.run import Run
 from deblurbench.text import pictured
 
-from . import data, packs, palette, pictures, playback, ranks, runtime, strip, svg, view
+from . import data, drawn, fails, packs, palette, pictures, playback, ranks, runtime, strip, view
 from . import verdict as verdicts
 from .shown import names
 
 HERE = Path(__file__).resolve().parent
 STYLES = ("vendor/uPlot.min.css", "palette.css", "style.css", "viewer.css", "playback.css")
 SCRIPTS = (
-    "data.js", "vendor/uPlot.iife.min.js", "page.js", "address.js", "album.js", "table.js", "curves.js", "restore.js",
+    "data.js", "vendor/uPlot.iife.min.js", "page.js", "address.js", "album.js", "table.js", "curves.js",
+    "figures.js", "restore.js",
 )  # fmt: skip
-VIEWER = ("vendor/img-comparison-slider.js", "pixels.js", "stage.js", "crop.js", "blind.js", "keys.js", "viewer.js")
+VIEWER = (
+    "vendor/img-comparison-slider.js",
+    "pixels.js",
+    "stage.js",
+    "crop.js",
+    "blind.js",
+    "keys.js",
+    "film.js",
+    "viewer.js",
+)
 PLAYER = ("playback.js",)
 PICTURES_SHARE = 0.6  # of the budget, where there are videos beside the pictures
 PLOTTED = 3
@@ -48,9 +60,7 @@ class Gallery(Report):
         gallery, films = _collect(table, folder, options)
         files = _static() | {"palette.css": palette.stylesheet().encode(), "data.js": data.script(table, looks, folder)}
         plotted = runtime.plotted(table)
-        for theme in runtime.THEMES if plotted else ():
-            files[f"runtime-{theme}.svg"] = runtime.draw(table, table.metrics[0], looks, theme)
-        page = _template().render(_context(table, looks, gallery, plotted) | {"playback": films})
+        page = _template().render(_context(table, looks, gallery, plotted) | _films(films, looks))
         files["index.html"] = pictured(page).encode()
         for name, content in files.items():
             write_atomically(folder / name, content)
@@ -69,6 +79,15 @@ def _collect(table: tables.ResultTable, folder: Path, options: Options) -> tuple
     rest = options.budget - gallery.size
     films = playback.collect(table, kept, gallery.labels, folder, rest, options.progress)
     return packs.write(gallery, folder, rest - _size(folder, films.files)), films
+
+
+def _films(films: playback.Playback, looks: dict[str, Look]) -> dict[str, object]:
+    links = {film.clip: strip.address(film.clip, film.frames[0], film="1") for film in films.films}
+    return {
+        "playback": films,
+        "links": links,
+        "flicker": {film.clip: drawn.flicker(film, looks) for film in films.films},
+    }
 
 
 def _size(folder: Path, names: Sequence[str]) -> int:
@@ -98,13 +117,13 @@ def _template() -> Template:
 
 
 def _context(
-    table: tables.ResultTable, looks: dict[str, palette.Style], gallery: pictures.Gallery, plotted: bool
+    table: tables.ResultTable, looks: dict[str, Look], gallery: pictures.Gallery, plotted: bool
 ) -> dict[str, object]:
-    plots = [_plots(table, looks, column) for column in table.metrics[:PLOTTED]]
     first = view.frame_values(table, table.metrics[0]) if table.metrics else {}
     near = verdicts.rivals(table)
     rows = view.rows(table, looks, near)
     moments = view.moments(table, gallery, looks, first)
+    links = {clip: strip.address(clip, found[len(found) // 2].frame) for clip, found in gallery.moments.items()}
     shots = [shot for found in moments.values() for moment in found for shot in moment.shots]
     return {
         "table": table,
@@ -117,11 +136,13 @@ def _context(
         "sentence": _sentence(table),
         "verdict": verdicts.verdict(table, near),
         "heading": view.heading,
-        "plotted": plotted,
+        "runtime": runtime.draw(table, table.metrics[0], looks) if plotted else "",
         "devices": runtime.devices(table) if runtime.timed(table) else [],
-        "plots": plots,
+        "plots": [drawn.plot(table, looks, column, links) for column in table.metrics[:PLOTTED]],
+        "fails": fails.fails(table, gallery, moments, first),
         "ranks": ranks.context(table, looks),
-        "legend": [(row.label, svg.swatch(looks[row.label])) for row in table.rows],
+        "legend": [(row.label, palette.swatch(looks[row.label])) for row in table.rows],
+        "reference": "the blurry input" if table.reference == IDENTITY else table.reference,
         "clips": {clip.name: clip for clip in table.clips},
         "moments": moments,
         "strip": strip.strip(table, gallery, moments),
@@ -130,30 +151,26 @@ def _context(
         "saved": table.runs[0].manifest.request.save_frames,
         "crop": pictures.CROP,
         "manifests": [run.manifest for run in table.runs],
-        "facts": view.facts,
+        "facts": partial(view.facts, table),
+        "title": _title(table),
+        "warnings": _warnings(table),
     }
 
 
-def _plots(table: tables.ResultTable, looks: dict[str, palette.Style], column: tables.Column) -> dict[str, object]:
-    """One metric's per-clip dots and per-frame curves."""
-    by_clip = svg.by_label(view.clip_values(table, column), looks)
-    by_frame = view.frame_values(table, column)
-    curves = []
-    for clip in table.clips:
-        frames = [f for f in view.stems(clip) if any(f in values for values in by_frame[clip.name].values())]
-        values = {label: [found.get(f) for f in frames] for label, found in by_frame[clip.name].items()}
-        if frames:
-            curves.append((clip.name, svg.curves(clip.name, frames, svg.by_label(values, looks), column)))
-    names = [clip.name for clip in table.clips]
-    dots = svg.dots(names, by_clip, column) if by_clip else ""
-    figures = [(name, [view.show(column, one.values[n]) for one in by_clip]) for n, name in enumerate(names)]
-    return {
-        "column": column,
-        "dots": dots,
-        "curves": curves,
-        "figures": figures,
-        "methods": [one.label for one in by_clip],
-    }
+def _title(table: tables.ResultTable) -> str:
+    """The datasets; of frames in a folder the folder's name, as "folder" says nothing."""
+    roots = {Path(run.manifest.data_root).name for run in table.runs if run.manifest.dataset == "folder"}
+    return " + ".join(sorted(roots)) if table.title == "folder" and all(roots) and roots else table.title
+
+
+def _warnings(table: tables.ResultTable) -> list[str]:
+    """The table's warnings; why a method failed stands in its row, and is not said twice."""
+    failures = {f"{row.label}: {row.summary.reason}": row for row in table.rows if row.summary.reason}
+    lines = []
+    for line in table.warnings:
+        row = failures.get(line)
+        lines.append(f"{row.label}: {row.summary.reason.partition(':')[0]}, see its row" if row else line)
+    return lines
 
 
 def _sentence(table: tables.ResultTable) -> str:

@@ -1,28 +1,20 @@
-"""Quality against runtime as SVG, for the light and the dark theme: the same table, the same bytes."""
+"""Quality against runtime on the page: the same table, the same bytes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
+from markupsafe import Markup
+
+from deblurbench.plots import web
 from deblurbench.plots.runtime import Point, runtime
-from deblurbench.plots.style import Look, Theme, render
+from deblurbench.plots.style import Look
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.tables import Column, ResultTable
 from deblurbench.tables.model import SECONDS, STARTUP
 
-from .palette import DARK, LIGHT, MARKERS, Style
-
-THEMES: dict[str, dict[str, Any]] = {
-    "light": {"colours": LIGHT, "text": "#3d434c", "grid": "#e3e5e8"},
-    "dark": {"colours": DARK, "text": "#c3c9d1", "grid": "#2c323a"},
-}
-SIZE = (10.4, 4.4)  # inches
-SETTINGS = {
-    "svg.fonttype": "none",
-    **dict.fromkeys(("font.size", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"), 10),
-}
+SIZE = (6.6, 3.1)  # inches
 
 
 def plotted(table: ResultTable) -> bool:
@@ -48,19 +40,20 @@ def plottable(table: ResultTable, column: Column) -> list[Point]:
         if row.method.name == IDENTITY or STARTUP in row.marks:
             continue
         if value is not None and math.isfinite(value) and seconds:
-            points.append(Point(row.label, seconds, value))
+            points.append(Point(row.label, seconds, value, parameters=row.method.parameters))
     return points
 
 
-def draw(table: ResultTable, column: Column, looks: Mapping[str, Style], theme: str) -> bytes:
-    """The plot as SVG: a point a method, seconds on a logarithmic axis, the reference's value as a line."""
-    colours = THEMES[theme]
-    palette = colours["colours"]
-    own = {label: Look(palette[look.colour], MARKERS[look.dash]) for label, look in looks.items()}
-    paint = Theme(colours["text"], colours["grid"], palette[0], label_size=9.5, marker_size=8)
+def draw(table: ResultTable, column: Column, looks: Mapping[str, Look]) -> Markup:
+    """The plot as an SVG element: a point a method, the reference's value as a line."""
     points, reference = plottable(table, column), _reference(table, column)
-    drawn = render(lambda: runtime(points, reference, column.heading, own, SIZE, paint), ".svg", SETTINGS, True)
-    return drawn.data.replace(b"'DejaVu Sans'", b"system-ui, -apple-system, 'Segoe UI'")
+    label = f"{column.label} against seconds per frame, one point a method; the values stand in the table of results"
+    drawn = web.inline(
+        lambda: runtime(points, reference, column.heading, looks, SIZE, web.THEME, column.higher_is_better),
+        "runtime",
+        label,
+    )
+    return Markup(drawn)
 
 
 def _reference(table: ResultTable, column: Column) -> float | None:

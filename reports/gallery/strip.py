@@ -56,6 +56,11 @@ def strip(table: ResultTable, gallery: Gallery, views: Mapping[str, Sequence[Mom
     return Strip(shots, moment.crop, clip, moment.frame, f"clip {clip}, frame {moment.frame}, {view.crop}")
 
 
+def address(clip: str, frame: str, **words: str) -> str:
+    """The viewer's address of a frame, as static/address.js reads it."""
+    return f"#{urlencode({'clip': clip, 'frame': frame} | words)}"
+
+
 def _labels(moment: Moment, blurry: str, best: Sequence[str]) -> list[str]:
     """Input, best, second, ground truth: those of them that the frame has; other methods where none is ranked."""
     shown = [shot.label for shot in moment.shots]

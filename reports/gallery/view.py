@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from deblurbench.analysis.statistics import Paired, clip_means
+from deblurbench.plots.style import Look
 from deblurbench.registry.cards import IDENTITY
 from deblurbench.results.manifest import ClipRecord, Manifest
 from deblurbench.tables import Cell, Column, ResultTable, Row
@@ -16,8 +18,8 @@ from deblurbench.tables.model import SECONDS, significant
 from deblurbench.tables.papers import paper_note
 from deblurbench.text import counted
 
-from . import svg
-from .palette import Style, is_reference
+from . import palette
+from .palette import is_reference
 from .pictures import GROUND_TRUTH, Gallery, Moment, Shot
 from .verdict import Rivals
 
@@ -90,12 +92,12 @@ def heading(column: Column) -> str:
     return "per frame" if column.key == SECONDS else column.unit
 
 
-def rows(table: ResultTable, looks: Mapping[str, Style], near: Mapping[str, Rivals]) -> list[RowView]:
+def rows(table: ResultTable, looks: Mapping[str, Look], near: Mapping[str, Rivals]) -> list[RowView]:
     """The result table's rows."""
     return [_row(table, row, looks, near) for row in table.rows]
 
 
-def _row(table: ResultTable, row: Row, looks: Mapping[str, Style], near: Mapping[str, Rivals]) -> RowView:
+def _row(table: ResultTable, row: Row, looks: Mapping[str, Look], near: Mapping[str, Rivals]) -> RowView:
     manifest = table.runs[row.run].manifest
     outcomes = [manifest.outcome(row.method.id, clip.name) for clip in manifest.clips]
     failures = [o for o in outcomes if o.status == "failed"]
@@ -106,7 +108,7 @@ def _row(table: ResultTable, row: Row, looks: Mapping[str, Style], near: Mapping
         title=row.method.title if row.method.title != row.label else "",
         marks="".join(row.marks),
         weights="" if row.weights == DASH else row.weights,
-        swatch=svg.swatch(looks[row.label]),
+        swatch=palette.swatch(looks[row.label]),
         reference=is_reference(table, row),
         state=row.summary.state,
         reason=row.summary.reason,
@@ -187,6 +189,11 @@ def duration(seconds: float) -> str:
     return f"{significant(seconds * 1000)} ms" if seconds < 1 else f"{significant(seconds)} s"
 
 
+def quoted(text: str) -> str:
+    """A text as a value of the viewer's address."""
+    return quote(text, safe="")
+
+
 def show(column: Column, value: float | None) -> str:
     """A value as printed, a dash for none."""
     return DASH if value is None else column.show(value)
@@ -221,7 +228,7 @@ def frame_values(table: ResultTable, column: Column) -> dict[str, dict[str, dict
 def moments(
     table: ResultTable,
     gallery: Gallery,
-    looks: Mapping[str, Style],
+    looks: Mapping[str, Look],
     values: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> dict[str, list[MomentView]]:
     """Clip -> its frames with pictures and captions; the middle frame is the one shown first."""
@@ -236,7 +243,7 @@ def moments(
 
 
 def _moment(
-    table: ResultTable, moment: Moment, looks: Mapping[str, Style], scores: Mapping[str, float | None], shown: bool
+    table: ResultTable, moment: Moment, looks: Mapping[str, Look], scores: Mapping[str, float | None], shown: bool
 ) -> MomentView:
     shots = tuple(_shot(table, shot, looks, scores) for shot in moment.shots)
     crop = ""
@@ -246,7 +253,7 @@ def _moment(
     return MomentView(moment, shots, crop, shown)
 
 
-def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Mapping[str, float | None]) -> ShotView:
+def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Look], scores: Mapping[str, float | None]) -> ShotView:
     if shot.label == GROUND_TRUTH:
         return ShotView(shot, "Ground truth", "", "", False, None, "truth")
     row = next(r for r in table.rows if r.label == shot.label)
@@ -262,19 +269,22 @@ def _shot(table: ResultTable, shot: Shot, looks: Mapping[str, Style], scores: Ma
             worse = value < base if column.higher_is_better else value > base
     title = "Blurry input" if row.method.name == IDENTITY else shot.label
     return ShotView(
-        shot, title, text, difference, worse, svg.swatch(looks[shot.label]), "input" if reference else "method"
+        shot, title, text, difference, worse, palette.swatch(looks[shot.label]), "input" if reference else "method"
     )
 
 
-def facts(manifest: Manifest) -> list[tuple[str, str]]:
+def facts(table: ResultTable, manifest: Manifest) -> list[tuple[str, str]]:
     """Name and value of what a reader wants to know about a run at a glance."""
     protocol = manifest.protocol
     left = "all frames scored"
-    if any(protocol.leave_out):
+    if not any(clip.ground_truth for clip in manifest.clips):
+        left = "no ground truth, so that nothing is compared with it"
+    elif any(protocol.leave_out):
         first, last = protocol.leave_out
         left = f"the first {first} and last {last} frames of a clip are restored, not scored"
     packages = manifest.environment.get("packages", {})
     versions = ", ".join(f"{k} {v}" for k, v in {"deblurbench": manifest.deblurbench, **packages}.items())
+    computed = {column.key for column in table.metrics}
     machine = ", ".join(str(manifest.environment[k]) for k in ("cpu", "platform") if k in manifest.environment)
     source = manifest.environment.get("source", {})
     commit = f"{source.get('commit', '')}{' with uncommitted changes' if source.get('dirty') else ''}"
@@ -288,7 +298,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
         ("Machine", machine),
         ("Versions", versions),
         ("Commit", commit),
-        ("Metrics", ", ".join(f"{m.id} v{m.version}" for m in manifest.metrics if not m.absent)),
+        ("Metrics", ", ".join(f"{m.id} v{m.version}" for m in manifest.metrics if m.id in computed)),
         ("Started", manifest.created),
         ("Finished", manifest.finished or "not finished"),
     ]

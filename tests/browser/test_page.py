@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
-from .conftest import HOSTILE, Opener
+from tests import fake_run
+from tests.fake_run import Fake
+
+from .conftest import HOSTILE, Opener, write_report
+from .test_viewer import state
 
 pytestmark = pytest.mark.browser
 
@@ -121,9 +127,12 @@ def test_curves_tell_values_and_open_pictures(page: Any) -> None:
     tip = page.locator(".curves figure:visible .tip").first.inner_text()
     assert "frame 000008" in tip and "srn:rgb" in tip and "picture" in tip
     page.locator(".toggle").filter(has_text="srn:rgb").click()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 2.5 / 7, box["y"] + 60)
-    tip = page.locator(".curves figure:visible .tip").first.inner_text()
-    assert "frame 000007" in tip and "srn:rgb" not in tip and "picture" not in tip
+    tip = page.locator(".curves figure:visible .tip").first.filter(has_text="frame 000007")
+    tip.wait_for()  # the pointer is followed with the next picture of the screen
+    assert "srn:rgb" not in tip.inner_text() and "picture" not in tip.inner_text()
     page.mouse.click(box["x"] + box["width"] * 2.5 / 7, box["y"] + 60)
     assert not page.locator("#viewer").is_visible()  # no picture of this frame
     page.mouse.click(box["x"] + box["width"] * 3.5 / 7, box["y"] + 60)
@@ -142,7 +151,7 @@ def test_reads_without_scripts(browser: Any, report: Path) -> None:
     page = context.new_page()
     page.goto(report.as_uri())
     assert page.locator(".moment:visible").count() == 9 and page.locator("[data-panel]:visible").count() == 4
-    assert page.locator("svg.curve:visible").count() == 6
+    assert page.locator("#frames svg.drawn:visible").count() == 2 and page.locator(".curves:visible").count() == 0
     context.close()
 
 
@@ -160,3 +169,73 @@ def test_the_first_screen_shows_a_picture_that_opens_the_viewer(
     links.nth(1).click()
     assert page.locator("#viewer").is_visible() and page.locator("#viewer-stage .pane").count() == 4
     assert not page.locator("#viewer-notice").is_visible()
+
+
+def test_plots_show_the_gain_and_values_on_request(page: Any) -> None:
+    dots = page.locator("#clips .panel:visible figure.plotbox")
+    assert dots.locator("visible=true").count() == 1 and dots.first.get_attribute("data-scaled") == "gain"
+    page.locator("#frames").scroll_into_view_if_needed()
+    box = page.locator(".curves figure:visible .plotted").first
+    assert box.get_attribute("data-scale") == "gain"
+    page.locator("#frames [data-scale=absolute]").click()
+    assert box.get_attribute("data-scale") == "absolute" and not dots.first.is_visible() and dots.nth(1).is_visible()
+    assert state(page)["scale"] == ["absolute"]
+    page.reload()
+    assert page.locator("#clips [data-scale=absolute]").get_attribute("aria-pressed") == "true"
+
+
+def test_the_heat_map_opens_clips_from_five_methods_on(open_page: Opener, tmp_path: Path) -> None:
+    methods = {"identity": 1.0, **{f"method{n}": 0.9 - n * 0.1 for n in range(5)}}
+    fake = Fake(methods=methods, pictures=True, clips=("one", "two", "three"), size=(96, 64))
+    page = open_page(write_report(fake_run.write(tmp_path / "run", fake), tmp_path / "report"))
+    heat = page.locator("#clips table.heat:visible")
+    assert heat.locator("thead th").all_inner_texts()[1:] == [f"method{n}" for n in (4, 3, 2, 1, 0)]
+    rows = [[float(text) for text in row.locator("td").all_inner_texts()] for row in heat.locator("tbody tr").all()]
+    gains = [sum(row) for row in rows]
+    assert gains == sorted(gains, reverse=True) and min(map(min, rows)) > 0
+    heat.locator("a").nth(1).click()
+    assert page.locator("#viewer").is_visible() and "method3" in page.inner_text("#viewer-stage .tag")
+
+
+def test_where_it_fails_lists_the_least_gains_first(page: Any) -> None:
+    gains = [float(text.split(" ")[0]) for text in page.locator("#fails .failure strong").all_inner_texts()]
+    assert len(gains) == 6 and gains == sorted(gains)
+    page.locator("#fails a.failure").first.click()
+    assert page.get_by_role("slider").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_saved_plot_stands_alone(page: Any, kind: str) -> None:
+    with page.expect_download() as saving:
+        page.locator("#runtime .saves button", has_text=kind.upper()).click()
+    file = Path(saving.value.path())
+    assert saving.value.suggested_filename == f"psnr-against-seconds-per-frame.{kind}"
+    if kind == "png":
+        with Image.open(file) as image:
+            assert image.width > 1500 and len(image.convert("RGB").getcolors(10**6)) > 20
+    else:
+        root = ElementTree.parse(file).getroot()
+        text = file.read_text(encoding="utf-8")
+        assert root.get("width") and "var(" not in text and "srn:rgb" in text
+
+
+def test_printing_gives_the_shown_moments_once(page: Any) -> None:
+    page.locator("article.clip .choice.frames button").nth(2).click()
+    page.emulate_media(media="print")
+    assert page.locator(".moment:visible").count() == 3  # one a clip
+    assert page.locator("article.clip").first.locator(".moment:visible").get_attribute("data-frame") == "000010"
+    assert page.locator("[data-panel]:visible").count() == 2 and page.locator("#frames svg.drawn:visible").count() == 1
+    for gone in ("nav", ".choice", ".curves", ".saves", ".copies"):
+        assert page.locator(f"{gone}:visible").count() == 0, gone
+    pages = page.pdf(format="A4").count(b"/Type /Page\n")
+    assert 0 < pages <= 10
+
+
+def test_targets_are_large_enough_on_a_phone(open_page: Opener, report: Path) -> None:
+    page = open_page(report, viewport={"width": 390, "height": 844}, has_touch=True)
+    small = "all => all.filter(e => e.offsetParent && e.getBoundingClientRect().height < 39.5).map(e => e.outerHTML)"
+    assert page.eval_on_selector_all("main button, nav a", small) == []
+    page.locator("#difference a").first.click()
+    assert page.eval_on_selector_all("#viewer button, #viewer select", small) == []
+    clip = page.locator("#viewer-clip").bounding_box()
+    assert clip["width"] > 150

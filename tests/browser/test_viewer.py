@@ -261,7 +261,7 @@ def test_a_saved_crop_stands_alone(page: Any, kind: str) -> None:
     assert saving.value.suggested_filename == f"crop-clip-01-000008.{kind}"
     if kind == "png":
         with Image.open(saving.value.path()) as image:
-            assert image.width == 3 * (5 * 188 - 8) and len(set(image.convert("RGB").resize((60, 60)).getdata())) > 200
+            assert image.width == 4 * (5 * 188 - 8) and len(set(image.convert("RGB").resize((60, 60)).getdata())) > 200
         return
     root = ElementTree.parse(saving.value.path()).getroot()
     images = [e for e in root.iter() if e.tag.endswith("image")]

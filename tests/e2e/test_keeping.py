@@ -39,6 +39,7 @@ class Plugin(Method):
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("deblurbench.cli.main.signal.signal", lambda *_: None)
+    monkeypatch.setattr(frame_choice, "FILM_BYTES", 0)
     return tmp_path
 
 
@@ -85,6 +86,21 @@ def test_kept_frames_are_those_of_the_rule_for_every_method(here: Path, plugin_f
     run(here / "data")
     assert stamps == {f: f.stat().st_mtime_ns for f in (opened.folder / "parts").rglob("*.json")}  # all is cached
     deblurbench("verify", opened.folder)
+
+
+def test_a_sample_keeps_films_of_two_clips_and_a_report_plays_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_choice, "FILM_BYTES", 512 * 1024**2)
+    data = write_folder(here / "data", clips=["a", "b", "c", "d"], frames=14)
+    opened = run(data, methods="identity")
+    stems = [f"{n:06d}" for n in range(14)]
+    for clip in "abcd":
+        saved = kept(opened, clip)["identity"]
+        choice = opened.manifest.clips["abcd".index(clip)].choice
+        assert choice is not None and saved == (stems if clip in "bd" else sorted(choice.frames))
+    deblurbench("report", opened.folder)
+    films = sorted(file.parent.name for file in (opened.folder / "report/videos").rglob("*.webm"))
+    assert films == ["b", "b", "d", "d"]  # the input and the ground truth
+    assert "at 1/4 and 3/4" in (opened.folder / "report/index.html").read_text()
 
 
 def test_few_candidates_where_the_disk_holds_no_more(

@@ -87,7 +87,7 @@ def test_odd_names_make_safe_files(tmp_path: Path) -> None:
     text = report(run)
     files = [f.relative_to(run.folder / "report") for f in (run.folder / "report").rglob("*.web[pm]")]
     assert len(files) == len(set(files)) and all(re.fullmatch(r"[A-Za-z0-9./-]+", str(f)) for f in files)
-    named = set(re.findall(r'<(?:img|video) src="([^"]+)"', text)) - {"runtime-light.svg"}
+    named = set(re.findall(r'<(?:img|video) src="([^"]+)"', text))
     assert named == {f.as_posix() for f in files}
     assert "q&#34;uo&lt;te&gt;&amp;" in text and "<te>" not in text
 
@@ -105,7 +105,7 @@ def test_one_file_says_its_size_and_warns_when_it_is_large(
     run = fake_run.write(tmp_path / "run", Fake(**TINY))
     report(run, "--single-file")
     said = capsys.readouterr().err
-    assert "report.html (" in said and "mail servers" not in said
+    assert "with previews; --exact would make it about" in said and "mail servers" not in said
     text = (run.folder / "report/report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|srcset|poster)="(?!data:)', text) and 'rel="stylesheet"' not in text
     first = (run.folder / "report/report.html").read_bytes()
@@ -113,6 +113,10 @@ def test_one_file_says_its_size_and_warns_when_it_is_large(
     report(run, "--single-file")
     assert "many mail servers refuse more" in capsys.readouterr().err
     assert (run.folder / "report/report.html").read_bytes() == first
+    report(run, "--single-file", "--exact")
+    assert "pictures and films without loss" in capsys.readouterr().err
+    assert len((run.folder / "report/report.html").read_bytes()) > len(first)
+    report(run, "--exact", code=2)
     report(run, "--single-file", "--kind", "tables", code=2)
     assert "have no page" in capsys.readouterr().err
 

@@ -66,6 +66,17 @@ def test_candidates_fit_the_disk() -> None:
     assert frame_choice.affordable([7680 * 4320] * 100, 30) == frame_choice.STRIDE == frame_choice.affordable([], 3)
 
 
+def test_films_are_chosen_by_place_and_fit_the_disk() -> None:
+    stems = [str(n) for n in range(60)]
+    found = frame_choice.films([(stems, 320 * 180)] * 11, 4)
+    assert list(found) == [2, 8] and all(film == stems for film in found.values())
+    large = frame_choice.films([(stems, 1280 * 720)] * 11, 5)
+    assert list(large) == [2, 8] and len(large[2]) == 34 and large[2] == stems[13:47]
+    assert list(frame_choice.films([(stems, 3840 * 2160)] * 11, 5)) == []
+    assert list(frame_choice.films([(stems, 1920 * 1080)] * 11, 9)) == [5]  # one clip where two are too short
+    assert frame_choice.films([(stems[:11], 320 * 180)], 4) == {} == frame_choice.films([], 4)
+
+
 def test_only_psnr_ranks() -> None:
     assert frame_choice.ranking_metric(METRICS) is PSNR
     assert frame_choice.ranking_metric(METRICS[1:]) is None

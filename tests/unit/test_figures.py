@@ -173,6 +173,8 @@ def test_names_of_points_do_not_overlap() -> None:
         boxes = [text.get_window_extent() for text in axes.texts if text.get_text()]
         assert len(boxes) == 10 and len({(look.colour, look.marker) for look in styles.values()}) == 9
         assert not any(one.overlaps(two) for one, two in itertools.combinations(boxes, 2))
+        line = axes.transData.transform((1.0, 26.0))[1]
+        assert not any(box.y0 < line < box.y1 for box in boxes)  # the input's line strikes no name through
         border = axes.get_window_extent()
         assert all(border.x0 <= b.x0 and b.x1 <= border.x1 and border.y0 <= b.y0 and b.y1 <= border.y1 for b in boxes)
 

@@ -23,7 +23,7 @@
     const zoom = numbers(query.get("zoom"), 3), crop = numbers(query.get("crop"), 4);
     state.zoom = zoom && zoom[0] > 0 ? { scale: zoom[0], x: zoom[1], y: zoom[2] } : null;
     state.crop = crop && crop[2] > 0 && crop[3] > 0 ? { x: crop[0], y: crop[1], width: crop[2], height: crop[3] } : null;
-    for (const name of ["wipe", "gain", "blind"]) state[name] = query.has(name) ? numbers(query.get(name), 1)?.[0] ?? null : null;
+    for (const name of ["wipe", "gain", "blind", "film"]) state[name] = query.has(name) ? numbers(query.get(name), 1)?.[0] ?? null : null;
     return state;
   }
 
@@ -55,9 +55,9 @@
     if (state.show) query.set("show", state.show);
     if (state.with) query.set("with", state.with);
     (state.methods || []).forEach((label) => query.append("methods", label));
-    if (state.zoom) query.set("zoom", [state.zoom.scale, state.zoom.x, state.zoom.y].map(round).join(","));
+    if (state.zoom) query.set("zoom", [state.zoom.scale, state.zoom.x, state.zoom.y].map((value) => String(Math.round(value * 10000) / 10000)).join(","));
     if (state.crop) query.set("crop", [state.crop.x, state.crop.y, state.crop.width, state.crop.height].join(","));
-    for (const name of ["wipe", "gain", "blind"]) if (state[name] !== null && state[name] !== undefined) query.set(name, round(state[name]));
+    for (const name of ["wipe", "gain", "blind", "film"]) if (state[name] !== null && state[name] !== undefined) query.set(name, round(state[name]));
     return pageQuery(query);
   }
 

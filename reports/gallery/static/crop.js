@@ -107,7 +107,7 @@
       const name = "crop-" + [now.clip, now.frame].join("-").replace(/[^A-Za-z0-9.-]+/g, "-") + "." + kind, made = await figure();
       find("refused").hidden = Boolean(made);
       if (!made) return;
-      const blob = kind === "png" ? await readPixels.rasterise(made.text, made.width, made.height, 3) : new Blob([made.text], { type: "image/svg+xml" });
+      const blob = kind === "png" ? await shared.rasterise(made) : new Blob([made.text], { type: "image/svg+xml" });
       shared.save(blob, name, panel);
     }
 

@@ -30,6 +30,19 @@ window.deblurbench = (function () {
     return value.toFixed(Math.min(decimals, 9));
   }
 
+  /** A method's line and marker, as in the legends. */
+  function swatch(method) {
+    const draw = (tag, attributes) => {
+      const found = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      Object.entries(attributes).forEach(([name, value]) => found.setAttribute(name, String(value)));
+      return found;
+    };
+    const box = draw("svg", { class: "swatch s" + method.colour, viewBox: "0 0 28 12", "aria-hidden": "true" });
+    box.append(draw("line", { class: "line", x1: 0, x2: 28, y1: 6, y2: 6, "stroke-dasharray": method.dash.join(" ") || "none" }));
+    box.append(draw("path", { class: method.open ? "mark open" : "mark", d: method.marker, transform: "translate(14 6) scale(8)" }));
+    return box;
+  }
+
   /** Copies text and tells so on the button. A hidden field works from the disk in every browser. */
   function copy(text, button) {
     const field = make("textarea", { value: text, className: "visually-hidden", readOnly: true, tabIndex: -1 });
@@ -128,5 +141,5 @@ window.deblurbench = (function () {
     button.addEventListener("click", () => copy(data.tables[button.dataset.copyTable], button));
   });
 
-  return { data, all, make, press, show, copy, save, keep, kept, chooseMetric, switchMethod };
+  return { data, all, make, swatch, press, show, copy, save, keep, kept, chooseMetric, switchMethod };
 })();

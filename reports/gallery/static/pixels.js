@@ -5,6 +5,7 @@
   const shared = window.deblurbench;
   const { make } = shared;
   const REMEMBERED = 24;  // decoded pictures; one of 1280 x 720 takes 3.7 MB
+  const previews = "previews" in document.documentElement.dataset;  // one file with loss: see deblurbench/reports/previews.py
   const packs = {}, loading = {}, decoded = new Map();
 
   /** Called by the packs: `files` are data: addresses by file name. */
@@ -52,6 +53,7 @@
 
   /** PSNR in dB over the RGB values of a crop against the ground truth; Infinity where they are equal, null unreadable. */
   async function psnr(shot, truth, crop) {
+    if (previews) return null;  // would be that of the preview
     const [one, two] = await Promise.all([read(shot), read(truth)]);
     if (!one || !two) return null;
     let sum = 0;
@@ -72,18 +74,21 @@
     return canvas.toDataURL("image/png");
   }
 
-  /** A drawing (SVG text, everything inside it) as a PNG, `scale` pixels a unit. */
-  async function rasterise(text, width, height, scale) {
-    const image = make("img", { src: "data:image/svg+xml;charset=utf-8," + encodeURIComponent(text) });
-    await image.decode();
-    const canvas = make("canvas", { width: Math.round(width * scale), height: Math.round(height * scale) });
-    const context = canvas.getContext("2d");
-    context.imageSmoothingEnabled = false;
-    context.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+  /** A whole picture, or frame of a film, as a PNG; null where its pixels cannot be read. */
+  async function blob(shot) {
+    const canvas = make("canvas", { width: shot.width, height: shot.height }), context = canvas.getContext("2d");
+    if (shot.bitmap) context.drawImage(shot.bitmap, 0, 0);
+    else {
+      const pixels = await read(shot);
+      if (!pixels) return null;
+      context.putImageData(pixels, 0, 0);
+    }
+    return new Promise(function (done) {
+      try { canvas.toBlob(done, "image/png"); } catch (error) { done(null); }  // of a video from the disk
+    });
   }
 
-  shared.readPixels = { read, psnr, png, rasterise };
+  shared.readPixels = { read, psnr, png, blob };
 
   /** Writes the colours under the pointer into `box`. */
   shared.makePixels = function (box) {
@@ -101,7 +106,7 @@
         return make("span", {}, make("i", {}, title), " " + [r, g, b].join(" "));
       }).filter(Boolean);
       const none = "pixel values need the report served (deblurbench report RUN --serve) or as one file";
-      box.replaceChildren(make("b", {}, "x " + place.x + ", y " + place.y), ...(parts.length ? parts : [make("span", {}, none)]));
+      box.replaceChildren(make("b", {}, "x " + place.x + ", y " + place.y + (previews ? " of previews, with loss" : "")), ...(parts.length ? parts : [make("span", {}, none)]));
     }
     return { show };
   };

@@ -69,6 +69,7 @@
       now.playing = true;
       tell();
       speed();
+      videos.forEach((video) => { video.loop = part("loop").checked; });
       await Promise.all(videos.map((video) => video.play().catch(() => {})));
       follow();
     }
@@ -82,9 +83,10 @@
       if (first.ended) { over(); return; }
       now.index = index(first.currentTime);
       tell();
-      const pace = Number(part("speed").value);
+      const pace = Number(part("speed").value), half = frames.length / rate / 2;
       videos.slice(1).forEach(function (video) {
         const late = first.currentTime - video.currentTime;
+        if (Math.abs(late) > half) return;  // one of the two has begun again, the other is about to
         if (Math.abs(late) > 1.5 / rate && !video.seeking) video.currentTime = first.currentTime;
         else video.playbackRate = Math.abs(late) > 0.25 / rate ? pace * (late > 0 ? 1.1 : 0.9) : pace;
       });
@@ -144,7 +146,7 @@
   const articles = all("article.player");
   if (!articles.length) return;
   const players = articles.map(player);
-  const choice = document.getElementById("player-clip");
+  const choice = /** @type {HTMLSelectElement | null} */ (document.getElementById("player-clip"));
 
   function near(place) {  // the first frames are shown when the player comes near the window
     if (!window.IntersectionObserver) { players[place].show(players[place].index()); return; }

@@ -19,11 +19,12 @@
     function pane() {
       const one = make("img", { className: "one", alt: "", decoding: "sync", draggable: false });
       const two = make("img", { className: "two", alt: "", decoding: "sync", draggable: false, hidden: true });
-      const plane = make("div", { className: "plane" }, one, two);
+      const films = ["one", "two"].map((name) => make("canvas", { className: name, hidden: true }));
+      const plane = make("div", { className: "plane" }, one, films[0], two, films[1]);
       const grid = make("div", { className: "pixels", hidden: true }), frame = make("div", { className: "cropped", hidden: true });
       const tag = make("span", { className: "tag" });
       const element = make("div", { className: "pane" }, plane, grid, frame, tag);
-      return { element, plane, one, two, grid, frame, tag };
+      return { element, plane, one, two, films, grid, frame, tag };
     }
 
     let now = [];  // the pictures on the stage
@@ -38,12 +39,13 @@
     }
 
     /** The vendored slider, with the role, values and keys that it lacks. */
-    function wiper([left, right]) {
+    function wiper(/** @type {any[]} */ [left, right]) {
       const grip = make("div", { className: "grip" });
       grip.slot = "handle";
       left.element.slot = "first";
       right.element.slot = "second";
       right.tag.classList.add("right");
+      /** @type {any} */
       const element = document.createElement("img-comparison-slider");
       element.value = edge;  // before it is connected: it then reports its value as if a person had moved it
       element.setAttribute("handle", "true");
@@ -78,7 +80,17 @@
 
     // Showing
 
-    function set(image, shot, alt) {
+    /** Shows a shot's picture, or its frame of a film, in one of the two layers; nothing for null. */
+    function set(image, film, shot, alt) {
+      image.hidden = !shot || Boolean(shot.bitmap);
+      film.hidden = !shot || !shot.bitmap;
+      if (!shot) return;
+      if (shot.bitmap) {
+        if (film.width !== shot.width || film.height !== shot.height) Object.assign(film, { width: shot.width, height: shot.height });
+        film.getContext("2d").drawImage(shot.bitmap, 0, 0);
+        film.setAttribute("aria-label", alt);
+        return;
+      }
       if (image.getAttribute("src") !== shot.source) image.src = shot.source;
       Object.assign(image, { width: shot.width, height: shot.height, alt });
     }
@@ -90,9 +102,8 @@
       now = contents.flatMap((c) => (c.against ? [c.shot, c.against] : [c.shot]));
       panes.forEach(function (p, place) {
         const { shot, against, text } = contents[place];
-        set(p.one, shot, text);
-        p.two.hidden = !against;
-        if (against) set(p.two, against, "");
+        set(p.one, p.films[0], shot, text);
+        set(p.two, p.films[1], against, "");
         p.tag.textContent = text;
         p.plane.classList.toggle("blended", Boolean(against));
         p.plane.style.filter = { difference: "brightness(" + gain + ")", error: "url(#viewer-heat)", maps: "url(#viewer-heat)" }[mode] || "";

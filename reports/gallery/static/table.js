@@ -33,7 +33,7 @@
   function sort(table, column, direction) {
     const rows = groups(table).map((group, place) => ({ group, place, key: key(group.row, column) }));
     rows.sort(function (a, b) {
-      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null) || a.place - b.place;
+      if (a.key === null || b.key === null) return Number(a.key === null) - Number(b.key === null) || a.place - b.place;
       return direction * compare(a.key, b.key) || a.place - b.place;
     });
     rows.forEach((entry) => table.tBodies[0].append(entry.group.row, ...entry.group.inner));

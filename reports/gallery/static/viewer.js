@@ -3,17 +3,19 @@
 (function () {
   const shared = window.deblurbench;
   const { data, all, make, clips } = shared;
-  const dialog = document.getElementById("viewer");
+  const dialog = /** @type {HTMLDialogElement | null} */ (document.getElementById("viewer"));
   if (!dialog || !dialog.showModal) return;
+  /** @type {(name: string) => any} */
   const id = (name) => document.getElementById("viewer-" + name);
-  const MODES = ["flip", "wipe", "side", "difference", "error", "maps"], GAINS = [1, 2, 4, 8, 16];
+  const MODES = ["flip", "wipe", "side", "difference", "error", "maps", "slice"], SPEEDS = [0.1, 0.25, 0.5, 1, 2], GAINS = [1, 2, 4, 8, 16];
   const STEP = 60;  // screen pixels that a key moves the picture
   const SIDE = 6;  // pictures side by side unless others are chosen
 
   const now = {
     clip: 0, frame: 0, show: "", with: null, methods: null, mode: "flip", gain: 4, crop: null, cropping: false,
-    blind: null, revealed: false, held: false, notice: "",
+    blind: null, revealed: false, held: false, notice: "", film: null, playing: false, row: 0,
   };
+  const timer = shared.film.clock((place) => { now.frame = place; tick(); });
   const blind = shared.makeBlind(data.id);
   const stage = shared.makeStage(id("stage"), {
     view: () => { zoomText(); address(false); },
@@ -34,7 +36,8 @@
   // What is shown
 
   const clip = () => clips[now.clip];
-  const frame = () => clip().frames[now.frame];
+  const frames = () => now.film || clip().frames;  // of the film, or those with pictures
+  const frame = () => frames()[now.frame];
   const hiding = () => now.blind !== null && !now.revealed;
 
   /** The frame's pictures in the order of their keys; shuffled with the ground truth last while names are hidden. */
@@ -42,7 +45,7 @@
     const found = frame().shots;
     if (!hiding()) return found;
     const candidates = found.filter((s) => s.kind !== "truth");
-    const order = blind.order(now.blind, clip().name, frame().name, candidates.map((s) => s.label));
+    const order = blind.order(now.blind, clip().name, now.film ? "film" : frame().name, candidates.map((s) => s.label));
     return [...order.map((label) => candidates.find((s) => s.label === label)), ...found.filter((s) => s.kind === "truth")];
   }
 
@@ -82,6 +85,7 @@
     const main = now.held ? reference() : shot(now.show), other = second();
     if (now.mode === "wipe") return [main, other].map((s) => ({ shot: s, against: null, text: caption(s) }));
     if (now.mode === "side") return beside().map((s) => ({ shot: now.held ? reference() : s, against: null, text: caption(now.held ? reference() : s) }));
+    if (now.mode === "slice") return beside().map((s) => ({ shot: shared.film.slice(now.film, s.label, now.row), against: null, text: title(s) + ", row " + now.row }));
     if (now.mode === "maps") return beside().filter((s) => s.kind !== "truth").map((s) => ({ shot: s, against: truth(), text: "Error of " + caption(s) }));
     if (now.mode === "difference") return [{ shot: main, against: other, text: title(main) + " − " + title(other) + ", × " + now.gain }];
     if (now.mode === "error") return [{ shot: main, against: truth(), text: "Error of " + caption(main) }];
@@ -92,6 +96,7 @@
 
   function draw() {
     if ((now.mode === "error" || now.mode === "maps") && !truth()) now.mode = "difference";
+    if (now.mode === "slice" && !now.film) now.mode = "flip";
     id("notice").hidden = !now.notice;
     id("notice").textContent = now.notice;
     const shown = contents();
@@ -105,16 +110,28 @@
     if (curve) curve.mark(frame().name);
     zoomText();
     address(false);
-    preload();
+    if (!now.film) preload();
+  }
+
+  /** The next frame of a film while it plays: the pictures and their names, not the controls. */
+  function tick() {
+    if (!now.film) return;
+    stage.show(now.mode, contents(), now.gain);
+    id("frame").value = String(now.frame);
+    if (curve) curve.mark(frame().name);
   }
 
   function controls() {
     fill(id("clip"), clips.map((c, place) => [String(place), c.name]), String(now.clip));
-    fill(id("frame"), clip().frames.map((f, place) => [String(place), f.name + (f.why ? " · " + f.why : "")]), String(now.frame));
+    fill(id("frame"), frames().map((f, place) => [String(place), f.name + (f.why ? " · " + f.why : "")]), String(now.frame));
     all("[data-mode]", dialog).forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.mode === now.mode)));
     all("[data-mode=error], [data-mode=maps]", dialog).forEach((b) => { b.disabled = !truth(); });
     dialog.querySelector("[data-do=crop]").setAttribute("aria-pressed", String(now.cropping));
     dialog.querySelector("[data-do=blind]").setAttribute("aria-pressed", String(hiding()));
+    const film = shared.films[clip().name];
+    all("[data-film]", dialog).forEach((b) => { b.hidden = !film; });
+    dialog.querySelector("[data-do=play]").textContent = now.playing ? "Pause" : "Film";
+    dialog.querySelector("[data-do=play]").setAttribute("aria-pressed", String(Boolean(now.film)));
     id("second").hidden = now.mode !== "wipe" && now.mode !== "difference";
     id("second-name").textContent = now.mode === "wipe" ? "Right side" : "Difference to";
     fill(id("right"), shots().map((s) => [s.label, title(s)]), second().label);
@@ -137,7 +154,7 @@
     select.value = chosen;
   }
 
-  const several = () => now.mode === "side" || now.mode === "maps";
+  const several = () => ["side", "maps", "slice"].includes(now.mode);
 
   function methods() {
     const bar = id("methods"), shown = several() ? beside() : [now.held ? reference() : shot(now.show)];
@@ -155,7 +172,7 @@
     const button = make("button", { type: "button" });
     if (place < 9) button.append(make("kbd", {}, String(place + 1)), " ");
     const method = data.methods.find((m) => m.label === s.label);
-    if (method && !hiding()) button.append(make("i", { className: "key s" + method.colour }));
+    if (method && !hiding()) button.append(shared.swatch(method));
     button.append(title(s), " ", make("span", { className: "score" }, value(s)));
     button.addEventListener("click", () => choose(place));
     return button;
@@ -163,12 +180,12 @@
 
   function side() {
     const voting = now.blind !== null;
-    id("side").hidden = !now.crop && !voting;
+    id("side").hidden = (!now.crop || Boolean(now.film)) && !voting;
     id("blind").hidden = !voting;
     id("curve").hidden = hiding() || !curve;
     if (voting) ballot.show();
     const entries = shots().map((s) => ({ shot: s, title: title(s), value: value(s) }));
-    crops.show(now.crop && { crop: now.crop, shots: entries, clip: clip().name, frame: frame().name, size: shots()[0], blind: hiding() });
+    crops.show(now.crop && !now.film && { crop: now.crop, shots: entries, clip: clip().name, frame: frame().name, size: shots()[0], blind: hiding() });
     stage.place();
   }
 
@@ -224,8 +241,18 @@
 
   /** The colours of the pictures on the stage at a point of the frame. */
   function readout(place) {
+    if (now.film) place = null;
     const shown = stage.shown().map((s) => ({ shot: s, title: title(s) }));
     pixels.show(place, shown);
+  }
+
+  /** Saves what is shown as PNG: of several pictures the first. */
+  async function savePicture() {
+    const s = stage.shown()[0], blob = await shared.readPixels.blob(s);
+    now.notice = blob ? "" : "A page from the disk may not read this picture. Served (deblurbench report RUN --serve) or as one file it can.";
+    draw();
+    const name = [clip().name, frame().name, hiding() ? title(s) : s.label].join("-").replace(/[^A-Za-z0-9.-]+/g, "-");
+    if (blob) shared.save(blob, name + ".png", dialog);
   }
 
   function chooseSecond(place) {
@@ -234,16 +261,18 @@
     say(caption(second()));
   }
 
-  function step(frames, clipsOn) {
+  function step(by, clipsOn) {
+    pause();
     if (clipsOn) goTo((now.clip + clipsOn + clips.length) % clips.length, now.frame);
-    else goTo(now.clip, (now.frame + frames + clip().frames.length) % clip().frames.length);
+    else goTo(now.clip, (now.frame + by + frames().length) % frames().length);
   }
 
   function goTo(clipPlace, framePlace) {
     const other = clipPlace !== now.clip;
     now.notice = "";
+    if (other) leaveFilm();
     now.clip = clipPlace;
-    now.frame = Math.min(framePlace, clip().frames.length - 1);
+    now.frame = Math.min(framePlace, frames().length - 1);
     if (other) { stage.view = null; now.crop = now.crop && crop(); drawCurve(); }
     draw();
     if (other) address(true);
@@ -262,6 +291,9 @@
 
   /** A frame of the curve; the nearest with a picture where that one has none. */
   function pick(name) {
+    const place = now.film ? now.film.findIndex((f) => f.name === name) : -1;
+    if (place >= 0) { pause(); goTo(now.clip, place); return; }
+    leaveFilm();
     const found = nearest(name);
     goTo(now.clip, clip().frames.indexOf(found));
     if (found.name !== name) say("frame " + name + " has no picture; the nearest that has one is " + found.name);
@@ -276,6 +308,68 @@
     stage.place();
   }
 
+  // Films
+
+  const pause = () => { timer.stop(); now.playing = false; };
+
+  /** Back from a film to the pictures: the one nearest to the frame shown. */
+  function leaveFilm() {
+    pause();
+    if (!now.film) return;
+    const name = frame().name;
+    now.film = null;
+    now.frame = clip().frames.indexOf(nearest(name));
+  }
+
+  /** Goes over to the clip's film, at the frame of that name; false where there is none. */
+  async function enterFilm(name) {
+    const film = shared.films[clip().name], place = now.clip;
+    if (!film || now.film) return Boolean(now.film);
+    try {
+      const loaded = await shared.film.load(film, (done, total) => { id("loading").hidden = done === total; id("loading").textContent = "decoding the film: " + done + " of " + total + " frames"; });
+      if (!dialog.open || now.clip !== place) return false;
+      now.film = loaded;
+    } catch (error) {
+      now.notice = "This browser cannot play the films (VP9 in WebM). Chrome, Edge and Firefox can.";
+      draw();
+      return false;
+    }
+    now.frame = Math.max(0, now.film.findIndex((f) => f.name === name));
+    now.row = now.film[0].shots[0].height >> 1;
+    if (!film.exact) now.notice = "This film is a preview, encoded with loss: judge motion by it, not pixels.";
+    return true;
+  }
+
+  async function play() {
+    if (now.playing) { pause(); draw(); return; }
+    if (!(await enterFilm(frame().name))) { if (!shared.films[clip().name]) say("there is no film of this clip"); return; }
+    if (now.mode === "slice") now.mode = "flip";
+    now.playing = true;
+    timer.play(now.frame, now.film.length, shared.films[clip().name].rate);
+    draw();
+  }
+
+  function faster(by) {
+    timer.speed = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(timer.speed) + by))];
+    if (now.playing) timer.play(now.frame, now.film.length, shared.films[clip().name].rate);
+    say("speed " + timer.speed);
+  }
+
+  async function toggleSlice() {
+    if (now.mode === "slice") { setMode("flip"); return; }
+    if (!(await enterFilm(frame().name))) return;
+    pause();
+    setMode("slice");
+  }
+
+  /** The edge of a wipe, or the row of a slice through time. */
+  function move(by) {
+    if (now.mode !== "slice") { stage.wipe(stage.edge + by); address(false); return; }
+    const { height } = now.film[0].shots[0];
+    now.row = Math.min(height - 1, Math.max(0, now.row + by));
+    draw();
+  }
+
   function louder(by) {
     now.gain = GAINS[Math.min(GAINS.length - 1, Math.max(0, GAINS.indexOf(now.gain) + by))];
     draw();
@@ -283,7 +377,7 @@
 
   /** The crop shown first: where input and ground truth differ most, as on the page, else the middle. */
   function crop() {
-    const box = reference().figure.querySelector(".where rect"), { width, height } = shots()[0];
+    const box = reference().figure && reference().figure.querySelector(".where rect"), { width, height } = shots()[0];
     const read = (name) => Number(box.getAttribute(name));
     if (box) return { x: read("x"), y: read("y"), width: read("width"), height: read("height") };
     const w = Math.min(96, width), h = Math.min(96, height);
@@ -340,6 +434,7 @@
       methods: several() && now.methods && !hiding() ? beside().map((s) => s.label) : null,
       zoom: stage.view, crop: now.crop, wipe: now.mode === "wipe" ? stage.edge : null,
       curve: curve && id("metric").selectedIndex > 0 ? id("metric").value : null,
+      film: now.film ? 1 : null,
       gain: now.gain === 4 ? null : now.gain, blind: hiding() ? now.blind : null,
     };
   }
@@ -360,6 +455,7 @@
       writing = true;
       return;
     }
+    leaveFilm();
     now.clip = place;
     now.frame = clip().frames.indexOf(nearest(wanted.frame));
     now.blind = wanted.blind;
@@ -377,6 +473,10 @@
     draw();
     if (now.notice) say(now.notice);
     writing = true;
+    if (wanted.film) {
+      if (shared.films[clip().name]) enterFilm(wanted.frame).then((there) => { if (there) { now.mode = MODES.includes(wanted.mode) ? wanted.mode : "flip"; now.notice = ""; draw(); } });
+      else { now.notice = "The address names a film of this clip, and this report has none."; draw(); }
+    }
   }
 
   /** What an address names and this report lacks, in words. */
@@ -397,6 +497,7 @@
 
   /** Opens a frame by its names; without `label`, the first method. */
   function open(clipName, frameName, label) {
+    leaveFilm();
     now.clip = clips.findIndex((c) => c.name === clipName);
     now.frame = clip().frames.findIndex((f) => f.name === frameName);
     now.show = label || first().label;
@@ -418,7 +519,7 @@
     previous: () => step(-1, 0), next: () => step(1, 0), in: () => stage.zoom(1.5), out: () => stage.zoom(1 / 1.5),
     crop: toggleCrop, blind: toggleBlind, unblind: toggleBlind, reveal, help, close: () => dialog.close(),
     fainter: () => louder(-1), stronger: () => louder(1), forget: () => { blind.clear(); draw(); },
-    fit: () => stage.resize("fit"), fill: () => stage.resize("fill"), actual: () => stage.resize("actual"), full: fullScreen,
+    play, save: savePicture, fit: () => stage.resize("fit"), fill: () => stage.resize("fill"), actual: () => stage.resize("actual"), full: fullScreen,
     votes: () => shared.copy(blind.csv(), dialog.querySelector("[data-do=votes]")),
   };
   const keys = {
@@ -430,14 +531,14 @@
     x: () => turn(1), z: () => turn(-1), PageDown: () => turn(1), PageUp: () => turn(-1), t: showTruth,
     a: () => { if (truth()) setMode("maps"); },
     i: () => stage.pan(0, STEP), k: () => stage.pan(0, -STEP), j: () => stage.pan(STEP, 0), l: () => stage.pan(-STEP, 0),
-    ",": () => { stage.wipe(stage.edge - 2); address(false); }, ".": () => { stage.wipe(stage.edge + 2); address(false); },
+    ",": () => move(-2), ".": () => move(2), " ": play, y: toggleSlice, "<": () => faster(-1), ">": () => faster(1), g: () => { leaveFilm(); draw(); },
   };
 
   all("[data-do]", dialog).forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
-  all("[data-mode]", dialog).forEach((button) => button.addEventListener("click", () => setMode(button.dataset.mode)));
-  id("clip").addEventListener("change", (event) => goTo(Number(event.target.value), 0));
-  id("frame").addEventListener("change", (event) => goTo(now.clip, Number(event.target.value)));
-  id("right").addEventListener("change", (event) => { now.with = event.target.value; draw(); });
+  all("[data-mode]", dialog).forEach((button) => button.addEventListener("click", () => (button.dataset.mode === "slice" ? toggleSlice() : setMode(button.dataset.mode))));
+  id("clip").addEventListener("change", (/** @type {any} */ event) => goTo(Number(event.target.value), 0));
+  id("frame").addEventListener("change", (/** @type {any} */ event) => goTo(now.clip, Number(event.target.value)));
+  id("right").addEventListener("change", (/** @type {any} */ event) => { now.with = event.target.value; draw(); });
   id("metric").addEventListener("change", () => { drawCurve(); curve.mark(frame().name); address(false); });
   all("figure.shot .open").forEach(function (button) {
     const { clip: clipName, frame: frameName, label } = button.parentElement.dataset;
@@ -453,10 +554,11 @@
     event.preventDefault();
   });
   dialog.addEventListener("close", function () {
+    leaveFilm();
     if (!closedByAddress) shared.address.write(null, true);
     closedByAddress = false;
-    const opener = shot(now.show).figure.querySelector(".open");
-    if (opener.offsetParent) opener.focus();
+    const opener = shot(now.show).figure && shot(now.show).figure.querySelector(".open");
+    if (opener && opener.offsetParent) opener.focus();
   });
   window.addEventListener("popstate", restore);
   window.addEventListener("hashchange", restore);
