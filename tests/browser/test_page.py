@@ -27,7 +27,7 @@ def row(page: Any, label: str) -> Any:
 
 
 def test_sorts_by_click_and_by_keyboard(page: Any) -> None:
-    assert order(page) == ["identity", "ifirnn:C2H3", "srn:rgb", "broken"]
+    assert order(page) == ["identity", "srn:rgb", "ifirnn:C2H3", "broken"]
     head = page.locator("table.results th button").nth(1)
     head.click()
     assert order(page) == ["srn:rgb", "ifirnn:C2H3", "identity", "broken"]  # best first; without a mean: last
@@ -63,7 +63,7 @@ def test_rows_open_into_clips_and_frames_and_move_with_their_method(page: Any) -
 
 def test_copies_the_table_in_three_notations(page: Any) -> None:
     page.evaluate("document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); })")
-    for notation, start in (("LaTeX", "% \\usepackage{booktabs}"), ("Markdown", "| Method |"), ("CSV", "method,psnr")):
+    for notation, start in (("LaTeX", "% needs \\usepackage{booktabs}"), ("Markdown", "| Method |"), ("CSV", "method,psnr")):
         page.get_by_role("button", name=notation, exact=True).click()
         assert page.evaluate("window.copied").startswith(start)
 

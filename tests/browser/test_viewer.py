@@ -45,7 +45,7 @@ def state(page: Any) -> dict[str, list[str]]:
 def test_flips_by_key_steps_frames_and_closes(page: Any) -> None:
     open_viewer(page)
     assert shown(page) == ["000008-ifirnn-C2H3"]
-    for key, name in (("1", "identity"), ("4", "broken"), ("5", "ground-truth"), ("2", "ifirnn-C2H3")):
+    for key, name in (("1", "identity"), ("4", "broken"), ("5", "ground-truth"), ("3", "ifirnn-C2H3")):
         page.keyboard.press(key)
         assert shown(page) == [f"000008-{name}"]
     page.keyboard.down("Shift")
@@ -159,8 +159,8 @@ def test_side_by_side_shows_all_and_keys_choose(page: Any) -> None:
     assert len(sources(page)) == 5
     page.keyboard.press("4")
     page.keyboard.press("1")
-    assert shown(page) == ["000008-ifirnn-C2H3", "000008-srn-rgb", "000008-ground-truth"]
-    assert state(page)["methods"] == ["ifirnn:C2H3", "srn:rgb", "ground truth"]
+    assert shown(page) == ["000008-srn-rgb", "000008-ifirnn-C2H3", "000008-ground-truth"]
+    assert state(page)["methods"] == ["srn:rgb", "ifirnn:C2H3", "ground truth"]
     page.keyboard.press("+")
     code = "Array.from(document.querySelectorAll('#viewer-stage .plane'), p => p.style.transform)"
     assert len(set(page.evaluate(code))) == 1  # one zoom for all
@@ -274,7 +274,7 @@ def test_the_address_is_restored_on_reload_and_by_going_back(page: Any) -> None:
     open_viewer(page)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("w")
-    for key in ("3", "+", "+", "."):
+    for key in ("2", "+", "+", "."):
         page.keyboard.press(key)
     page.keyboard.press("c")
     page.keyboard.press("c")

@@ -212,7 +212,7 @@ def test_a_worker_that_dies_beside_another_costs_its_clip_only(here: Path, plugi
 def test_what_jobs_and_devices_cannot_be(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["run", "--methods", "identity", "--dataset", "mini", "--output", here / "out"]
     for more, said in (
-        (["--jobs", "2", "--in-process"], "works in one process; leave it out, or --jobs 2"),
+        (["--jobs", "2", "--in-process"], "works in one process: leave it out, or --jobs and --cluster"),
         (["--device", "cuda:0,cuda:0"], "several devices are different GPUs"),
         (["--device", "cpu,cuda:0"], "several devices are different GPUs"),
         (["--device", "cuda:98,cuda:99"], "--device 'cuda:98' is not available"),

@@ -42,7 +42,7 @@ def test_of_every_frame_kept_the_rule_takes_worst_median_best_and_a_stride(tmp_p
         assert stems(found)[clip.name] == expected
         assert found.waves[0][list(stems(found)).index(clip.name)][1] == ranked[(len(ranked) - 1) // 2]
     told = found.rule({name: sorted(frames) for name, frames in stems(found).items()})
-    assert "the worst, median and best frames by the mean PSNR of ifirnn:C2H3 and srn:rgb," in told
+    assert "the worst, median and best frames by the mean PSNR of srn:rgb and ifirnn:C2H3," in told
     assert "ranked among its scored frames" in told and "at 1/6, 1/2 and 5/6" in told
 
 
