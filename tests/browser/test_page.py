@@ -63,7 +63,8 @@ def test_rows_open_into_clips_and_frames_and_move_with_their_method(page: Any) -
 
 def test_copies_the_table_in_three_notations(page: Any) -> None:
     page.evaluate("document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); })")
-    for notation, start in (("LaTeX", "% needs \\usepackage{booktabs}"), ("Markdown", "| Method |"), ("CSV", "method,psnr")):
+    starts = {"LaTeX": "% needs \\usepackage{booktabs}", "Markdown": "| Method |", "CSV": "method,psnr"}
+    for notation, start in starts.items():
         page.get_by_role("button", name=notation, exact=True).click()
         assert page.evaluate("window.copied").startswith(start)
 
