@@ -13,8 +13,8 @@ $(VENV)/.installed: pyproject.toml setup.py constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-demo: $(VENV)/.installed  ## run blurry input, IFI-RNN and SRN on the embedded dataset; leaves a report
-	$(BIN)/deblurbench run --methods ifirnn,srn --dataset mini --output $(DEMO)
+demo: $(VENV)/.installed  ## run blurry input, IFI-RNN, SRN and FBA on the embedded dataset; leaves a report
+	$(BIN)/deblurbench run --methods ifirnn,srn,fba --dataset mini --output $(DEMO)
 	@echo
 	@echo "Open $(DEMO)/report/index.html"
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 
 import pytest
@@ -239,6 +239,23 @@ def test_results_show_gains_with_intervals_on_several_clips_and_values_of_one(tm
     assert cells[5:] == ["8 of 8", "0.008", "better"]
     assert " to " not in value and "| only | 7 |" in value
     assert "| blurry input |" in text
+
+
+def test_results_can_be_added_to_those_of_weights_that_still_ship(tmp_path):
+    folder = tmp_path / "evidence"
+    results_run(tmp_path / "one", clips=("one",))
+    results_run(tmp_path / "two", clips=("two",))
+    run_command(folder, "results", tmp_path / "one")
+    (first,) = stored.read_results(folder)
+    name = next(iter(first.weights))
+    gone = replace(first, weights={**first.weights, name: "ef" * 32}, values={**first.values, "other": {}})
+    run_command(folder, "results", tmp_path / "two", "--add")
+    assert [list(run.frames) for run in stored.read_results(folder)] == [["one"], ["two"]]
+    stored.write_json([asdict(gone)], folder / stored.RESULTS)
+    run_command(folder, "results", tmp_path / "one", "--add")
+    assert [run.values for run in stored.read_results(folder)] == [first.values]
+    run_command(folder, "results", tmp_path / "two")
+    assert [list(run.frames) for run in stored.read_results(folder)] == [["two"]]
 
 
 def test_runs_of_the_same_frames_are_one_table(tmp_path):

@@ -128,8 +128,8 @@ def test_tables_have_the_metrics_that_the_runs_have():
 
 def test_photographs_are_told_once_with_their_shares():
     text = " ".join(shipped.weights_section(stored.FOLDER, WEIGHTS).split())
-    assert "of these 50, 36 are for training (2 of them" in text
-    assert "3 for validation, and 11, the test share" in text
+    assert "of these 91, 66 are for training (3 of them" in text
+    assert "6 for validation, and 19, the test share" in text
     assert text.count("Photographs") == 1
     assert not [name for name, (_, w) in WEIGHTS.items() if "hotographs:" in w.note]
     folders = yaml.safe_load((stored.FOLDER / stored.PHOTOGRAPHS).read_text())["folders"]

@@ -25,6 +25,8 @@ from deblurbench.registry.discovery import plugins
 from deblurbench.results.run import Run
 from deblurbench.training.log import FILE, read_log
 from docs.generate.training import stored
+from docs.generate.training.gains import results_of_today
+from docs.generate.training.shipped import shipped as weights_that_ship
 
 TOLD = ("resolved", "settings", "steps", "hours", "seed", "device", "threads", "data", "trained_on", "commit",
         "started_from", "minutes_asked", "compute_share", "data_share", "validation")  # fmt: skip
@@ -57,14 +59,15 @@ def log(folder: Path, trainings: tuple[Path, ...], tag: str) -> None:
 
 @evidence.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--add", is_flag=True, help="Also keep the stored results of weights that still ship.")
 @click.pass_obj
-def results(folder: Path, runs: tuple[Path, ...]) -> None:
+def results(folder: Path, runs: tuple[Path, ...], add: bool) -> None:
     """Keep the clip means of the shipped weights in RUNS; what was kept before is replaced.
 
     Runs of the same frames become one table.
     """
     ships = shipped()
-    kept = []
+    kept = results_of_today(folder, weights_that_ship()) if add else []
     for run in map(Run.open, runs):
         names = {IDENTITY: IDENTITY}
         for method in run.manifest.methods:

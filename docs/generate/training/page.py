@@ -10,7 +10,7 @@ The page is made from the cards' weights and from docs/evidence/ (see `stored.py
    `deblurbench run --methods M --dataset gopro --split train --clips GOPR0372_07_00 --data-root D --output runs/gopro`
    `deblurbench run --methods M --dataset reds --split train --clips 027 --data-root D --output runs/reds`
    `python -m docs.generate.training.evidence results runs/mini runs/gopro runs/reds`
-   The last command replaces what it kept before: name all runs.
+   The last command replaces what it kept before: name all runs, or add to it with --add.
 4. Test claims: train the variants of docs/evidence/claims.yaml by as many steps from the same start, with two seeds,
    `deblurbench train ifirnn:C2H1 --seed 0 --set steps=1000 --start-from S --dataset synth --output runs/claims/C2H1-0`
    and so on; score them all, and keep both:
