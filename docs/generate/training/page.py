@@ -17,8 +17,8 @@ The page is made from the cards' weights and from docs/evidence/ (see `stored.py
    `deblurbench run --methods ifirnn:C2H1@runs/claims/C2H1-0,... --dataset mini --output runs/claims-mini`
    `python -m docs.generate.training.evidence comparison runs/claims-mini runs/claims/*`
 5. Measure how like real blur the training clips are, where a recipe of ifirnn or srn for synthesised clips changed:
-   `python benchmarks/synthesis.py --photos PHOTOS --recipe ifirnn:quick --recipe srn:quick --recipe srn:window
-   --dataset mini test - --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT --clips 64
+   `python benchmarks/synthesis.py --photos PHOTOS --recipe ifirnn:quick --recipe ifirnn:hours --recipe srn:quick
+   --recipe srn:window --dataset mini test - --dataset gopro:linear train ROOT --dataset reds:x4 train ROOT --clips 64
    --output docs/evidence/blur.json`
 6. `python -m docs.generate.training.page`, and commit docs/training.md with docs/evidence/.
 
