@@ -231,9 +231,9 @@ def test_a_unit_with_which_three_dask_workers_died_has_failed(monkeypatch: pytes
 def test_units_are_pinned_to_gpus_where_workers_offer_them(here: Path, dask: Dask) -> None:
     """The GPUs are a claim of the worker's; the units ask for one each, and for the device of that number."""
     dask.add_worker("--resources", "GPU=2")
-    dask.add_worker()
     executor = cluster.ClusterExecutor(str(dask.file), Store(Path("out").absolute()), {}, 60, "auto", print)
-    try:
+    try:  # the second one comes later: whether units ask for GPUs is settled by the workers that are there at the start
+        dask.add_worker()
         until = time.monotonic() + 60
         while len(executor._workers()) < 2 and time.monotonic() < until:
             time.sleep(0.1)
