@@ -42,7 +42,7 @@ def test_gallery_none_sample_and_all(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "every frame that was kept" in text
     assert len(list((run.folder / "report/images").rglob("*.webp"))) == 2 * 12 * 4 * 2 > shown
     text = report(run, "--gallery", "none")
-    assert "asked for without them" in text and "<video" not in text and 'class="curve"' in text
+    assert "asked for without them" in text and "<video" not in text and 'class="curves scripted"' in text
     assert not list((run.folder / "report").rglob("*.web*"))  # those of the reports before are gone
 
 
