@@ -71,5 +71,5 @@ def set_verbosity(name: str) -> None:
 
 
 def shows(level: int) -> bool:
-    """Whether messages of a logging level are printed."""
-    return logging.getLogger("deblurbench").isEnabledFor(level)
+    """Whether messages of a logging level are printed; without --quiet or --verbose those from INFO on."""
+    return level >= (logging.getLogger("deblurbench").level or logging.INFO)
