@@ -87,7 +87,7 @@ def test_so_it_does_in_one_file(open_page: Opener, kept: Run, played: Path, tmp_
     inline(played, tmp_path / "report.html")
     page = open_page(tmp_path / "report.html")
     check_frames(page, kept, ("000013", "000002"))
-    page.eval_on_selector_all("article img", "images => images.forEach(i => { i.loading = 'eager'; })")
+    page.eval_on_selector_all("img", "images => images.forEach(i => { i.loading = 'eager'; })")
     page.evaluate("Promise.allSettled(Array.from(document.querySelectorAll('img[src]')).map(i => i.decode()))")
     broken = page.eval_on_selector_all("img", "images => images.filter(i => i.src && !i.naturalWidth).length")
     assert broken == 0 and page.locator("table.results th button").first.is_visible()
